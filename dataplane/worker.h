@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The brain of one core: frames, answers, policy and time go in; frames, questions and events
+ * come out. It reads no clock, opens no socket, blocks on nothing and knows no NIC. Five shells
+ * drive it: live, replay, simulation, fuzzing, benchmark.
+ *
+ * A worker belongs to one thread. Nothing it writes per packet is written, or read per packet, by
+ * another core: statistics are in its own lines (stats.h) and are read by others at leisure.
+ */
+#ifndef POSTERN_DATAPLANE_WORKER_H
+#define POSTERN_DATAPLANE_WORKER_H
+
+#include "filters/policy.h"
+#include "tcpstack/tcpstack.h"
+#include "stats.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct worker;
+
+struct worker_config {
+	struct stack_config stack; /* the shell fills it from the policy's host part and from hw/ */
+	unsigned index, n_workers; /* this one, and how many share backends' limits */
+	uint8_t token_key[16];
+	uint32_t source_entries; /* sources.h; 0: 65,536 */
+	uint32_t max_sessions;   /* 0: stack.max_conns / 2 */
+	size_t window_bytes;     /* all inspection windows together; 0: 64 MiB */
+};
+
+/* ---- questions and answers: what the brain may not do itself ---- */
+
+enum question_kind {
+	QUESTION_PTR, /* reverse DNS name of `addr` */
+};
+
+struct question {
+	uint64_t id; /* slot and generation: a late answer is ignored by it */
+	uint8_t kind;
+	uint8_t addr[16];
+	uint64_t deadline_ns;
+};
+
+enum answer_status { ANSWER_FOUND, ANSWER_NONE, ANSWER_FAILED };
+
+struct answer {
+	uint64_t id;
+	uint8_t status;
+	char name[256]; /* zero-terminated */
+};
+
+/* ---- events: one fixed record, written by the worker, told by the shell as a JSON line ---- */
+
+enum event_kind {
+	EVENT_SESSION,        /* a session has ended; everything below is filled */
+	EVENT_REFUSED_SYN,    /* a sampled refusal, trap, reset or drop at the SYN */
+	EVENT_BACKEND_UP,
+	EVENT_BACKEND_DOWN,
+	EVENT_POSSIBLE_DOUBLE, /* the backend said 250 to the final dot and the client could not be told */
+};
+
+struct event {
+	uint8_t kind;
+	uint8_t worker;
+	uint8_t verdict; /* enum verdict_kind */
+	uint8_t phase;
+	uint16_t reason;
+	uint16_t listener;
+	uint64_t time_ns;     /* Unix epoch */
+	uint64_t duration_ns; /* of the session */
+	uint8_t client[16];
+	uint16_t client_port;
+	uint16_t last_code;  /* last reply given */
+	uint16_t messages;   /* accepted by the backend */
+	uint16_t rcpts;      /* accepted, all messages */
+	uint16_t server;     /* index into the policy's servers, 0xffff: none */
+	uint16_t session;    /* as in the token */
+	uint32_t epoch;
+	uint32_t commands;
+	uint64_t bytes_in, bytes_out; /* of the client's connection, payload */
+	char helo[64], mail[64], rcpt[64]; /* cut, zero-terminated; rcpt is the first accepted */
+};
+
+/* ---- the turn ---- */
+
+struct worker_out {
+	struct frame_out frames;
+	struct question *questions;
+	unsigned n_questions, cap_questions;
+	struct event *events;
+	unsigned n_events, cap_events; /* beyond: lost, counted */
+	bool busy; /* more work is waiting: call again without sleeping */
+};
+
+/* host: frame_alloc is the shell's; judge_syns is set by the worker itself. stats: the worker's
+ * own block, zeroed, 64-byte aligned, outlives the worker. */
+int worker_new(const struct worker_config *config, const struct stack_host *host,
+    struct stats_worker *stats, const struct policy *policy, uint64_t now_ns,
+    struct worker **ret_worker);
+struct worker *worker_free(struct worker *w); /* NULL is allowed; returns NULL */
+
+/* Bounded work: one burst, the answers, at most a few hundred timers and connections. The policy
+ * may differ from the last turn's; no pointer into it is kept. */
+void worker_turn(struct worker *w, const struct policy *policy, struct frame *frames,
+    unsigned n_frames, const struct answer *answers, unsigned n_answers, uint64_t now_ns,
+    struct worker_out *out);
+uint64_t worker_next_deadline(const struct worker *w); /* ns; UINT64_MAX: none */
+
+/* 421 to idle sessions, those past 354 finish (P10); new connections are refused. Irrevocable. */
+void worker_drain(struct worker *w);
+/* True when drained and no session is left. */
+bool worker_is_idle(const struct worker *w);
+
+/* Operator's word about a server (index of the running policy): no new sessions for it. */
+void worker_backend_drain(struct worker *w, unsigned server, bool drain);
+
+/* For shells and tests: the stack underneath (usage, conflicts, reachability). */
+struct stack *worker_stack(struct worker *w);
+
+#endif
