@@ -149,7 +149,7 @@ struct policy_pool {
 
 enum policy_domain_kind { DOMAIN_EXACT, DOMAIN_SUBDOMAINS /* "sub.domain of", not itself */ };
 
-/* Sorted by (name lower-cased, kind); looked up by hash in the ROUTES part. */
+/* Sorted by (name lower-cased, kind); looked up by hash in the DOMAINS part. */
 struct policy_domain {
 	policy_str name;
 	uint16_t pool;
@@ -185,6 +185,19 @@ struct policy_settings {
 /* ---- the view ---- */
 
 struct policy;
+struct image_part; /* image.h */
+
+/*
+ * Makes a view over the parts of an image. Every offset, index, count, string end, alignment and
+ * layout version is checked, so that nothing behind can read outside the parts whatever they hold:
+ * a foreign, half-written or hostile image gives -EBADMSG and a sentence in ret_error (static
+ * storage). -ENOMEM. The parts' bytes are not copied, save for a few pages: they must not change
+ * (sealed memfds, a private mapping) and must outlive the view. Hashes are the caller's
+ * (image_check_part()). Takes milliseconds with large tables: off the worker cores.
+ */
+int policy_open(const struct image_part *parts, unsigned n_parts, uint32_t epoch,
+    struct policy **ret_policy, const char **ret_error);
+struct policy *policy_close(struct policy *p); /* NULL is allowed; returns NULL */
 
 /* Strings, tables. Indexes are checked by policy_open(), so these cannot fail. */
 const struct policy_settings *policy_settings(const struct policy *p);
