@@ -40,6 +40,7 @@ struct packet {
 	uint8_t netif; /* it came in by */
 	bool v4;
 	uint8_t l3_off, l4_off; /* bytes from frame->data */
+	uint32_t flow_hash; /* of flow.c, set by conn_prefetch(); packet_parse() leaves 0: not yet */
 	struct tcp_options opt;
 };
 

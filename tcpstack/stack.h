@@ -59,8 +59,10 @@ uint16_t pmtu_get(const struct stack *st, const struct ip_addr *dst);
  * with. The frame stays the caller's (payload is copied out). */
 bool conn_input(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out);
 
-/* Prefetches what conn_input() will touch; called for a whole burst first. */
-void conn_prefetch(const struct stack *st, const struct packet *pkt);
+/* Prefetch what conn_input() will touch, each called for a whole burst first: the bucket (and the
+ * hash, kept in pkt->flow_hash), then the connection itself. Both are optional. */
+void conn_prefetch(const struct stack *st, struct packet *pkt);
+void conn_prefetch_state(const struct stack *st, const struct packet *pkt);
 
 /* The ACK that proved a cookie, or hit a SYN ring entry: make the connection, then process the
  * segment's payload and flags as its first. What was negotiated comes from the ring entry, or from
@@ -86,9 +88,21 @@ bool conn_timewait_reuse(struct stack *st, const struct packet *syn, uint64_t no
  * from the quoted header. Soft errors are counted only; "too big" lowers the path MTU when seq is
  * within what is outstanding (RFC 5927). */
 enum icmp_event { ICMP_SOFT, ICMP_HARD, ICMP_TOO_BIG };
-void conn_icmp(struct stack *st, const struct ip_addr *local, uint16_t local_port,
+bool conn_icmp(struct stack *st, const struct ip_addr *local, uint16_t local_port,
     const struct ip_addr *remote, uint16_t remote_port, uint32_t seq, enum icmp_event ev,
-    uint16_t mtu, uint64_t now_ns);
+    uint16_t mtu, uint64_t now_ns); /* true: seq is outstanding, so the error is believable */
+
+/* For tarpit.c: what a record needs of a connection that has nothing unacknowledged, unsent or
+ * unread (else -EAGAIN, untouched); the connection is gone afterwards, without a segment. */
+struct conn_remains {
+	struct ip_addr local, remote;
+	uint16_t local_port, remote_port;
+	uint32_t snd_nxt, rcv_nxt;
+	uint32_t snd_wnd; /* bytes */
+	bool timestamps;
+	uint32_t ts_offset, ts_recent;
+};
+int conn_shrink(struct stack *st, struct tcp_conn *c, struct conn_remains *ret_remains);
 
 /* Timers that are due and everything queued to send; called by stack_output(). */
 void conn_output(struct stack *st, uint64_t now_ns, struct frame_out *out);
