@@ -49,7 +49,8 @@ size_t hw_memory_bytes(const struct hw *hw);
 
 /* One burst. Frames are the caller's until sent or freed. */
 unsigned hw_rx(struct hw *hw, unsigned port, unsigned queue, struct frame *frames, unsigned n);
-/* Sends frames[0..n) in order, each by its own .port, on the given queue; those that a port refuses are
+/* Sends frames[0..n) in order, each by its own .port, on the given queue (the worker's number; where a
+ * port has fewer queues the workers take turns on a lock); those that a port refuses are
  * freed; returns how many were refused. */
 unsigned hw_tx(struct hw *hw, unsigned queue, struct frame *frames, unsigned n);
 void hw_free(struct hw *hw, struct frame *frames, unsigned n);
@@ -62,11 +63,15 @@ unsigned hw_taken_over(struct hw *hw, unsigned worker, struct frame *frames, uns
 
 /* The clock: one sample a turn. ns since the Unix epoch, never decreasing, disciplined slowly. */
 uint64_t hw_now_ns(void);
+/* Steers the clock toward the realtime clock; by one thread off the worker cores, once a second. */
+void hw_clock_discipline(void);
 uint64_t hw_tsc(void);
 uint64_t hw_tsc_hz(void);
 
 /* Sleeps until a frame may be there on one of the worker's queues or until max_us passed. */
 void hw_wait(struct hw *hw, unsigned queue, unsigned max_us);
+/* Ends a worker's hw_wait(), now or the next; any thread. */
+void hw_wake(struct hw *hw, unsigned worker);
 
 /* Threads on cores. Runs main_fn(arg[i]) on worker i's core, worker 0 on the calling thread where
  * only one core is there. */
