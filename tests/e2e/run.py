@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""End to end: real clients, the appliance, a real Postfix, in namespaces of their own. As root.
+
+    tests/e2e/run.py [WORD...]     only tests whose group/name contains a word
+"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import framework
+import t_bodies
+import t_clients
+import t_crowd
+import t_direct
+import t_hello
+import t_loss
+import t_servers
+import t_smuggle
+import t_sources
+import t_starttls
+
+sys.exit(framework.main([t_direct, t_clients, t_bodies, t_sources, t_hello, t_smuggle, t_starttls,
+                         t_servers, t_crowd, t_loss]))
