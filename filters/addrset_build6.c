@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IPv6 half of the builder: the sweep over the sorted prefixes gives runs of equal value over 128
+ * bits; a piece of the address that is not uniform becomes a node, as small as its keys allow.
+ */
+#include "addrset_build.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef unsigned __int128 u128;
+
+struct run6 {
+	u128 end; /* last address */
+	uint8_t value;
+};
+
+/* Runs of one piece: last key, and what lies there. */
+struct keys {
+	uint64_t *ends;
+	uint32_t *refs;
+	size_t n, cap;
+};
+
+struct build6 {
+	struct addrset_builder *b;
+	struct run6 *runs;
+	size_t n_runs;
+	struct keys keys[3]; /* one per depth: bits 0-31, 32-63, 64-127 */
+};
+
+/* ---- sweep ---- */
+
+static void run_add(struct build6 *w, u128 end, uint8_t value)
+{
+	if (w->n_runs && w->runs[w->n_runs - 1].end == end) /* nothing between two starts */
+		return;
+	if (w->n_runs && w->runs[w->n_runs - 1].value == value)
+		w->n_runs--;
+	w->runs[w->n_runs++] = (struct run6){ end, value };
+}
+
+static int sweep(const struct addrset_input *in, struct build6 *w)
+{
+	struct {
+		u128 end;
+		uint8_t value;
+	} open[130] = { { ~(u128)0, 0 } };
+	unsigned depth = 0;
+	const struct addrset_entry6 *last = NULL;
+
+	w->runs = malloc((in->n_v6 * 2 + 1) * sizeof(*w->runs));
+	if (!w->runs)
+		return -ENOMEM;
+	for (size_t i = 0; i < in->n_v6; i++) {
+		const struct addrset_entry6 *e = &in->v6[i];
+		u128 addr = (u128)e->hi << 64 | e->lo;
+		unsigned len = e->rest >> 16;
+		uint8_t value = (uint8_t)e->rest;
+
+		if (last && last->hi == e->hi && last->lo == e->lo && last->rest >> 16 == len)
+			continue; /* the same prefix, of lower precedence */
+		last = e;
+		for (; open[depth].end < addr; depth--)
+			run_add(w, open[depth].end, open[depth].value);
+		if (in->allow[open[depth].value] && !in->allow[value])
+			continue;
+		if (addr > 0)
+			run_add(w, addr - 1, open[depth].value);
+		depth++;
+		open[depth].end = addr | (len < 128 ? ~(u128)0 >> len : 0);
+		open[depth].value = value;
+	}
+	for (;; depth--) {
+		run_add(w, open[depth].end, open[depth].value);
+		if (depth == 0)
+			return 0;
+	}
+}
+
+/* ---- nodes ---- */
+
+static int key_add(struct keys *k, uint64_t end, uint32_t ref)
+{
+	if (k->n && k->refs[k->n - 1] == ref && ref >> ADDRSET_REF_SHIFT == ADDRSET_REF_VALUE) {
+		k->ends[k->n - 1] = end;
+		return 0;
+	}
+	if (k->n == k->cap) {
+		size_t cap = k->cap ? k->cap * 2 : 64;
+		uint64_t *ends = realloc(k->ends, cap * sizeof(*ends));
+		uint32_t *refs;
+
+		if (!ends)
+			return -ENOMEM;
+		k->ends = ends;
+		refs = realloc(k->refs, cap * sizeof(*refs));
+		if (!refs)
+			return -ENOMEM;
+		k->refs = refs;
+		k->cap = cap;
+	}
+	k->ends[k->n] = end;
+	k->refs[k->n++] = ref;
+	return 0;
+}
+
+static int32_t biased(uint64_t key)
+{
+	return (int32_t)((uint32_t)key ^ 0x80000000u);
+}
+
+static int new_ref(struct addrset_builder *b, enum addrset_section section,
+    enum addrset_ref_type type, uint32_t *ret_ref)
+{
+	size_t index = b->sections[section].n - 1;
+
+	if (index > ADDRSET_REF_INDEX)
+		return -E2BIG;
+	*ret_ref = (uint32_t)type << ADDRSET_REF_SHIFT | (uint32_t)index;
+	return 0;
+}
+
+/* Levels from the leaves up into the nodes, numbered root first in the descriptor. */
+static int tree_make(struct addrset_builder *b, const struct keys *k, unsigned node_keys,
+    uint32_t *ret_ref)
+{
+	size_t n = k->n - 1; /* the last run ends with the piece */
+	size_t n_nodes[ADDRSET_TREE_LEVELS], first[ADDRSET_TREE_LEVELS];
+	struct addrset_tree *t = addrset_grow(b, ADDRSET_S_TREES, 1);
+	uint32_t *refs = addrset_grow(b, ADDRSET_S_REFS, n + 1);
+	unsigned levels = 1;
+	size_t span = node_keys; /* keys under one child */
+
+	if (!t || !refs)
+		return -ENOMEM;
+	if (b->sections[ADDRSET_S_REFS].n > UINT32_MAX)
+		return -E2BIG;
+	memcpy(refs, k->refs, (n + 1) * sizeof(*refs));
+	n_nodes[0] = (n + node_keys - 1) / node_keys;
+	while (n_nodes[levels - 1] > 1) {
+		if (levels == ADDRSET_TREE_LEVELS)
+			return -E2BIG;
+		n_nodes[levels] = (n_nodes[levels - 1] + node_keys) / (node_keys + 1);
+		levels++;
+	}
+	t->n_keys = (uint32_t)n;
+	t->refs = (uint32_t)(b->sections[ADDRSET_S_REFS].n - (n + 1));
+	t->n_levels = (uint16_t)levels;
+	t->node_keys = (uint16_t)node_keys;
+	for (unsigned i = levels; i-- > 0;) { /* the root first in memory, too */
+		first[i] = b->sections[ADDRSET_S_NODES].n;
+		if (!addrset_grow(b, ADDRSET_S_NODES, n_nodes[i]))
+			return -ENOMEM;
+		if (b->sections[ADDRSET_S_NODES].n > UINT32_MAX)
+			return -E2BIG;
+		t->level[levels - 1 - i] = (uint32_t)first[i];
+	}
+	for (unsigned i = 0; i < levels; i++) {
+		for (size_t node = 0; node < n_nodes[i]; node++) {
+			union addrset_node *p =
+			    (union addrset_node *)b->sections[ADDRSET_S_NODES].p + first[i] + node;
+
+			for (unsigned j = 0; j < node_keys; j++) {
+				/* leaf: key itself; inner: the largest key under child j, none for the
+				 * last child */
+				size_t at = i == 0 ? node * node_keys + j :
+				    (node * (node_keys + 1) + j + 1) * span - 1;
+				bool there = i == 0 ? at < n :
+				    node * (node_keys + 1) + j + 1 < n_nodes[i - 1];
+
+				if (node_keys == 16)
+					p->k32[j] = there ? biased(k->ends[at]) : ADDRSET_KEY_PAD;
+				else
+					p->k64[j] = there ? k->ends[at] : UINT64_MAX;
+			}
+		}
+		if (i > 0)
+			span *= node_keys + 1;
+	}
+	return new_ref(b, ADDRSET_S_TREES,
+	    node_keys == 16 ? ADDRSET_REF_TREE : ADDRSET_REF_TAIL_TREE, ret_ref);
+}
+
+static int node_make(struct addrset_builder *b, const struct keys *k, unsigned depth,
+    uint32_t *ret_ref)
+{
+	size_t n = k->n - 1;
+
+	if (k->n == 1) {
+		*ret_ref = k->refs[0];
+		return 0;
+	}
+	if (depth == 2) {
+		struct addrset_tail *t;
+
+		if (n > ADDRSET_SMALL_KEYS)
+			return tree_make(b, k, 8, ret_ref);
+		t = addrset_grow(b, ADDRSET_S_TAILS, 1);
+		if (!t)
+			return -ENOMEM;
+		for (size_t i = 0; i <= ADDRSET_SMALL_KEYS; i++) {
+			if (i < ADDRSET_SMALL_KEYS)
+				t->ends[i] = i < n ? k->ends[i] : UINT64_MAX;
+			t->values[i] = i <= n ? (uint8_t)k->refs[i] : 0;
+		}
+		return new_ref(b, ADDRSET_S_TAILS, ADDRSET_REF_TAIL, ret_ref);
+	}
+	if (n <= ADDRSET_SMALL_KEYS) {
+		struct addrset_small *s = addrset_grow(b, ADDRSET_S_SMALLS, 1);
+
+		if (!s)
+			return -ENOMEM;
+		for (size_t i = 0; i <= ADDRSET_SMALL_KEYS; i++) {
+			s->ends[i] = i < n ? biased(k->ends[i]) : ADDRSET_KEY_PAD;
+			s->refs[i] = i <= n ? k->refs[i] : 0;
+		}
+		return new_ref(b, ADDRSET_S_SMALLS, ADDRSET_REF_SMALL, ret_ref);
+	}
+	if (n <= ADDRSET_MEDIUM_KEYS) {
+		struct addrset_medium *m = addrset_grow(b, ADDRSET_S_MEDIUMS, 1);
+
+		if (!m)
+			return -ENOMEM;
+		for (size_t i = 0; i <= ADDRSET_MEDIUM_KEYS; i++) {
+			m->ends[i] = i < n ? biased(k->ends[i]) : ADDRSET_KEY_PAD;
+			m->refs[i] = i <= n ? k->refs[i] : 0;
+		}
+		return new_ref(b, ADDRSET_S_MEDIUMS, ADDRSET_REF_MEDIUM, ret_ref);
+	}
+	return tree_make(b, k, 16, ret_ref);
+}
+
+/* The piece of `depth` from address `from` to `to` (all of one prefix above it). *r is the run that
+ * covers `from`; left at the run that covers what follows `to`. */
+static int piece_make(struct build6 *w, unsigned depth, u128 from, u128 to, size_t *r,
+    uint32_t *ret_ref)
+{
+	static const unsigned shifts[] = { 96, 64, 0 };
+	static const uint64_t masks[] = { UINT32_MAX, UINT32_MAX, UINT64_MAX };
+	unsigned shift = shifts[depth];
+	u128 below = ((u128)1 << shift) - 1; /* bits under this piece */
+	struct keys *k = &w->keys[depth];
+
+	k->n = 0;
+	for (;;) {
+		const struct run6 *run = &w->runs[*r];
+		u128 end = run->end < to ? run->end : to;
+		uint32_t ref = run->value; /* ADDRSET_REF_VALUE */
+		int e;
+
+		if ((end & below) != below) { /* ends within a key: the keys before it first */
+			u128 key = end & ~below;
+
+			if (key > from) {
+				e = key_add(k, (uint64_t)((key - 1) >> shift) & masks[depth], ref);
+				if (e < 0)
+					return e;
+				from = key;
+			}
+			end = key | below;
+			e = piece_make(w, depth + 1, from, end, r, &ref);
+			if (e < 0)
+				return e;
+		} else if (run->end == end) {
+			++*r;
+		}
+		e = key_add(k, (uint64_t)(end >> shift) & masks[depth], ref);
+		if (e < 0)
+			return e;
+		if (end == to)
+			return node_make(w->b, k, depth, ret_ref);
+		from = end + 1;
+	}
+}
+
+int addrset_build6(struct addrset_builder *b, const struct addrset_input *input)
+{
+	struct build6 w = { .b = b };
+	int e = sweep(input, &w);
+	size_t r = 0;
+
+	if (e == 0 && !addrset_grow(b, ADDRSET_S_TOP, ADDRSET_TOP))
+		e = -ENOMEM;
+	for (uint32_t i = 0; e == 0 && i < ADDRSET_TOP; i++) {
+		u128 from = (u128)i << 108;
+		uint32_t *top = b->sections[ADDRSET_S_TOP].p;
+
+		e = piece_make(&w, 0, from, from | ~(u128)0 >> 20, &r, &top[i]);
+	}
+	b->n_runs6 = (uint32_t)w.n_runs;
+	for (unsigned i = 0; i < 3; i++) {
+		free(w.keys[i].ends);
+		free(w.keys[i].refs);
+	}
+	free(w.runs);
+	return e;
+}
