@@ -225,7 +225,7 @@ static bool any(v16 v)
 	return (u[0] | u[1]) != 0;
 }
 
-/* Bytes from p on that are clean, a multiple of 16; p[-1] can be read. */
+/* Bytes from p on that are clean, in vectors; p[-1] can be read. */
 static size_t clean_run(const uint8_t *p, size_t len)
 {
 	size_t n = 0;
@@ -237,6 +237,9 @@ static size_t clean_run(const uint8_t *p, size_t len)
 	}
 	while (len - n >= 16 && !any(unclean(p + n)))
 		n += 16;
+	/* The last vector overlaps what is known to be clean. */
+	if (len - n < 16 && n >= 16 && !any(unclean(p + len - 16)))
+		n = len;
 	return n;
 }
 
@@ -261,8 +264,8 @@ size_t smtp_data_feed(struct smtp_data *d, const uint8_t *in, size_t len, uint8_
 			emit(d, &s, in + i, run - (last == '\r'));
 			i += run;
 		}
-		/* Past what stopped the run, then try again. */
-		size_t stop = len - i < 16 ? len : i + 16;
+		/* Past what stopped the run (at first: to have a byte before), then try again. */
+		size_t stop = i == 0 ? 1 : len - i < 16 ? len : i + 16;
 
 		while (i < stop && !d->ended)
 			step(d, &s, in[i++]);
