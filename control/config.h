@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The configuration as read: every value with the place it was written, so that a check made far
+ * later still names line and column. One struct per section of the file; which key fills which
+ * member, with type, range, default, unit and documentation, is said by the table in
+ * config_schema.c and nowhere else.
+ */
+#ifndef POSTERN_CONTROL_CONFIG_H
+#define POSTERN_CONTROL_CONFIG_H
+
+#include "arena.h"
+#include "complaints.h"
+#include "inet.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config_value {
+	struct position pos; /* of the value, or of its section where the default stands */
+	bool given;
+	int64_t number;   /* SCHEMA_NUMBER; SCHEMA_BOOL; SCHEMA_WORD: index of the word */
+	const char *text; /* as written or the default; never NULL */
+	union {
+		struct inet_net net; /* SCHEMA_ADDRESS (prefix_len 32 or 128), _INTERFACE, _NETWORK */
+		struct inet_range range; /* SCHEMA_RANGE */
+	};
+};
+
+/* A sequence: of config_value or of a section's struct. */
+struct config_items {
+	struct position pos;
+	size_t n;
+	void *items;
+};
+
+struct config_port {
+	struct config_value name, device, mtu;
+};
+
+struct config_interface {
+	struct config_value port, vlan, backends_only;
+	struct config_items addresses; /* config_value, net */
+	size_t port_index;             /* by config_check() */
+};
+
+struct config_route {
+	struct config_value to, via;
+	bool is_default;
+	struct inet_net net;    /* by config_check() */
+	size_t interface_index; /* by config_check() */
+};
+
+struct config_host {
+	struct config_value workers, max_connections, buffer_mib, max_tarpit, syn_ring,
+	    idle_sleep_max_us;
+	struct config_items eal, ports, interfaces, routes;
+};
+
+struct config_smtp {
+	struct config_value hostname, banner, contact_url, bare_newline, starttls,
+	    starttls_max_score, add_received, greet_delay_ms, inspection_window, window_quota,
+	    command_timeout_ms, data_timeout_ms, condemned_timeout_ms;
+};
+
+struct config_limits {
+	struct config_value message_size, recipients, null_recipients, commands, errors, messages,
+	    connections, prefix_connections, connection_rate, received_hops;
+};
+
+struct config_listener {
+	struct config_value name, address, port;
+	bool any;
+};
+
+struct config_server {
+	struct config_value name, address, port, weight, max_connections;
+};
+
+struct config_pool {
+	struct config_value name, hello, max_waiting, wait_timeout_ms, connect_timeout_ms,
+	    reply_timeout_ms, final_timeout_ms, check_interval_ms, fallback;
+	struct config_items servers;
+	int fallback_index; /* by config_check(); -1: none */
+};
+
+struct config_domain {
+	struct config_value domain, pool, subdomains;
+	size_t pool_index;  /* by config_check() */
+	const char *folded; /* lower case, by config_check() */
+};
+
+struct config_list {
+	struct config_value name, action, file, verify_share, tarpit_pace_ms;
+	struct config_items entries; /* config_value, range */
+};
+
+struct config {
+	const char *path;
+	struct arena arena;
+	struct config_value version, default_pool;
+	struct config_host host;
+	struct config_smtp smtp;
+	struct config_limits limits;
+	struct config_items listeners, pools, domains, lists;
+	int default_pool_index; /* by config_check(); -1: none */
+};
+
+/* Reads and checks. NULL with complaints filled when anything is wrong. `path` is the name in
+ * complaints and the folder that list files are beside; it is copied. */
+struct config *config_read(const char *path, struct complaints *complaints);
+/* The same of a text in memory. */
+struct config *config_parse(
+    const char *path, const char *text, size_t len, struct complaints *complaints);
+struct config *config_free(struct config *c); /* NULL is allowed; returns NULL */
+
+/* References, duplicates, conflicts: what no single value shows. Part of config_parse(). */
+void config_check(struct config *c, struct complaints *complaints);
+
+/* Path of a list's file: beside the configuration unless absolute. To be freed. NULL: no memory. */
+char *config_beside(const struct config *c, const char *file);
+
+#endif
