@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory of one configuration: taken in steps, given back at once. A configuration is read, checked,
- * compiled and dropped; freeing its thousands of texts one by one would only add places to leak.
- * A failed step is remembered (`failed`), so that callers check once at the end.
+ * Memory of one configuration: taken in steps, given back at once. A configuration is read,
+ * checked, compiled and dropped; freeing its thousands of texts one by one would only add places to
+ * leak. A failed step is remembered (`failed`), so that callers check once at the end.
  */
 #ifndef POSTERN_CONTROL_ARENA_H
 #define POSTERN_CONTROL_ARENA_H

@@ -3,6 +3,7 @@
 #include "complaints.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,25 @@ void complain(struct complaints *c, const char *file, struct position pos, const
 	c->items[c->n++] = (struct complaint){ .file = name, .pos = pos, .text = text };
 }
 
+static bool before(const struct complaint *a, const struct complaint *b)
+{
+	if (strcmp(a->file, b->file) != 0)
+		return false;
+	return a->pos.line != b->pos.line ? a->pos.line < b->pos.line
+					  : a->pos.column < b->pos.column;
+}
+
+void complaints_sort(struct complaints *c)
+{
+	for (unsigned i = 1; i < c->n; i++) {
+		struct complaint moved = c->items[i];
+		unsigned to = i;
+		for (; to > 0 && before(&moved, &c->items[to - 1]); to--)
+			c->items[to] = c->items[to - 1];
+		c->items[to] = moved;
+	}
+}
+
 void complaints_print(const struct complaints *c, FILE *to)
 {
 	for (unsigned i = 0; i < c->n; i++) {
@@ -74,10 +94,10 @@ json_t *complaints_json(const struct complaints *c)
 	json_t *list = json_array();
 	for (unsigned i = 0; i < c->n; i++) {
 		const struct complaint *item = &c->items[i];
-		json_array_append_new(list,
-		    json_pack("{s:s+, s:i, s:i, s:o}", "file", item->file, "", "line",
-			(int)item->pos.line, "column", (int)item->pos.column, "message",
-			json_stringn_nocheck(item->text, strlen(item->text))));
+		json_array_append_new(
+		    list, json_pack("{s:s+, s:i, s:i, s:o}", "file", item->file, "", "line",
+			      (int)item->pos.line, "column", (int)item->pos.column, "message",
+			      json_stringn_nocheck(item->text, strlen(item->text))));
 	}
 	return json_pack("{s:o, s:I}", "errors", list, "total", (json_int_t)c->total);
 }

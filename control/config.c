@@ -24,11 +24,12 @@ struct config *config_parse(
 	}
 	arena_init(&c->arena);
 	c->path = arena_text(&c->arena, path, strlen(path));
-	schema_read(path, text, len, &c->arena, complaints, c);
-	if (!c->arena.failed)
+	bool whole = schema_read(path, text, len, &c->arena, complaints, c);
+	if (whole && !c->arena.failed)
 		config_check(c, complaints);
 	if (c->arena.failed)
 		complain(complaints, path, (struct position){ 0, 0 }, "no memory");
+	complaints_sort(complaints);
 	return complaints->total == before ? c : config_free(c);
 }
 
@@ -50,7 +51,8 @@ struct config *config_read(const char *path, struct complaints *complaints)
 	}
 	if (st.st_size > CONFIG_FILE_MAX) {
 		complain(complaints, path, whole,
-		    "is larger than 64 MiB; allowed: long lists in files of their own (lists.file)");
+		    "is larger than 64 MiB; allowed: long lists in files of their own "
+		    "(lists.file)");
 		goto out;
 	}
 	size_t size = (size_t)st.st_size, len = 0;

@@ -18,11 +18,13 @@
 
 struct config_value {
 	struct position pos; /* of the value, or of its section where the default stands */
-	bool given;
-	int64_t number;   /* SCHEMA_NUMBER; SCHEMA_BOOL; SCHEMA_WORD: index of the word */
-	const char *text; /* as written or the default; never NULL */
+	bool given;          /* and good */
+	bool wrong;          /* given and refused; the default stands */
+	int64_t number;      /* SCHEMA_NUMBER; SCHEMA_BOOL; SCHEMA_WORD: index of the word */
+	const char *text;    /* as written or the default; never NULL */
 	union {
-		struct inet_net net; /* SCHEMA_ADDRESS (prefix_len 32 or 128), _INTERFACE, _NETWORK */
+		struct inet_net
+		    net; /* SCHEMA_ADDRESS (prefix_len 32 or 128), _INTERFACE, _NETWORK */
 		struct inet_range range; /* SCHEMA_RANGE */
 	};
 };

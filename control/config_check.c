@@ -98,22 +98,24 @@ static void check_address(struct check *k, const struct config_value *value, siz
 	if (!value->given)
 		return;
 	if (wrong != NULL) {
-		WRONG(k, value, "%s: \"%s\" %s; allowed: an address of one host", key, value->text, wrong);
+		WRONG(k, value, "%s: \"%s\" %s; allowed: an address of one host", key, value->text,
+		    wrong);
 		return;
 	}
 	struct inet_range range = inet_net_range(&value->net);
 	if (inet_is_v4(value->net.addr) && value->net.prefix_len <= 30 &&
 	    (memcmp(range.first, value->net.addr, 16) == 0 ||
 		memcmp(range.last, value->net.addr, 16) == 0)) {
-		WRONG(k, value, "%s: \"%s\" is its prefix's own network or broadcast address; allowed: "
-				"an address between the two",
+		WRONG(k, value,
+		    "%s: \"%s\" is its prefix's own network or broadcast address; allowed: "
+		    "an address between the two",
 		    key, value->text);
 		return;
 	}
 	const struct own_address *twin = own_of(k, value->net.addr);
 	if (twin != NULL) {
-		WRONG(k, value, "%s: \"%s\" is ours already (line %u); allowed: each address once", key,
-		    value->text, twin->value->pos.line);
+		WRONG(k, value, "%s: \"%s\" is ours already (line %u); allowed: each address once",
+		    key, value->text, twin->value->pos.line);
 		return;
 	}
 	for (size_t i = 0; i < k->n_own; i++) {
@@ -122,14 +124,15 @@ static void check_address(struct check *k, const struct config_value *value, siz
 		    (!inet_net_contains(&other->value->net, value->net.addr) &&
 			!inet_net_contains(&value->net, other->value->net.addr)))
 			continue;
-		WRONG(k, value, "%s: the prefix of \"%s\" overlaps that of \"%s\" on another interface "
-				"(line %u); allowed: a prefix is connected to one interface",
+		WRONG(k, value,
+		    "%s: the prefix of \"%s\" overlaps that of \"%s\" on another interface "
+		    "(line %u); allowed: a prefix is connected to one interface",
 		    key, value->text, other->value->text, other->value->pos.line);
 		break;
 	}
 	if (k->n_own == ADDRESSES_MAX) {
-		WRONG(k, value, "%s: too many addresses; allowed: %d on all interfaces together", key,
-		    ADDRESSES_MAX);
+		WRONG(k, value, "%s: too many addresses; allowed: %d on all interfaces together",
+		    key, ADDRESSES_MAX);
 		return;
 	}
 	k->own[k->n_own++] = (struct own_address){ value, interface };
@@ -151,7 +154,8 @@ static void check_interfaces(struct check *k)
 			    own->backends_only.number != other->backends_only.number)
 				continue;
 			WRONG(k, &own->port,
-			    "host.interfaces: port \"%s\" with vlan %lld is configured already (line %u); "
+			    "host.interfaces: port \"%s\" with vlan %lld is configured already "
+			    "(line %u); "
 			    "allowed: one interface for each port, vlan and backends_only",
 			    own->port.text, (long long)own->vlan.number, other->port.pos.line);
 			break;
@@ -184,7 +188,8 @@ static void check_routes(struct check *k)
 		}
 		if (inet_is_v4(route->net.addr) != inet_is_v4(via)) {
 			WRONG(k, &route->via,
-			    "host.routes.via: \"%s\" is of another family than \"%s\"; allowed: a gateway of "
+			    "host.routes.via: \"%s\" is of another family than \"%s\"; allowed: a "
+			    "gateway of "
 			    "the destination's family",
 			    route->via.text, route->to.text);
 			continue;
@@ -193,7 +198,8 @@ static void check_routes(struct check *k)
 			if (routes[j].via.given && routes[j].to.given &&
 			    same_net(&routes[j].net, &route->net)) {
 				WRONG(k, &route->to,
-				    "host.routes.to: \"%s\" has a route already (line %u); allowed: one for "
+				    "host.routes.to: \"%s\" has a route already (line %u); "
+				    "allowed: one for "
 				    "each destination and family",
 				    route->to.text, routes[j].to.pos.line);
 				break;
@@ -201,12 +207,14 @@ static void check_routes(struct check *k)
 		const struct own_address *near = connected_to(k, via);
 		if (own_of(k, via) != NULL)
 			WRONG(k, &route->via,
-			    "host.routes.via: \"%s\" is our own address; allowed: another host's on a "
+			    "host.routes.via: \"%s\" is our own address; allowed: another host's "
+			    "on a "
 			    "connected prefix",
 			    route->via.text);
 		else if (near == NULL)
 			WRONG(k, &route->via,
-			    "host.routes.via: \"%s\" is not on a connected prefix; allowed: an address "
+			    "host.routes.via: \"%s\" is not on a connected prefix; allowed: an "
+			    "address "
 			    "within a prefix of host.interfaces.addresses",
 			    route->via.text);
 		else
@@ -223,19 +231,25 @@ static void check_smtp(struct check *k)
 	if (smtp->contact_url.given && *url != '\0' && strncmp(url, "https://", 8) != 0 &&
 	    strncmp(url, "http://", 7) != 0 && strncmp(url, "mailto:", 7) != 0)
 		WRONG(k, &smtp->contact_url,
-		    "smtp.contact_url: \"%s\" is not a URL; allowed: https://..., http://... or mailto:...",
+		    "smtp.contact_url: \"%s\" is not a URL; allowed: https://..., http://... or "
+		    "mailto:...",
 		    url);
 	if (smtp->window_quota.number < smtp->inspection_window.number)
 		WRONG(k, smtp->window_quota.given ? &smtp->window_quota : &smtp->inspection_window,
-		    "smtp.window_quota: %lld is less than one inspection_window; allowed: %lld or more",
-		    (long long)smtp->window_quota.number, (long long)smtp->inspection_window.number);
+		    "smtp.window_quota: %lld is less than one inspection_window; allowed: %lld or "
+		    "more",
+		    (long long)smtp->window_quota.number,
+		    (long long)smtp->inspection_window.number);
 	const struct config_limits *limits = &k->config->limits;
 	if (limits->prefix_connections.number < limits->connections.number)
 		WRONG(k,
-		    limits->prefix_connections.given ? &limits->prefix_connections : &limits->connections,
-		    "limits.prefix_connections: %lld is less than limits.connections of a single address; "
+		    limits->prefix_connections.given ? &limits->prefix_connections
+						     : &limits->connections,
+		    "limits.prefix_connections: %lld is less than limits.connections of a single "
+		    "address; "
 		    "allowed: %lld or more",
-		    (long long)limits->prefix_connections.number, (long long)limits->connections.number);
+		    (long long)limits->prefix_connections.number,
+		    (long long)limits->connections.number);
 }
 
 static void check_listeners(struct check *k)
@@ -252,10 +266,13 @@ static void check_listeners(struct check *k)
 	for (size_t i = 0; i < items->n; i++) {
 		struct config_listener *own = &listeners[i];
 		names_add(&names, &own->name, own->name.text, i);
+		if (own->address.wrong || own->port.wrong)
+			continue;
 		own->any = own->address.number == 0;
 		if (own->any && !heard)
 			WRONG(k, &own->address,
-			    "listeners.address: every address of ours is backends_only; allowed: at least one "
+			    "listeners.address: every address of ours is backends_only; allowed: "
+			    "at least one "
 			    "that is not");
 		const struct own_address *ours = own->any ? NULL : own_of(k, own->address.net.addr);
 		if (!own->any && own->address.given && ours == NULL)
@@ -265,17 +282,20 @@ static void check_listeners(struct check *k)
 			    own->address.text);
 		if (ours != NULL && interfaces[ours->interface].backends_only.number != 0)
 			WRONG(k, &own->address,
-			    "listeners.address: \"%s\" is backends_only; allowed: any, or an address that is "
+			    "listeners.address: \"%s\" is backends_only; allowed: any, or an "
+			    "address that is "
 			    "not",
 			    own->address.text);
 		for (size_t j = 0; j < i; j++) {
 			const struct config_listener *other = &listeners[j];
-			if (own->port.number != other->port.number ||
+			if (other->address.wrong || other->port.wrong ||
+			    own->port.number != other->port.number ||
 			    !(own->any || other->any ||
 				memcmp(own->address.net.addr, other->address.net.addr, 16) == 0))
 				continue;
 			WRONG(k, own->port.given ? &own->port : &own->name,
-			    "listeners.port: %lld on this address is listener \"%s\"'s (line %u); allowed: an "
+			    "listeners.port: %lld on this address is listener \"%s\"'s (line %u); "
+			    "allowed: an "
 			    "address and port once, `any` being all addresses",
 			    (long long)own->port.number, other->name.text, other->name.pos.line);
 			break;
@@ -291,7 +311,7 @@ static bool reachable(const struct check *k, const uint8_t addr[16])
 	bool found = connected_to(k, addr) != NULL;
 	for (size_t i = 0; i < items->n && !found; i++)
 		found = !routes[i].via.given || !routes[i].to.given ||
-		    inet_net_contains(&routes[i].net, addr);
+			inet_net_contains(&routes[i].net, addr);
 	return found;
 }
 
@@ -301,12 +321,15 @@ static void check_server(struct check *k, const struct config_pool *pool, size_t
 	const char *wrong = unusable(own->address.net.addr);
 	if (own->max_connections.number < k->config->host.workers.number)
 		WRONG(k, &own->max_connections,
-		    "pools.servers.max_connections: %lld for %lld workers; allowed: at least one each",
-		    (long long)own->max_connections.number, (long long)k->config->host.workers.number);
+		    "pools.servers.max_connections: %lld for %lld workers; allowed: at least one "
+		    "each",
+		    (long long)own->max_connections.number,
+		    (long long)k->config->host.workers.number);
 	if (!own->address.given)
 		return;
 	if (wrong != NULL)
-		WRONG(k, &own->address, "pools.servers.address: \"%s\" %s; allowed: a host's address",
+		WRONG(k, &own->address,
+		    "pools.servers.address: \"%s\" %s; allowed: a host's address",
 		    own->address.text, wrong);
 	else if (own_of(k, own->address.net.addr) != NULL)
 		WRONG(k, &own->address,
@@ -314,14 +337,16 @@ static void check_server(struct check *k, const struct config_pool *pool, size_t
 		    own->address.text);
 	else if (k->n_own != 0 && !reachable(k, own->address.net.addr))
 		WRONG(k, &own->address,
-		    "pools.servers.address: no way leads to \"%s\"; allowed: an address on a connected "
+		    "pools.servers.address: no way leads to \"%s\"; allowed: an address on a "
+		    "connected "
 		    "prefix or behind one of host.routes",
 		    own->address.text);
 	for (size_t j = 0; j < index; j++)
 		if (servers[j].address.given && own->port.number == servers[j].port.number &&
 		    memcmp(own->address.net.addr, servers[j].address.net.addr, 16) == 0) {
 			WRONG(k, &own->address,
-			    "pools.servers.address: \"%s\" with port %lld is server \"%s\" already (line %u); "
+			    "pools.servers.address: \"%s\" with port %lld is server \"%s\" already "
+			    "(line %u); "
 			    "allowed: once in a pool",
 			    own->address.text, (long long)own->port.number, servers[j].name.text,
 			    servers[j].name.pos.line);
@@ -339,8 +364,8 @@ static void check_pools(struct check *k)
 	for (size_t i = 0; i < items->n; i++)
 		n_servers += pools[i].servers.n;
 	if (n_servers > POLICY_MAX_SERVERS)
-		complain(k->complaints, path, items->pos,
-		    "pools: %zu servers in all; allowed: %d", n_servers, POLICY_MAX_SERVERS);
+		complain(k->complaints, path, items->pos, "pools: %zu servers in all; allowed: %d",
+		    n_servers, POLICY_MAX_SERVERS);
 	if (!names_init(&k->pools, &k->config->arena, items->n) ||
 	    !names_init(&servers, &k->config->arena, n_servers))
 		return;
@@ -348,7 +373,8 @@ static void check_pools(struct check *k)
 		const struct config_server *list = pools[i].servers.items;
 		names_add(&k->pools, &pools[i].name, pools[i].name.text, i);
 		for (size_t j = 0; j < pools[i].servers.n; j++) {
-			names_add(&servers, &list[j].name, list[j].name.text, i * POLICY_MAX_SERVERS + j);
+			names_add(
+			    &servers, &list[j].name, list[j].name.text, i * POLICY_MAX_SERVERS + j);
 			check_server(k, &pools[i], j);
 		}
 	}
@@ -360,7 +386,8 @@ static void check_pools(struct check *k)
 		    &k->pools, &own->fallback, "pools.fallback", "pool", path, k->complaints);
 		if (own->fallback_index >= 0 && strcmp(own->fallback.text, own->name.text) == 0)
 			WRONG(k, &own->fallback,
-			    "pools.fallback: \"%s\" is this pool; allowed: another pool, or \"\" for none",
+			    "pools.fallback: \"%s\" is this pool; allowed: another pool, or \"\" "
+			    "for none",
 			    own->fallback.text);
 	}
 	k->config->default_pool_index = (int)names_resolve(
@@ -376,7 +403,8 @@ static void check_domains(struct check *k)
 		return;
 	for (size_t i = 0; i < items->n; i++) {
 		struct config_domain *own = &domains[i];
-		char *folded = arena_text(&k->config->arena, own->domain.text, strlen(own->domain.text));
+		char *folded =
+		    arena_text(&k->config->arena, own->domain.text, strlen(own->domain.text));
 		if (folded == NULL)
 			return;
 		for (char *p = folded; *p != '\0'; p++)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define AT(member) offsetof(struct SECTION_STRUCT, member)
+#define AT(member)   offsetof(struct SECTION_STRUCT, member)
 
 static const char *const words_any[] = { "any", NULL };
 static const char *const words_default[] = { "default", NULL };
@@ -20,6 +20,9 @@ static const char *const words_starttls[] = { "off", "pass", NULL };
 static const char *const words_hello[] = { "none", "proxy-v2", "xclient", NULL };
 static const char *const words_action[] = { "pass", "refuse", "drop", "reset", "trap", "tarpit",
 	NULL };
+
+/* A row of a table reads better broken where its sense breaks. */
+/* clang-format off */
 
 /* ---- host ---- */
 
@@ -177,7 +180,7 @@ static const struct schema_key listener_keys[] = {
 	{ "name", SCHEMA_NAME, SCHEMA_REQUIRED, AT(name), 1, 47, .doc = "Name of the listener." },
 	{ "address", SCHEMA_ADDRESS, 0, AT(address), .def = "any", .words = words_any,
 	    .doc = "One of our addresses, or any for all that are not backends_only." },
-	{ "port", SCHEMA_NUMBER, 0, AT(port), 1, 65535, .def = "25", .doc = "TCP port." },
+	{ "port", SCHEMA_NUMBER, 0, AT(port), 1, 65535, .def = "25", .doc = "TCP port listened on." },
 };
 static const struct schema_section listener_section = { sizeof(struct config_listener),
 	COUNT(listener_keys), listener_keys };
@@ -187,8 +190,8 @@ static const struct schema_section listener_section = { sizeof(struct config_lis
 static const struct schema_key server_keys[] = {
 	{ "name", SCHEMA_NAME, SCHEMA_REQUIRED, AT(name), 1, 47,
 	    .doc = "Name of the server in statistics and commands; one for all pools." },
-	{ "address", SCHEMA_ADDRESS, SCHEMA_REQUIRED, AT(address), .doc = "Its address." },
-	{ "port", SCHEMA_NUMBER, 0, AT(port), 1, 65535, .def = "25", .doc = "Its TCP port." },
+	{ "address", SCHEMA_ADDRESS, SCHEMA_REQUIRED, AT(address), .doc = "Address of the server." },
+	{ "port", SCHEMA_NUMBER, 0, AT(port), 1, 65535, .def = "25", .doc = "TCP port of the server." },
 	{ "weight", SCHEMA_NUMBER, 0, AT(weight), 1, 1000, .def = "1",
 	    .doc = "Its share of the sessions against the pool's other servers." },
 	{ "max_connections", SCHEMA_NUMBER, 0, AT(max_connections), 1, 1000000, .def = "100",

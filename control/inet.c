@@ -31,7 +31,8 @@ const char *inet_parse_address(const char *text, size_t len, uint8_t ret_addr[16
 	} else {
 		memcpy(addr, v4_mapped, sizeof(v4_mapped));
 		if (inet_pton(AF_INET, copy, addr + 12) != 1)
-			return "is not an address (four numbers 0-255 with dots and no leading zeros, "
+			return "is not an address (four numbers 0-255 with dots and no leading "
+			       "zeros, "
 			       "or IPv6)";
 	}
 	memcpy(ret_addr, addr, 16);
@@ -135,7 +136,7 @@ bool inet_net_contains(const struct inet_net *net, const uint8_t addr[16])
 {
 	struct inet_range range = inet_net_range(net);
 	return inet_is_v4(net->addr) == inet_is_v4(addr) && memcmp(range.first, addr, 16) <= 0 &&
-	    memcmp(addr, range.last, 16) <= 0;
+	       memcmp(addr, range.last, 16) <= 0;
 }
 
 void inet_print(const uint8_t addr[16], char ret_text[INET_TEXT_MAX])

@@ -14,7 +14,8 @@ bool names_init(struct names *names, struct arena *arena, size_t cap)
 	return names->items != NULL;
 }
 
-void names_add(struct names *names, const struct config_value *value, const char *text, size_t index)
+void names_add(
+    struct names *names, const struct config_value *value, const char *text, size_t index)
 {
 	if (!value->given || *text == '\0') {
 		names->gaps = true;
@@ -42,8 +43,8 @@ void names_sort(
 			continue;
 		}
 		complain(complaints, file, name->pos,
-		    "%s: \"%s\" is taken; allowed: each once (the first is in line %u)", key, name->text,
-		    names->items[first].pos.line);
+		    "%s: \"%s\" is taken; allowed: each once (the first is in line %u)", key,
+		    name->text, names->items[first].pos.line);
 	}
 }
 
@@ -80,7 +81,7 @@ long names_resolve(const struct names *names, const struct config_value *referen
 		if (len + 64 >= sizeof(known) && i + 1 < names->n)
 			snprintf(known + len, sizeof(known) - len, ", ...");
 	}
-	complain(complaints, file, reference->pos, "%s: there is no %s \"%s\"; allowed: %s", key, what,
-	    reference->text, *known == '\0' ? "none is configured" : known);
+	complain(complaints, file, reference->pos, "%s: there is no %s \"%s\"; allowed: %s", key,
+	    what, reference->text, *known == '\0' ? "none is configured" : known);
 	return -1;
 }

@@ -22,7 +22,8 @@ struct names {
 
 /* cap: most that will be added. False: no memory (the arena remembers). */
 bool names_init(struct names *names, struct arena *arena, size_t cap);
-void names_add(struct names *names, const struct config_value *value, const char *text, size_t index);
+void names_add(
+    struct names *names, const struct config_value *value, const char *text, size_t index);
 /* After the last one. Complains of each that stands twice, where it stands again. */
 void names_sort(
     struct names *names, const char *key, const char *file, struct complaints *complaints);

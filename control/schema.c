@@ -41,7 +41,8 @@ static void walk(const struct schema_section *section, const char *above, unsign
 		const struct schema_key *key = &section->keys[i];
 		unsigned flags = key->flags | inherited;
 		char dotted[DOTTED_MAX];
-		snprintf(dotted, sizeof(dotted), "%s%s%s", above, *above == '\0' ? "" : ".", key->name);
+		snprintf(
+		    dotted, sizeof(dotted), "%s%s%s", above, *above == '\0' ? "" : ".", key->name);
 		visit(arg, dotted, key, flags);
 		if (key->section != NULL)
 			walk(key->section, dotted, flags & SCHEMA_RESTART, visit, arg);
@@ -81,7 +82,8 @@ void schema_allowed(const struct schema_key *key, char *ret_text, size_t size)
 	struct line line = { ret_text, size, 0 };
 	ret_text[0] = '\0';
 	if (key->flags & SCHEMA_MANY)
-		add(&line, "a list of %" PRId64 " to %" PRId64 " entries, each ", key->min, key->max);
+		add(&line, "a list of %" PRId64 " to %" PRId64 " entries, each ", key->min,
+		    key->max);
 	switch (key->type) {
 	case SCHEMA_SECTION:
 		add(&line, "a section with ");
@@ -101,8 +103,8 @@ void schema_allowed(const struct schema_key *key, char *ret_text, size_t size)
 		if (key->flags & SCHEMA_MANY)
 			add(&line, "printable ASCII, 1 to %d characters", SCHEMA_ENTRY_MAX);
 		else
-			add(&line, "printable ASCII, %" PRId64 " to %" PRId64 " characters", key->min,
-			    key->max);
+			add(&line, "printable ASCII, %" PRId64 " to %" PRId64 " characters",
+			    key->min, key->max);
 		break;
 	case SCHEMA_NAME:
 		add(&line, "%" PRId64 " to %" PRId64 " letters, digits, '-', '_' or '.'", key->min,

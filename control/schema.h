@@ -14,13 +14,13 @@
 #include "config.h"
 
 enum schema_type {
-	SCHEMA_SECTION,   /* a mapping with keys of its own */
+	SCHEMA_SECTION, /* a mapping with keys of its own */
 	SCHEMA_NUMBER,
 	SCHEMA_BOOL,
-	SCHEMA_TEXT,      /* printable ASCII */
-	SCHEMA_NAME,      /* letters, digits, - _ . */
+	SCHEMA_TEXT, /* printable ASCII */
+	SCHEMA_NAME, /* letters, digits, - _ . */
 	SCHEMA_HOSTNAME,
-	SCHEMA_WORD,      /* one of a few */
+	SCHEMA_WORD, /* one of a few */
 	SCHEMA_ADDRESS,
 	SCHEMA_INTERFACE, /* address/length */
 	SCHEMA_NETWORK,   /* prefix, no host bits */
@@ -28,10 +28,10 @@ enum schema_type {
 };
 
 enum schema_flag {
-	SCHEMA_MANY = 1u << 0,     /* a sequence of these; min and max count its entries */
+	SCHEMA_MANY = 1u << 0, /* a sequence of these; min and max count its entries */
 	SCHEMA_REQUIRED = 1u << 1,
 	SCHEMA_POWER_OF_2 = 1u << 2,
-	SCHEMA_RESTART = 1u << 3,  /* taken at start of the dataplane; inherited by keys below */
+	SCHEMA_RESTART = 1u << 3, /* taken at start of the dataplane; inherited by keys below */
 };
 
 enum { SCHEMA_ENTRY_MAX = 255 }; /* characters of a text in a list of texts */
@@ -42,11 +42,12 @@ struct schema_key {
 	const char *name;
 	enum schema_type type;
 	unsigned flags;
-	size_t offset;         /* of the config_value, config_items or section's struct */
-	int64_t min, max;      /* number: its range; text: its length; SCHEMA_MANY: entries */
-	const char *def;       /* as written in YAML; NULL: nothing */
-	const char *unit;      /* NULL: none */
-	const char *const *words; /* SCHEMA_WORD: all of them; ADDRESS, NETWORK: allowed besides; NULL-ended */
+	size_t offset;    /* of the config_value, config_items or section's struct */
+	int64_t min, max; /* number: its range; text: its length; SCHEMA_MANY: entries */
+	const char *def;  /* as written in YAML; NULL: nothing */
+	const char *unit; /* NULL: none */
+	const char *const
+	    *words; /* SCHEMA_WORD: all of them; ADDRESS, NETWORK: allowed besides; NULL-ended */
 	const struct schema_section *section;
 	const char *doc;
 };
@@ -66,17 +67,19 @@ const struct schema_key *schema_find(const char *dotted, unsigned *ret_flags);
 void schema_allowed(const struct schema_key *key, char *ret_text, size_t size);
 
 /* Every row in order, sections before their keys. */
-typedef void schema_visit(void *arg, const char *dotted, const struct schema_key *key, unsigned flags);
+typedef void schema_visit(
+    void *arg, const char *dotted, const struct schema_key *key, unsigned flags);
 void schema_walk(schema_visit *visit, void *arg);
 
 /* One value as text against its row: NULL, or what is wrong in words that fit behind the value.
  * `plain`: written without quotes. */
-const char *schema_value(
-    const struct schema_key *key, const char *text, size_t len, bool plain, struct config_value *value);
+const char *schema_value(const struct schema_key *key, const char *text, size_t len, bool plain,
+    struct config_value *value);
 
 /* Reads YAML into the struct of config_schema; texts and items go to the arena. Mistakes go to
- * complaints; defaults stand where a value is missing or wrong, so that reading goes on. */
-void schema_read(const char *file, const char *yaml, size_t len, struct arena *arena,
+ * complaints; defaults stand where a value is missing or wrong, so that reading goes on. False: it
+ * is not YAML at all, and nothing was filled in. */
+bool schema_read(const char *file, const char *yaml, size_t len, struct arena *arena,
     struct complaints *complaints, struct config *ret_config);
 
 #endif

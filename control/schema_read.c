@@ -11,8 +11,7 @@
 #include <string.h>
 #include <yaml.h>
 
-enum { VALUES_MAX = 4000000, DOTTED_MAX = 128, QUOTED_MAX = 48, ALLOWED_MAX = 512,
-	KEYS_MAX = 32 };
+enum { VALUES_MAX = 4000000, DOTTED_MAX = 128, QUOTED_MAX = 48, ALLOWED_MAX = 512, KEYS_MAX = 32 };
 
 struct reader {
 	yaml_document_t *doc;
@@ -20,6 +19,7 @@ struct reader {
 	struct arena *arena;
 	struct complaints *complaints;
 	unsigned long values;
+	bool quiet; /* defaults are being filled in where a complaint has been made already */
 };
 
 static struct position at(yaml_mark_t mark)
@@ -35,7 +35,8 @@ static struct position node_at(const yaml_node_t *node)
 /* Cut and cleaned, so that a file of anything cannot play with the terminal. */
 static const char *quoted(const yaml_node_t *node, char buf[QUOTED_MAX])
 {
-	size_t len = node->data.scalar.length, n = len < QUOTED_MAX - 8 ? len : QUOTED_MAX - 8, out = 0;
+	size_t len = node->data.scalar.length, n = len < QUOTED_MAX - 8 ? len : QUOTED_MAX - 8,
+	       out = 0;
 	buf[out++] = '"';
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = node->data.scalar.value[i];
@@ -67,8 +68,8 @@ static void wrong_kind(
 {
 	char allowed[ALLOWED_MAX];
 	schema_allowed(key, allowed, sizeof(allowed));
-	complain(r->complaints, r->file, node_at(node), "%s is %s; allowed: %s", dotted, kind_of(node),
-	    allowed);
+	complain(r->complaints, r->file, node_at(node), "%s is %s; allowed: %s", dotted,
+	    kind_of(node), allowed);
 }
 
 static bool too_many(struct reader *r, const yaml_node_t *node)
@@ -121,8 +122,10 @@ static void read_scalar(struct reader *r, const yaml_node_t *node, const char *d
 		one.max = SCHEMA_ENTRY_MAX;
 	}
 	schema_allowed(&one, allowed, sizeof(allowed));
+	ret_value->wrong = true;
 	if (is_null(node))
-		complain(r->complaints, r->file, value.pos, "%s has no value; allowed: %s", dotted, allowed);
+		complain(r->complaints, r->file, value.pos, "%s has no value; allowed: %s", dotted,
+		    allowed);
 	else
 		complain(r->complaints, r->file, value.pos, "%s: %s %s; allowed: %s", dotted,
 		    quoted(node, buf), wrong, allowed);
@@ -157,9 +160,11 @@ static void read_many(struct reader *r, const yaml_node_t *node, const char *dot
 	for (size_t i = 0; i < n && r->values <= VALUES_MAX; i++) {
 		const yaml_node_t *item = yaml_document_get_node(r->doc, start[i]);
 		if (!sections)
-			read_scalar(r, item, dotted, key, (struct config_value *)(void *)(items + i * size));
+			read_scalar(r, item, dotted, key,
+			    (struct config_value *)(void *)(items + i * size));
 		else
-			read_section(r, item, node_at(item), dotted, key->section, items + i * size);
+			read_section(
+			    r, item, node_at(item), dotted, key->section, items + i * size);
 		good = i + 1;
 	}
 	ret_items->n = good;
@@ -179,18 +184,11 @@ static void unknown_key(struct reader *r, const yaml_node_t *node, const char *d
 }
 
 /* node NULL: the section is not there; its defaults stand and its required keys are missed. */
-static void read_section(struct reader *r, const yaml_node_t *node, struct position pos,
+static void read_keys(struct reader *r, const yaml_node_t *node, struct position pos,
     const char *dotted, const struct schema_section *section, unsigned char *base)
 {
 	const yaml_node_t *given[KEYS_MAX] = { NULL };
 	assert(section->n_keys <= KEYS_MAX);
-	if (node != NULL && too_many(r, node))
-		return;
-	if (node != NULL && node->type != YAML_MAPPING_NODE) {
-		struct schema_key all = { .type = SCHEMA_SECTION, .section = section };
-		wrong_kind(r, node, *dotted == '\0' ? "the file" : dotted, &all);
-		return;
-	}
 	const yaml_node_pair_t *pair = node == NULL ? NULL : node->data.mapping.pairs.start;
 	const yaml_node_pair_t *end = node == NULL ? NULL : node->data.mapping.pairs.top;
 	for (; pair < end; pair++) {
@@ -198,13 +196,15 @@ static void read_section(struct reader *r, const yaml_node_t *node, struct posit
 		unsigned i = section->n_keys;
 		if (name->type == YAML_SCALAR_NODE)
 			for (i = 0; i < section->n_keys; i++)
-				if (strcmp(section->keys[i].name, (const char *)name->data.scalar.value) == 0)
+				if (strcmp(section->keys[i].name,
+					(const char *)name->data.scalar.value) == 0)
 					break;
 		if (i == section->n_keys)
 			unknown_key(r, name, dotted, section);
 		else if (given[i] != NULL)
 			complain(r->complaints, r->file, node_at(name),
-			    "key \"%s\" stands twice in this section; allowed: once (the first is in line %u)",
+			    "key \"%s\" stands twice in this section; allowed: once (the first is "
+			    "in line %u)",
 			    section->keys[i].name, node_at(given[i]).line);
 		else
 			given[i] = yaml_document_get_node(r->doc, pair->value);
@@ -212,27 +212,31 @@ static void read_section(struct reader *r, const yaml_node_t *node, struct posit
 	for (unsigned i = 0; i < section->n_keys; i++) {
 		const struct schema_key *key = &section->keys[i];
 		char name[DOTTED_MAX];
-		snprintf(name, sizeof(name), "%s%s%s", dotted, *dotted == '\0' ? "" : ".", key->name);
+		snprintf(
+		    name, sizeof(name), "%s%s%s", dotted, *dotted == '\0' ? "" : ".", key->name);
 		void *to = base + key->offset;
 		const yaml_node_t *value = given[i];
 		bool many = (key->flags & SCHEMA_MANY) != 0;
 		/* `lists:` with every entry commented out is as good as no `lists:` */
 		if (value != NULL && (many || key->type == SCHEMA_SECTION) && is_null(value))
 			value = NULL;
-		if (value == NULL && (key->flags & SCHEMA_REQUIRED)) {
+		bool missing = value == NULL && (key->flags & SCHEMA_REQUIRED);
+		if (missing && !r->quiet) {
 			char allowed[ALLOWED_MAX];
 			schema_allowed(key, allowed, sizeof(allowed));
-			complain(r->complaints, r->file, pos, "%s is missing; allowed: %s", name, allowed);
+			complain(r->complaints, r->file, pos, "%s is missing; allowed: %s", name,
+			    allowed);
 		}
 		if (many) {
 			*(struct config_items *)to = (struct config_items){ .pos = pos };
 			if (value != NULL)
 				read_many(r, value, name, key, to);
 		} else if (key->type == SCHEMA_SECTION) {
-			if (value == NULL && (key->flags & SCHEMA_REQUIRED))
-				continue; /* one complaint, not one more for each key in it */
+			bool before = r->quiet;
+			r->quiet = before || missing; /* not one more for each key in it */
 			read_section(
 			    r, value, value == NULL ? pos : node_at(value), name, key->section, to);
+			r->quiet = before;
 		} else if (value == NULL) {
 			read_default(key, pos, to);
 		} else {
@@ -241,7 +245,25 @@ static void read_section(struct reader *r, const yaml_node_t *node, struct posit
 	}
 }
 
-static void complain_yaml(struct reader *r, const yaml_parser_t *parser, const char *yaml, size_t len)
+static void read_section(struct reader *r, const yaml_node_t *node, struct position pos,
+    const char *dotted, const struct schema_section *section, unsigned char *base)
+{
+	bool before = r->quiet;
+	if (node != NULL && too_many(r, node)) {
+		r->quiet = true;
+		node = NULL;
+	} else if (node != NULL && node->type != YAML_MAPPING_NODE) {
+		struct schema_key all = { .type = SCHEMA_SECTION, .section = section };
+		wrong_kind(r, node, *dotted == '\0' ? "the file" : dotted, &all);
+		r->quiet = true;
+		node = NULL;
+	}
+	read_keys(r, node, pos, dotted, section, base);
+	r->quiet = before;
+}
+
+static void complain_yaml(
+    struct reader *r, const yaml_parser_t *parser, const char *yaml, size_t len)
 {
 	if (parser->error == YAML_MEMORY_ERROR) {
 		complain(r->complaints, r->file, (struct position){ 0, 0 }, "no memory");
@@ -258,23 +280,25 @@ static void complain_yaml(struct reader *r, const yaml_parser_t *parser, const c
 	}
 	const char *problem = parser->problem == NULL ? "cannot be read" : parser->problem;
 	if (parser->context == NULL)
-		complain(r->complaints, r->file, pos, "not YAML: %s; allowed: YAML 1.1 in UTF-8", problem);
+		complain(r->complaints, r->file, pos, "not YAML: %s; allowed: YAML 1.1 in UTF-8",
+		    problem);
 	else
 		complain(r->complaints, r->file, pos,
 		    "not YAML: %s, %s begun in line %u; allowed: YAML 1.1 in UTF-8", problem,
 		    parser->context, at(parser->context_mark).line);
 }
 
-void schema_read(const char *file, const char *yaml, size_t len, struct arena *arena,
+bool schema_read(const char *file, const char *yaml, size_t len, struct arena *arena,
     struct complaints *complaints, struct config *ret_config)
 {
 	yaml_parser_t parser;
 	yaml_document_t doc, more;
 	struct reader r = { .doc = &doc, .file = file, .arena = arena, .complaints = complaints };
 	const struct position start = { 1, 1 };
+	bool whole = false;
 	if (!yaml_parser_initialize(&parser)) {
 		complain(complaints, file, (struct position){ 0, 0 }, "no memory");
-		return;
+		return false;
 	}
 	yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, len);
 	if (!yaml_parser_load(&parser, &doc)) {
@@ -297,8 +321,10 @@ void schema_read(const char *file, const char *yaml, size_t len, struct arena *a
 		    "a second YAML document; allowed: one in a file");
 	yaml_document_delete(&more);
 	read_section(&r, root, node_at(root), "", &config_schema, (unsigned char *)ret_config);
+	whole = true;
 document:
 	yaml_document_delete(&doc);
 parser:
 	yaml_parser_delete(&parser);
+	return whole;
 }

@@ -36,7 +36,7 @@ static const char *read_number(
 static bool is_name_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	    c == '-' || c == '_';
+	       c == '-' || c == '_';
 }
 
 static const char *check_length(const struct schema_key *key, size_t len)
@@ -79,8 +79,8 @@ static bool find_word(
 	return false;
 }
 
-const char *schema_value(
-    const struct schema_key *key, const char *text, size_t len, bool plain, struct config_value *value)
+const char *schema_value(const struct schema_key *key, const char *text, size_t len, bool plain,
+    struct config_value *value)
 {
 	const char *wrong = NULL;
 	switch (key->type) {

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Configuration to policy image, through filters/image_write.h: names become indexes, words become
+ * enums, list files become the address table. The parts carry no epoch: the same configuration
+ * gives the same bytes, so a part that did not change is not sent again.
+ */
+#ifndef POSTERN_CONTROL_COMPILE_H
+#define POSTERN_CONTROL_COMPILE_H
+
+#include "complaints.h"
+#include "config.h"
+
+#include "filters/image.h"
+
+#include <stdbool.h>
+
+struct image_writer;
+
+struct image {
+	struct image_writer *writer; /* owns the parts */
+	struct image_part parts[IMAGE_MAX_PARTS];
+	unsigned n_parts;
+	struct image_header header;
+	unsigned long n_addresses; /* entries of all lists, as written */
+};
+
+/* NULL with complaints filled when list files or bounds refuse it. */
+struct image *image_compile(
+    const struct config *config, uint32_t epoch, struct complaints *complaints);
+/* config_read() and image_compile(). */
+struct image *image_from_file(const char *path, uint32_t epoch, struct complaints *complaints);
+struct image *image_free(struct image *image); /* NULL is allowed; returns NULL */
+
+/* Writes the file form beside `path`, syncs it and renames it in place: a reader sees the old or
+ * the new image, never a half. -errno. */
+int image_save(const struct image *image, const char *path);
+
+/* image_hash_fn by libcrypto. Ends the process if libcrypto cannot hash at all. */
+void image_sha256(const void *data, size_t len, uint8_t ret_sha256[IMAGE_HASH_LEN]);
+enum { IMAGE_HEX_LEN = 2 * IMAGE_HASH_LEN };
+void image_hex(const uint8_t sha256[IMAGE_HASH_LEN], char ret_hex[IMAGE_HEX_LEN + 1]);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The image on disk and its hashes (compile.h): written beside, synced, renamed. */
+#include "compile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void image_sha256(const void *data, size_t len, uint8_t ret_sha256[IMAGE_HASH_LEN])
+{
+	unsigned out = 0;
+	/* without SHA-256 there is no name for any part: nothing sensible can go on */
+	if (EVP_Digest(data, len, ret_sha256, &out, EVP_sha256(), NULL) != 1 ||
+	    out != IMAGE_HASH_LEN)
+		abort();
+}
+
+void image_hex(const uint8_t sha256[IMAGE_HASH_LEN], char ret_hex[IMAGE_HEX_LEN + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+	for (unsigned i = 0; i < IMAGE_HASH_LEN; i++) {
+		ret_hex[2 * i] = digits[sha256[i] >> 4];
+		ret_hex[2 * i + 1] = digits[sha256[i] & 15];
+	}
+	ret_hex[IMAGE_HEX_LEN] = '\0';
+}
+
+static int write_at(int fd, const void *data, size_t len, uint64_t offset)
+{
+	const unsigned char *p = data;
+	while (len != 0) {
+		ssize_t n = pwrite(fd, p, len, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int sync_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash == NULL ? strdup(".") : strndup(path, (size_t)(slash + 1 - path));
+	if (folder == NULL)
+		return -ENOMEM;
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret = fd < 0 || fsync(fd) != 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	free(folder);
+	return ret;
+}
+
+int image_save(const struct image *image, const char *path)
+{
+	char *beside = NULL;
+	int ret = 0;
+	if (asprintf(&beside, "%s.new.XXXXXX", path) < 0)
+		return -ENOMEM;
+	int fd = mkostemp(beside, O_CLOEXEC);
+	if (fd < 0) {
+		ret = -errno;
+		goto out;
+	}
+	if (fchmod(fd, 0640) != 0 || ftruncate(fd, (off_t)image->header.file_size) != 0)
+		ret = -errno;
+	if (ret == 0)
+		ret = write_at(fd, &image->header, sizeof(image->header), 0);
+	for (unsigned i = 0; i < image->n_parts && ret == 0; i++)
+		ret = write_at(
+		    fd, image->parts[i].base, image->parts[i].len, image->header.parts[i].offset);
+	if (ret == 0 && fsync(fd) != 0)
+		ret = -errno;
+	if (close(fd) != 0 && ret == 0)
+		ret = -errno;
+	if (ret == 0 && rename(beside, path) != 0)
+		ret = -errno;
+	if (ret != 0)
+		unlink(beside);
+	else
+		ret = sync_folder(path);
+out:
+	free(beside);
+	return ret;
+}
