@@ -39,10 +39,32 @@ struct packet {
 	uint8_t ttl, tos;
 	uint8_t netif; /* it came in by */
 	bool v4;
-	uint8_t l3_off, l4_off; /* bytes from frame->data */
+	bool dst_own;      /* dst is an own address; else it is a transparent connection's or nobody's */
+	uint8_t own_index; /* which one, in config.addrs; valid with dst_own */
+	uint8_t proto;     /* of what starts at l4_off */
+	uint8_t l3_off; /* bytes from frame->data */
+	uint16_t l4_off;
+	uint16_t l3_len; /* of the whole IP packet */
 	uint32_t flow_hash; /* of flow.c, set by conn_prefetch(); packet_parse() leaves 0: not yet */
 	struct tcp_options opt;
 };
+
+/* What a frame turned out to be. Everything but `frame`, l3_off and netif is valid only where the
+ * kind says so: addresses and l4 from PACKET_FRAGMENT on, ports and options with PACKET_TCP. */
+enum packet_kind {
+	PACKET_BAD, /* to drop; *ret_reason is the counter */
+	PACKET_ARP,
+	PACKET_FRAGMENT, /* a piece of a datagram: frag.c */
+	PACKET_ICMP4,
+	PACKET_ICMP6,
+	PACKET_TCP,
+};
+
+struct ip_half;
+enum packet_kind packet_parse(const struct ip_half *ip, struct frame *f, struct packet *ret_packet,
+    enum stack_counter *ret_reason);
+/* The options of a TCP header; false when malformed. Used for quoted and held headers too. */
+bool packet_parse_options(const uint8_t *p, unsigned len, struct tcp_options *ret_opt);
 
 /* Sequence numbers, modulo 2^32 (RFC 9293 3.4). */
 static inline bool seq_lt(uint32_t a, uint32_t b)

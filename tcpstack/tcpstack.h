@@ -156,6 +156,10 @@ struct stack_config {
 	uint32_t cap_icmp;   /* [100] */
 	uint32_t cap_synack; /* [100,000] */
 	uint32_t msl_ms;     /* [30,000] TIME-WAIT lasts two of them */
+	/* ARP and ND where several workers share an address and a port: each must be handed every
+	 * such frame and learns and asks for itself, but only the one worker that is not a follower
+	 * answers, probes and announces. */
+	bool neigh_follower;
 	uint32_t user_timeout_ms; /* [300,000] unacknowledged data or a closed window for longer ends it */
 	uint32_t keepalive_ms;    /* [120,000] idle time before a keep-alive, where asked for */
 };

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The Internet checksum (RFC 1071). Sums are kept unfolded in 64 bits and in native byte order:
+ * the one's complement sum does not care, so nothing is swapped and partial sums (a refusal's
+ * text, a pseudo-header) can be computed once and added later.
+ */
+#ifndef POSTERN_TCPSTACK_CHECKSUM_H
+#define POSTERN_TCPSTACK_CHECKSUM_H
+
+#include "wire.h"
+
+#include <stddef.h>
+
+/* Adds `len` bytes to a sum. Every piece but the last of a checksum must have an even length. */
+uint64_t csum_add(uint64_t sum, const void *p, size_t len);
+
+static inline uint64_t csum_add32(uint64_t sum, uint32_t native)
+{
+	return sum + native;
+}
+
+static inline uint16_t csum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffffu) + (sum >> 32);
+	sum = (sum & 0xffffffffu) + (sum >> 32);
+	uint32_t s = (uint32_t)sum;
+	s = (s & 0xffffu) + (s >> 16);
+	s = (s & 0xffffu) + (s >> 16);
+	return (uint16_t)s;
+}
+
+/* Ready to be stored with st16(). */
+static inline uint16_t csum_finish(uint64_t sum)
+{
+	return (uint16_t)~csum_fold(sum);
+}
+
+/* Pseudo-headers: addresses as on the wire, len in host order. */
+static inline uint64_t csum_pseudo4(const void *src, const void *dst, uint8_t proto, uint32_t len)
+{
+	return (uint64_t)ld32(src) + ld32(dst) + htobe16(proto) + htobe32(len);
+}
+
+static inline uint64_t csum_pseudo6(const void *src, const void *dst, uint8_t proto, uint32_t len)
+{
+	const uint8_t *s = src;
+	const uint8_t *d = dst;
+	uint64_t sum = (uint64_t)htobe32(proto) + htobe32(len);
+
+	for (unsigned i = 0; i < 16; i += 4)
+		sum += (uint64_t)ld32(s + i) + ld32(d + i);
+	return sum;
+}
+
+#endif
