@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Three stacks and four links under one virtual clock. A step delivers what has arrived, gives each
+ * party that has frames or a deadline one turn, and puts what they send onto the links. Parties
+ * turn in a fixed order, so that a seed gives the same run everywhere.
+ */
+#include "model_rig.h"
+
+#include "filters/image.h"
+#include "filters/image_write.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+enum { RIG_FRAMES = 16384, RIG_TX = 512 };
+
+#define RIG_START_NS 1767225600000000000ull /* 2026-01-01 00:00:00 UTC */
+
+static struct ip_addr v4(uint8_t a, uint8_t b, uint8_t c, unsigned d)
+{
+	return ip_addr_from_v4((uint8_t[4]){ a, b, c, (uint8_t)d });
+}
+
+static struct ip_addr v6(uint8_t net, unsigned host)
+{
+	uint8_t b[16] = { 0x20, 0x01, 0x0d, 0xb8, 0, net };
+	b[14] = (uint8_t)(host >> 8);
+	b[15] = (uint8_t)host;
+	return ip_addr_from_v6(b);
+}
+
+struct ip_addr rig_client(unsigned i, bool is_v6)
+{
+	return is_v6 ? v6(1, 0x100 + i) : v4(192, 0, 2, 100 + i);
+}
+
+struct ip_addr rig_server(bool is_v6)
+{
+	return is_v6 ? v6(1, 0x25) : v4(192, 0, 2, 25);
+}
+
+static void default_settings(struct policy_settings *s, struct image_writer *w)
+{
+	s->host.workers = 1;
+	image_writer_string(w, "mx.example.org", &s->smtp.hostname);
+	image_writer_string(w, "ESMTP", &s->smtp.banner);
+	s->smtp.bare_newline = BARE_REJECT;
+	s->smtp.inspection_window = 65536;
+	s->smtp.window_quota = 1 << 20;
+	s->smtp.command_timeout_ms = 300000;
+	s->smtp.data_timeout_ms = 180000;
+	s->smtp.condemned_timeout_ms = 20000;
+	s->limits = (struct policy_limits){ .message_size = 50u << 20, .recipients = 1000,
+		.null_recipients = 100, .commands = 10000, .errors = 20, .messages = 1000,
+		.connections = 1000, .prefix_connections = 5000, .connection_rate = 100000,
+		.received_hops = 100 };
+	s->n_listeners = 1;
+	s->listeners[0] = (struct policy_listener){ .port = 25, .any = 1 };
+	image_writer_string(w, "mx", &s->listeners[0].name);
+	s->default_pool = -1;
+}
+
+/* Pool `main` with n servers (the odd ones by IPv6), and example.org. */
+static void default_pool(struct image_writer *w, unsigned n_servers)
+{
+	struct policy_pool pool = { .n_servers = n_servers, .max_waiting = 1000,
+		.wait_timeout_ms = 30000, .connect_timeout_ms = 5000, .reply_timeout_ms = 300000,
+		.final_timeout_ms = 660000, .check_interval_ms = 5000, .hello = HELLO_PROXY_V2,
+		.fallback_pool = 0xffff };
+	for (unsigned i = 0; i < n_servers; i++) {
+		struct policy_server server = { .port = 25, .weight = 1, .max_connections = 256 };
+		struct ip_addr a = i & 1 ? v6(2, 0x10 + i) : v4(198, 51, 100, 10 + i);
+		char name[] = "mail0";
+		name[4] = (char)('1' + i);
+		image_writer_string(w, name, &server.name);
+		memcpy(server.addr, a.b, 16);
+		int index = image_writer_server(w, &server);
+		if (i == 0)
+			pool.first_server = (uint32_t)index;
+	}
+	image_writer_string(w, "main", &pool.name);
+	unsigned index = (unsigned)image_writer_pool(w, &pool);
+	image_writer_domain(w, "example.org", DOMAIN_EXACT, index, 0);
+}
+
+static int make_policy(struct rig *r)
+{
+	struct image_part parts[IMAGE_MAX_PARTS];
+	unsigned n_parts;
+	const char *error;
+
+	r->image = image_writer_new();
+	if (!r->image)
+		return -ENOMEM;
+	struct policy_settings *s = image_writer_settings(r->image);
+	default_settings(s, r->image);
+	default_pool(r->image, r->config.n_servers);
+	if (r->config.policy)
+		r->config.policy(r->config.arg, s, r->image);
+	int e = image_writer_finish(r->image, parts, &n_parts, &error);
+	if (e == 0)
+		e = policy_open(parts, n_parts, 1, &r->policy, &error);
+	return e;
+}
+
+static int make_worker(struct rig *r)
+{
+	struct worker_config *wc = calloc(1, sizeof(*wc));
+	if (!wc)
+		return -ENOMEM;
+	struct stack_config *sc = &wc->stack;
+	sc->n_ports = sc->n_netifs = 2;
+	for (uint8_t i = 0; i < 2; i++) {
+		memcpy(sc->ports[i].mac, (uint8_t[6]){ 2, 0, 0, 0, 0, (uint8_t)(1 + i) }, 6);
+		sc->ports[i].mtu = 1500;
+		sc->netifs[i].port = i;
+	}
+	sc->addrs[0] = (struct stack_ip){ .addr = rig_server(false), .prefix_len = 24 };
+	sc->addrs[1] = (struct stack_ip){ .addr = rig_server(true), .prefix_len = 64 };
+	sc->addrs[2] = (struct stack_ip){ .addr = v4(198, 51, 100, 2), .prefix_len = 24, .netif = 1,
+		.reserved_for_connect = true };
+	sc->addrs[3] = (struct stack_ip){ .addr = v6(2, 2), .prefix_len = 64, .netif = 1,
+		.reserved_for_connect = true };
+	sc->n_addrs = 4;
+	sc->n_listeners = 1;
+	sc->listeners[0] = (struct stack_listener){ .any = true, .port = 25 };
+	memset(&sc->secrets, 0x5a, sizeof(sc->secrets));
+	sc->max_conns = r->config.worker_conns;
+	sc->max_chunks = r->config.worker_chunks;
+	sc->max_timewait = 1024;
+	sc->max_tarpit = 1024;
+	sc->syn_ring = 1024;
+	sc->ephemeral_first = 20000;
+	sc->ephemeral_last = 60000;
+	sc->ephemeral_step = 1;
+	wc->n_workers = 1;
+	wc->window_bytes = 4u << 20;
+	struct stack_host host = { .arg = r->frames, .frame_alloc = memframes_get };
+	int e = worker_new(wc, &host, r->stats, r->policy, r->now_ns, &r->worker);
+	free(wc);
+	return e;
+}
+
+static int make_hosts(struct rig *r)
+{
+	struct model_host_config hc = { .mac = { 2, 0, 0, 0, 1, 1 }, .mtu = 1500, .key_seed = 1,
+		.max_conns = 1024, .max_chunks = 8192 };
+	for (unsigned i = 0; i < RIG_CLIENTS; i++) {
+		hc.addrs[hc.n_addrs++] = (struct stack_ip){ .addr = rig_client(i, false),
+			.prefix_len = 24 };
+		hc.addrs[hc.n_addrs++] = (struct stack_ip){ .addr = rig_client(i, true),
+			.prefix_len = 64 };
+	}
+	int e = model_host_init(r->clients, &hc, r->frames, r->now_ns);
+	if (e < 0)
+		return e;
+	hc.mac[4] = 2;
+	hc.key_seed = 2;
+	hc.listen_port = 25;
+	hc.n_addrs = 0;
+	for (unsigned i = 0; i < RIG_SERVERS_MAX; i++) {
+		hc.addrs[hc.n_addrs++] = (struct stack_ip){ .addr = v4(198, 51, 100, 10 + i),
+			.prefix_len = 24 };
+		hc.addrs[hc.n_addrs++] = (struct stack_ip){ .addr = v6(2, 0x10 + i),
+			.prefix_len = 64 };
+	}
+	return model_host_init(r->backends, &hc, r->frames, r->now_ns);
+}
+
+static int make_models(struct rig *r)
+{
+	static const char all_words[] = "250-PIPELINING\r\n250-SIZE 52430000\r\n250-DSN\r\n"
+	    "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n";
+	struct model_clients_config cc = { .max = r->config.max_clients, .arg = r->config.arg,
+		.on_outcome = r->config.on_outcome, .on_end = r->config.on_end };
+	struct model_backend_config bc = { .max = 512, .seed = r->config.seed + 5,
+		.faults = r->config.faults, .ehlo = r->config.ehlo ? r->config.ehlo : all_words,
+		.arg = r->config.arg, .on_message = r->config.on_message };
+	r->mc = model_clients_new(r->clients, &cc);
+	r->mb = model_backend_new(r->backends, &bc);
+	return r->mc && r->mb ? 0 : -ENOMEM;
+}
+
+static int make_links(struct rig *r)
+{
+	struct model_link_config out = r->config.outside, in = r->config.inside;
+	uint64_t seed = r->config.seed;
+	out.seed = out.seed ? out.seed : seed + 1;
+	r->to_worker_out = model_link_new(&out, r->frames);
+	out.seed++;
+	r->to_clients = model_link_new(&out, r->frames);
+	in.seed = in.seed ? in.seed : seed + 3;
+	r->to_backends = model_link_new(&in, r->frames);
+	in.seed++;
+	r->to_worker_in = model_link_new(&in, r->frames);
+	return r->to_worker_out && r->to_clients && r->to_backends && r->to_worker_in ? 0 : -ENOMEM;
+}
+
+int rig_new(const struct rig_config *config, struct rig **ret_rig)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	r->config = *config;
+	r->now_ns = config->start_ns ? config->start_ns : RIG_START_NS;
+	if (!r->config.n_servers)
+		r->config.n_servers = 1;
+	if (!r->config.max_clients)
+		r->config.max_clients = 64;
+	if (!r->config.worker_conns)
+		r->config.worker_conns = 512;
+	if (!r->config.worker_chunks)
+		r->config.worker_chunks = 4096;
+	r->frames = memframes_new(RIG_FRAMES, 1600);
+	r->clients = calloc(1, sizeof(*r->clients));
+	r->backends = calloc(1, sizeof(*r->backends));
+	r->stats = aligned_alloc(64, sizeof(*r->stats));
+	r->out.frames.tx = calloc(RIG_TX, sizeof(struct frame));
+	r->out.frames.drop = calloc(RIG_TX, sizeof(struct frame));
+	r->out.frames.cap_tx = r->out.frames.cap_drop = RIG_TX;
+	r->out.events = calloc(RIG_EVENTS, sizeof(struct event));
+	r->out.cap_events = RIG_EVENTS;
+	r->out.questions = calloc(RIG_EVENTS, sizeof(struct question));
+	r->out.cap_questions = RIG_EVENTS;
+	int e = -ENOMEM;
+	if (r->frames && r->clients && r->backends && r->stats && r->out.frames.tx &&
+	    r->out.frames.drop && r->out.events && r->out.questions) {
+		memset(r->stats, 0, sizeof(*r->stats));
+		e = make_links(r);
+		e = e ? e : make_policy(r);
+		e = e ? e : make_worker(r);
+		e = e ? e : make_hosts(r);
+		if (!e && !config->no_models)
+			e = make_models(r);
+	}
+	if (e) {
+		rig_free(r);
+		return e;
+	}
+	*ret_rig = r;
+	return 0;
+}
+
+struct rig *rig_free(struct rig *r)
+{
+	if (!r)
+		return NULL;
+	worker_free(r->worker);
+	if (r->clients && r->clients->stack)
+		model_host_fini(r->clients);
+	if (r->backends && r->backends->stack)
+		model_host_fini(r->backends);
+	model_clients_free(r->mc);
+	model_backend_free(r->mb);
+	model_link_free(r->to_worker_out);
+	model_link_free(r->to_clients);
+	model_link_free(r->to_backends);
+	model_link_free(r->to_worker_in);
+	assert(!r->frames || memframes_in_use(r->frames) == 0);
+	memframes_free(r->frames);
+	policy_close(r->policy);
+	image_writer_free(r->image);
+	free(r->clients);
+	free(r->backends);
+	free(r->stats);
+	free(r->out.frames.tx);
+	free(r->out.frames.drop);
+	free(r->out.events);
+	free(r->out.questions);
+	free(r);
+	return NULL;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void worker_part(struct rig *r)
+{
+	struct frame in[2 * MODEL_BURST];
+	unsigned n = model_link_receive(r->to_worker_out, r->now_ns, 0, in, MODEL_BURST);
+	n += model_link_receive(r->to_worker_in, r->now_ns, 1, in + n, MODEL_BURST);
+	worker_turn(r->worker, r->policy, in, n, NULL, 0, r->now_ns, &r->out);
+	for (unsigned i = 0; i < r->out.frames.n_tx; i++) {
+		struct frame *f = &r->out.frames.tx[i];
+		model_link_send(f->port == 0 ? r->to_clients : r->to_backends, f, 1, r->now_ns);
+	}
+	memframes_put(r->frames, r->out.frames.drop, r->out.frames.n_drop);
+	for (unsigned i = 0; i < r->out.n_events && r->config.on_event; i++)
+		r->config.on_event(r->config.arg, &r->out.events[i]);
+	r->out.frames.n_tx = r->out.frames.n_drop = r->out.n_events = r->out.n_questions = 0;
+}
+
+static void host_send(struct rig *r, struct model_host *h, struct model_link *l)
+{
+	model_host_output(h, r->now_ns);
+	model_link_send(l, h->out.tx, h->out.n_tx, r->now_ns);
+	h->out.n_tx = 0;
+}
+
+bool rig_step(struct rig *r, uint64_t limit_ns)
+{
+	struct frame in[MODEL_BURST];
+	uint64_t at = worker_next_deadline(r->worker);
+	at = least(at, model_link_next(r->to_worker_out));
+	at = least(at, model_link_next(r->to_worker_in));
+	at = least(at, model_link_next(r->to_clients));
+	at = least(at, model_link_next(r->to_backends));
+	at = least(at, stack_next_deadline(r->clients->stack));
+	at = least(at, stack_next_deadline(r->backends->stack));
+	if (r->out.busy || at < r->now_ns)
+		at = r->now_ns;
+	if (at > limit_ns) {
+		r->now_ns = limit_ns;
+		return false;
+	}
+	/* A turn takes time: without it two parties could exchange frames for ever at one instant. */
+	r->now_ns = at + 1000;
+
+	unsigned n = model_link_receive(r->to_clients, r->now_ns, 0, in, MODEL_BURST);
+	model_host_input(r->clients, in, n, r->now_ns);
+	if (r->mc)
+		model_clients_turn(r->mc, r->now_ns);
+	host_send(r, r->clients, r->to_worker_out);
+
+	worker_part(r);
+
+	n = model_link_receive(r->to_backends, r->now_ns, 0, in, MODEL_BURST);
+	model_host_input(r->backends, in, n, r->now_ns);
+	if (r->mb)
+		model_backend_turn(r->mb, r->now_ns);
+	host_send(r, r->backends, r->to_worker_in);
+	return true;
+}
+
+bool rig_run(struct rig *r, uint64_t for_ns, bool (*done)(void *arg), void *arg)
+{
+	uint64_t limit = r->now_ns + for_ns;
+	while (!done(arg)) {
+		if (!rig_step(r, limit))
+			return done(arg);
+	}
+	return true;
+}

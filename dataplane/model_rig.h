@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The simulation's world: one worker between a host of model clients and one of model backends,
+ * on model links, in virtual time, from one seed. Whoever builds on it (simulation, conversation
+ * tests, replay, benchmarks in one loop) drives the same worker_turn() as the live shell.
+ *
+ *	clients 192.0.2.100 +i           192.0.2.25 | worker | 198.51.100.2      backends 198.51.100.10 +i
+ *	        2001:db8:1::100 +i   2001:db8:1::25 |        | 2001:db8:2::2              2001:db8:2::10 +i
+ */
+#ifndef POSTERN_DATAPLANE_MODEL_RIG_H
+#define POSTERN_DATAPLANE_MODEL_RIG_H
+
+#include "filters/policy.h"
+#include "model_backend.h"
+#include "model_client.h"
+#include "model_link.h"
+#include "worker.h"
+
+enum { RIG_CLIENTS = 24, RIG_EVENTS = 256, RIG_SERVERS_MAX = 8 };
+
+struct image_writer;
+
+struct rig_config {
+	uint64_t seed;
+	uint64_t start_ns; /* 0: 2026-01-01 */
+	unsigned n_servers; /* of pool `main`, hello PROXY v2; 0: 1 */
+	unsigned max_clients; /* sessions at once; 0: 64 */
+	struct model_link_config outside, inside; /* seeds are derived where they are 0 */
+	struct model_faults faults;
+	const char *ehlo; /* the backends' words; NULL: all that we know */
+	/* Changes the policy before it is built: lists, limits, switches. May be NULL. */
+	void (*policy)(void *arg, struct policy_settings *settings, struct image_writer *writer);
+	void *arg;
+	void (*on_outcome)(void *arg, uint64_t id, enum model_outcome outcome, unsigned code);
+	void (*on_end)(void *arg, const struct model_plan *plan, unsigned last_code);
+	void (*on_message)(void *arg, uint64_t id, uint64_t digest, size_t len, unsigned rcpts,
+	    const struct ip_addr *client);
+	void (*on_event)(void *arg, const struct event *event);
+	uint32_t worker_conns, worker_chunks; /* 0: 512 and 4,096 */
+	bool no_models; /* the hosts stand there, but the caller serves their connections */
+};
+
+struct rig {
+	uint64_t now_ns;
+	struct rig_config config;
+	struct memframes *frames;
+	struct model_link *to_worker_out, *to_clients, *to_backends, *to_worker_in;
+	struct model_host *clients, *backends;
+	struct model_clients *mc;
+	struct model_backend *mb;
+	struct worker *worker;
+	struct stats_worker *stats;
+	struct policy *policy;
+	struct image_writer *image;
+	struct worker_out out;
+};
+
+int rig_new(const struct rig_config *config, struct rig **ret_rig);
+/* Asserts that no frame is lost: all are back in the pool. */
+struct rig *rig_free(struct rig *r);
+
+/* Client i's and our own outside address, IPv6 with v6. i < RIG_CLIENTS. */
+struct ip_addr rig_client(unsigned i, bool v6);
+struct ip_addr rig_server(bool v6);
+
+/* Goes on to the next moment in which something happens (at most `limit_ns`), and does it.
+ * False: nothing is due before the limit; now is the limit then. */
+bool rig_step(struct rig *r, uint64_t limit_ns);
+/* Steps until `done` says so or the time is used up; returns what `done` said last. */
+bool rig_run(struct rig *r, uint64_t for_ns, bool (*done)(void *arg), void *arg);
+
+#endif
