@@ -84,32 +84,34 @@ static void default_pool(struct image_writer *w, unsigned n_servers)
 	image_writer_domain(w, "example.org", DOMAIN_EXACT, index, 0);
 }
 
-static int make_policy(struct rig *r)
+int rig_policy_new(const struct rig_config *config, struct image_writer **ret_image,
+    struct policy **ret_policy)
 {
 	struct image_part parts[IMAGE_MAX_PARTS];
 	unsigned n_parts;
 	const char *error;
-
-	r->image = image_writer_new();
-	if (!r->image)
+	struct image_writer *w = image_writer_new();
+	if (!w)
 		return -ENOMEM;
-	struct policy_settings *s = image_writer_settings(r->image);
-	default_settings(s, r->image);
-	default_pool(r->image, r->config.n_servers);
-	if (r->config.policy)
-		r->config.policy(r->config.arg, s, r->image);
-	int e = image_writer_finish(r->image, parts, &n_parts, &error);
+	struct policy_settings *s = image_writer_settings(w);
+	default_settings(s, w);
+	default_pool(w, config->n_servers ? config->n_servers : 1);
+	if (config->policy)
+		config->policy(config->arg, s, w);
+	int e = image_writer_finish(w, parts, &n_parts, &error);
 	if (e == 0)
-		e = policy_open(parts, n_parts, 1, &r->policy, &error);
+		e = policy_open(parts, n_parts, 1, ret_policy, &error);
+	if (e < 0)
+		image_writer_free(w);
+	else
+		*ret_image = w;
 	return e;
 }
 
-static int make_worker(struct rig *r)
+void rig_worker_config(const struct rig_config *config, struct worker_config *wc)
 {
-	struct worker_config *wc = calloc(1, sizeof(*wc));
-	if (!wc)
-		return -ENOMEM;
 	struct stack_config *sc = &wc->stack;
+	memset(wc, 0, sizeof(*wc));
 	sc->n_ports = sc->n_netifs = 2;
 	for (uint8_t i = 0; i < 2; i++) {
 		memcpy(sc->ports[i].mac, (uint8_t[6]){ 2, 0, 0, 0, 0, (uint8_t)(1 + i) }, 6);
@@ -123,11 +125,15 @@ static int make_worker(struct rig *r)
 	sc->addrs[3] = (struct stack_ip){ .addr = v6(2, 2), .prefix_len = 64, .netif = 1,
 		.reserved_for_connect = true };
 	sc->n_addrs = 4;
+	/* everything that is not on a link is behind client 0 */
+	sc->routes[0] = (struct stack_route){ .dst = v4(0, 0, 0, 0), .via = rig_client(0, false) };
+	sc->routes[1] = (struct stack_route){ .via = rig_client(0, true) };
+	sc->n_routes = 2;
 	sc->n_listeners = 1;
 	sc->listeners[0] = (struct stack_listener){ .any = true, .port = 25 };
 	memset(&sc->secrets, 0x5a, sizeof(sc->secrets));
-	sc->max_conns = r->config.worker_conns;
-	sc->max_chunks = r->config.worker_chunks;
+	sc->max_conns = config->worker_conns ? config->worker_conns : 512;
+	sc->max_chunks = config->worker_chunks ? config->worker_chunks : 4096;
 	sc->max_timewait = 1024;
 	sc->max_tarpit = 1024;
 	sc->syn_ring = 1024;
@@ -136,6 +142,14 @@ static int make_worker(struct rig *r)
 	sc->ephemeral_step = 1;
 	wc->n_workers = 1;
 	wc->window_bytes = 4u << 20;
+}
+
+static int make_worker(struct rig *r)
+{
+	struct worker_config *wc = malloc(sizeof(*wc));
+	if (!wc)
+		return -ENOMEM;
+	rig_worker_config(&r->config, wc);
 	struct stack_host host = { .arg = r->frames, .frame_alloc = memframes_get };
 	int e = worker_new(wc, &host, r->stats, r->policy, r->now_ns, &r->worker);
 	free(wc);
@@ -208,10 +222,6 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 		r->config.n_servers = 1;
 	if (!r->config.max_clients)
 		r->config.max_clients = 64;
-	if (!r->config.worker_conns)
-		r->config.worker_conns = 512;
-	if (!r->config.worker_chunks)
-		r->config.worker_chunks = 4096;
 	r->frames = memframes_new(RIG_FRAMES, 1600);
 	r->clients = calloc(1, sizeof(*r->clients));
 	r->backends = calloc(1, sizeof(*r->backends));
@@ -228,7 +238,7 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 	    r->out.frames.drop && r->out.events && r->out.questions) {
 		memset(r->stats, 0, sizeof(*r->stats));
 		e = make_links(r);
-		e = e ? e : make_policy(r);
+		e = e ? e : rig_policy_new(&r->config, &r->image, &r->policy);
 		e = e ? e : make_worker(r);
 		e = e ? e : make_hosts(r);
 		if (!e && !config->no_models)

@@ -59,6 +59,12 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig);
 /* Asserts that no frame is lost: all are back in the pool. */
 struct rig *rig_free(struct rig *r);
 
+/* The rig's policy and its worker's configuration alone, for shells with ports of their own. The
+ * policy lives on the image writer's memory: close it, then free the writer. */
+int rig_policy_new(const struct rig_config *config, struct image_writer **ret_image,
+    struct policy **ret_policy);
+void rig_worker_config(const struct rig_config *config, struct worker_config *ret_config);
+
 /* Client i's and our own outside address, IPv6 with v6. i < RIG_CLIENTS. */
 struct ip_addr rig_client(unsigned i, bool v6);
 struct ip_addr rig_server(bool v6);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A generator of sessions that are to be refused: raw frames, no state. Three frames a session:
+ * SYN (the option layout of Linux), ACK of the SYN-ACK, FIN+ACK of the refusal. What it needs to
+ * know to answer stands in the frame it answers, which is rewritten in place.
+ */
+#ifndef POSTERN_BENCH_GEN_H
+#define POSTERN_BENCH_GEN_H
+
+#include "tcpstack/frame.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct gen {
+	bool v6;
+	uint8_t src_mac[6], dst_mac[6];
+	uint8_t src[16], dst[16]; /* first source; IPv4 in the first four bytes */
+	uint32_t n_sources;       /* a power of two; they differ in the address's last bits */
+	uint16_t dst_port;
+	uint64_t next; /* session number */
+	/* what came back */
+	uint64_t synacks, refusals, completed, resets, other, refusal_bytes;
+};
+
+enum { GEN_FRAME_MAX = 94 };
+
+/* Writes the next SYN into f (room >= GEN_FRAME_MAX) and sets len. */
+void gen_syn(struct gen *g, struct frame *f);
+/* Turns a frame that came from the server into the client's answer. False: none is due. */
+bool gen_answer(struct gen *g, struct frame *f);
+
+/* RFC 1071 sums, used by the baseline too. */
+uint32_t gen_sum(const void *p, unsigned len, uint32_t sum);
+uint16_t gen_fold(uint32_t sum);
+
+#endif
