@@ -103,7 +103,8 @@ static uint64_t serve(struct bench *b, bool zero, uint64_t sessions, double cycl
 
 static int run(struct bench *b, unsigned windows, bool json)
 {
-	struct rig_config config = { .seed = 1, .no_models = true, .policy = policy, .arg = b };
+	struct rig_config config = { .seed = 1, .no_clients = true,
+		.no_backends = true, .policy = policy, .arg = b };
 	struct report report = { .claim = b->v6 ? "refuse-loop-v6" : "refuse-loop",
 		.unit = "ns/session", .baseline_name = "zero-state", .windows = 0,
 		.target_ratio = b->v6 ? 1.25 : 1.15, .lists = b->entries, .rules = 1, .events = true };

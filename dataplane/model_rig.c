@@ -144,12 +144,31 @@ void rig_worker_config(const struct rig_config *config, struct worker_config *wc
 	wc->window_bytes = 4u << 20;
 }
 
+/* The servers of a given policy stand behind the backend host's first address. */
+static void route_servers(const struct rig *r, struct stack_config *sc)
+{
+	const struct policy_settings *s = policy_settings(r->policy);
+	for (unsigned i = 0; i < s->n_servers && sc->n_routes < STACK_MAX_ROUTES; i++) {
+		struct ip_addr a = ip_addr_from_v6(policy_server(r->policy, i)->addr);
+		bool is_v4 = ip_addr_is_v4(&a);
+		sc->routes[sc->n_routes++] = (struct stack_route){ .dst = a, .netif = 1,
+			.prefix_len = is_v4 ? 32 : 128,
+			.via = is_v4 ? v4(198, 51, 100, 10) : v6(2, 0x10) };
+	}
+	sc->n_listeners = 0;
+	for (unsigned i = 0; i < s->n_listeners; i++)
+		sc->listeners[sc->n_listeners++] = (struct stack_listener){ .any = true,
+			.port = s->listeners[i].port, .id = (uint16_t)i };
+}
+
 static int make_worker(struct rig *r)
 {
 	struct worker_config *wc = malloc(sizeof(*wc));
 	if (!wc)
 		return -ENOMEM;
 	rig_worker_config(&r->config, wc);
+	if (r->config.given_policy)
+		route_servers(r, &wc->stack);
 	struct stack_host host = { .arg = r->frames, .frame_alloc = memframes_get };
 	int e = worker_new(wc, &host, r->stats, r->policy, r->now_ns, &r->worker);
 	free(wc);
@@ -179,6 +198,17 @@ static int make_hosts(struct rig *r)
 		hc.addrs[hc.n_addrs++] = (struct stack_ip){ .addr = v6(2, 0x10 + i),
 			.prefix_len = 64 };
 	}
+	if (r->config.given_policy) {
+		const struct policy_settings *s = policy_settings(r->policy);
+		hc.n_addrs = 2; /* the gateways, then the servers */
+		for (unsigned i = 0; i < s->n_servers && hc.n_addrs < STACK_MAX_ADDRS; i++) {
+			struct ip_addr a = ip_addr_from_v6(policy_server(r->policy, i)->addr);
+			if (!ip_addr_eq(&a, &hc.addrs[0].addr) && !ip_addr_eq(&a, &hc.addrs[1].addr))
+				hc.addrs[hc.n_addrs++] = (struct stack_ip){ .addr = a,
+					.prefix_len = ip_addr_is_v4(&a) ? 32 : 128 };
+		}
+		hc.listen_port = s->n_servers ? policy_server(r->policy, 0)->port : 25;
+	}
 	return model_host_init(r->backends, &hc, r->frames, r->now_ns);
 }
 
@@ -191,9 +221,11 @@ static int make_models(struct rig *r)
 	struct model_backend_config bc = { .max = 512, .seed = r->config.seed + 5,
 		.faults = r->config.faults, .ehlo = r->config.ehlo ? r->config.ehlo : all_words,
 		.arg = r->config.arg, .on_message = r->config.on_message };
-	r->mc = model_clients_new(r->clients, &cc);
-	r->mb = model_backend_new(r->backends, &bc);
-	return r->mc && r->mb ? 0 : -ENOMEM;
+	if (!r->config.no_clients)
+		r->mc = model_clients_new(r->clients, &cc);
+	if (!r->config.no_backends)
+		r->mb = model_backend_new(r->backends, &bc);
+	return (r->mc || r->config.no_clients) && (r->mb || r->config.no_backends) ? 0 : -ENOMEM;
 }
 
 static int make_links(struct rig *r)
@@ -238,11 +270,13 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 	    r->out.frames.drop && r->out.events && r->out.questions) {
 		memset(r->stats, 0, sizeof(*r->stats));
 		e = make_links(r);
-		e = e ? e : rig_policy_new(&r->config, &r->image, &r->policy);
+		if (!e && config->given_policy)
+			r->policy = config->given_policy;
+		else
+			e = e ? e : rig_policy_new(&r->config, &r->image, &r->policy);
 		e = e ? e : make_worker(r);
 		e = e ? e : make_hosts(r);
-		if (!e && !config->no_models)
-			e = make_models(r);
+		e = e ? e : make_models(r);
 	}
 	if (e) {
 		rig_free(r);
@@ -269,7 +303,8 @@ struct rig *rig_free(struct rig *r)
 	model_link_free(r->to_worker_in);
 	assert(!r->frames || memframes_in_use(r->frames) == 0);
 	memframes_free(r->frames);
-	policy_close(r->policy);
+	if (r->policy != r->config.given_policy)
+		policy_close(r->policy);
 	image_writer_free(r->image);
 	free(r->clients);
 	free(r->backends);
@@ -333,6 +368,8 @@ bool rig_step(struct rig *r, uint64_t limit_ns)
 	model_host_input(r->clients, in, n, r->now_ns);
 	if (r->mc)
 		model_clients_turn(r->mc, r->now_ns);
+	else if (r->config.clients_turn)
+		r->config.clients_turn(r->config.arg);
 	host_send(r, r->clients, r->to_worker_out);
 
 	worker_part(r);
@@ -341,6 +378,8 @@ bool rig_step(struct rig *r, uint64_t limit_ns)
 	model_host_input(r->backends, in, n, r->now_ns);
 	if (r->mb)
 		model_backend_turn(r->mb, r->now_ns);
+	else if (r->config.backends_turn)
+		r->config.backends_turn(r->config.arg);
 	host_send(r, r->backends, r->to_worker_in);
 	return true;
 }

@@ -37,7 +37,12 @@ struct rig_config {
 	    const struct ip_addr *client);
 	void (*on_event)(void *arg, const struct event *event);
 	uint32_t worker_conns, worker_chunks; /* 0: 512 and 4,096 */
-	bool no_models; /* the hosts stand there, but the caller serves their connections */
+	bool no_clients, no_backends; /* no models there: the caller serves the host's connections in */
+	void (*clients_turn)(void *arg);  /* these, between its input and its output; may be NULL */
+	void (*backends_turn)(void *arg);
+	/* A policy made elsewhere instead of the rig's own: its servers' addresses become the backend
+	 * host's, behind a gateway of the inside. Outlives the rig. */
+	struct policy *given_policy;
 };
 
 struct rig {
