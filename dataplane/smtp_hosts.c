@@ -98,14 +98,11 @@ void smtp_hosts(const struct smtp_path *path, struct smtp_hosts *ret_hosts)
 
 	h->n = 0;
 	h->too_many = false;
-	/* Not searched for commas: a literal may hold one. */
 	while (p < end) {
 		const char *host = p + 1; /* after the @ */
 
-		for (p = host; p < end && *p != ','; p++) {
-			if (*p == '[')
-				p = memchr(p, ']', (size_t)(end - p)) ?: end - 1;
-		}
+		for (p = host; p < end && *p != ','; p++)
+			;
 		add(h, &used, host, (size_t)(p - host));
 		p++;
 	}

@@ -5,8 +5,9 @@
  * What cannot be read in two ways is accepted, even if the grammar is narrower: dots anywhere in
  * the local part (docomo.ne.jp), underscores and non-ASCII bytes (RFC 6531) in domains, a trailing
  * dot. What two servers could read differently is refused: a second unquoted @, escapes outside
- * quotes, comments, a local part that is quoted in part. Rewriting such addresses into one reading
- * was rejected: the backend would judge another address than we did.
+ * quotes, comments, a local part that is quoted in part, a literal with separators inside.
+ * Rewriting such addresses into one reading was rejected: the backend would judge another address
+ * than we did.
  */
 #include "smtp_path.h"
 
@@ -17,38 +18,38 @@ enum {
 	LOCAL = 1,   /* atext of RFC 5322, dot, non-ASCII */
 	QUOTED = 2,  /* qtextSMTP and space, non-ASCII */
 	DOMAIN = 4,  /* letters, digits, hyphen, underscore, non-ASCII; the dot is separate */
-	LITERAL = 8, /* dcontent */
+	LITERAL = 8, /* what addresses are made of; dcontent's < > , @ are in no use */
 };
 
 #define ALNUM (LOCAL | QUOTED | DOMAIN | LITERAL)
 static const uint8_t classes[256] = {
 	[' '] = QUOTED,
-	['!'] = LOCAL | QUOTED | LITERAL,
-	['#' ... '\''] = LOCAL | QUOTED | LITERAL,
-	['('] = QUOTED | LITERAL,
-	[')'] = QUOTED | LITERAL,
-	['*'] = LOCAL | QUOTED | LITERAL,
-	['+'] = LOCAL | QUOTED | LITERAL,
-	[','] = QUOTED | LITERAL,
+	['!'] = LOCAL | QUOTED,
+	['#' ... '\''] = LOCAL | QUOTED,
+	['('] = QUOTED,
+	[')'] = QUOTED,
+	['*'] = LOCAL | QUOTED,
+	['+'] = LOCAL | QUOTED,
+	[','] = QUOTED,
 	['-'] = ALNUM,
 	['.'] = LOCAL | QUOTED | LITERAL,
-	['/'] = LOCAL | QUOTED | LITERAL,
+	['/'] = LOCAL | QUOTED,
 	['0' ... '9'] = ALNUM,
 	[':'] = QUOTED | LITERAL,
-	[';'] = QUOTED | LITERAL,
-	['<'] = QUOTED | LITERAL,
-	['='] = LOCAL | QUOTED | LITERAL,
-	['>'] = QUOTED | LITERAL,
-	['?'] = LOCAL | QUOTED | LITERAL,
-	['@'] = QUOTED | LITERAL,
+	[';'] = QUOTED,
+	['<'] = QUOTED,
+	['='] = LOCAL | QUOTED,
+	['>'] = QUOTED,
+	['?'] = LOCAL | QUOTED,
+	['@'] = QUOTED,
 	['A' ... 'Z'] = ALNUM,
 	['['] = QUOTED,
 	[']'] = QUOTED,
-	['^'] = LOCAL | QUOTED | LITERAL,
+	['^'] = LOCAL | QUOTED,
 	['_'] = ALNUM,
-	['`'] = LOCAL | QUOTED | LITERAL,
+	['`'] = LOCAL | QUOTED,
 	['a' ... 'z'] = ALNUM,
-	['{' ... '~'] = LOCAL | QUOTED | LITERAL,
+	['{' ... '~'] = LOCAL | QUOTED,
 	[0x80 ... 0xff] = LOCAL | QUOTED | DOMAIN,
 };
 

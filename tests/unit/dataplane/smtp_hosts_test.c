@@ -48,7 +48,7 @@ static void routes(void **state)
 	(void)state;
 	hosts("<@A:x@c>", "a c");
 	hosts("<@a,@b.:x@c>", "a b c");
-	hosts("<@[IPv6:2001:db8::1],@[1,2]:x@c>", "[ipv6:2001:db8::1] [1,2] c");
+	hosts("<@[IPv6:2001:db8::1],@[192.0.2.1]:x@c>", "[ipv6:2001:db8::1] [192.0.2.1] c");
 }
 
 static void hidden(void **state)

@@ -121,6 +121,10 @@ static void refused_paths(void **state)
 		"<\"Postmaster\">",
 		"a@b>",
 		"<a;b@c>",
+		".@[>]",
+		"<a@[>]>",
+		"<a@[b,c]>",
+		"<@[b,@c:d]:e@f>",
 	};
 	struct smtp_path path = { .route = { "x", 1 } };
 	size_t used = 77;
