@@ -79,8 +79,8 @@ int image_check_header(const void *base, size_t len, image_hash_fn *hash, const 
 int image_check_part(const struct image_entry *entry, const void *base, size_t len,
     image_hash_fn *hash, const char **ret_error);
 
-/* Checks a whole file in memory (base page-aligned) and lists its parts, which point into it.
- * hash NULL: the hashes of the parts are not compared (they were when the file was written). */
+/* Checks a whole file in memory (base page-aligned), hashes too, and lists its parts, which point
+ * into it. */
 int image_open_file(const void *base, size_t len, image_hash_fn *hash,
     struct image_part ret_parts[IMAGE_MAX_PARTS], unsigned *ret_n_parts, uint32_t *ret_epoch,
     const char **ret_error);

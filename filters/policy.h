@@ -104,6 +104,7 @@ struct policy_smtp {
 	uint32_t condemned_timeout_ms; /* for clients already refused */
 };
 
+/* 0: no limit. */
 struct policy_limits {
 	uint64_t message_size; /* bytes; SIZE offered is also bounded by the backends' */
 	uint32_t recipients;      /* per message, at least 100 by RFC */
@@ -220,6 +221,11 @@ void policy_judge_syns(const struct policy *p, const uint8_t (*clients)[16], uns
 /* All checks of one phase in order; returns the first verdict that ends the argument, or NONE.
  * `score` is kept by the caller across phases. Pure: same arguments, same answer. */
 struct verdict policy_judge(const struct policy *p, enum phase phase, const struct facts *facts,
+    int32_t score);
+
+/* The limits that hold for every command, also for those without a phase of their own (NOOP, RSET,
+ * VRFY, what is unknown): commands and errors. policy_judge() asks them as well. */
+struct verdict policy_judge_command(const struct policy *p, const struct facts *facts,
     int32_t score);
 
 /* What the list that caused a verdict says (pace, pool), NULL when no list did. */

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Address lists. The table was built so that one look-up gives the one list that counts (allow
+ * beats every block, then the more specific prefix: addrset_build.h), so this file only says what a
+ * list means in each phase:
+ *
+ *   verdict of the list     SYN              CONNECT   RCPT
+ *   pass                    pass             pass      pass (and in all other phases: `trusted`)
+ *   refuse, not verified    refuse           refuse    refuse
+ *   refuse, verified        none             none      refuse (550), postmaster excepted
+ *   tarpit                  none             tarpit    none
+ *   drop, reset, trap       the same         the same  none
+ *
+ * CONNECT asks again because the list may be newer than the SYN; RCPT refuses whoever is listed
+ * by then, but does not cut a session for a drop that came later. Whether a refused address is
+ * verified depends on a hash of the address alone, so that a sender meets the same answer at each
+ * try, and a share of the *sources* is verified and not of the connections. Under overload nobody
+ * is verified from CONNECT on: a verified session costs a connection.
+ *
+ * A verified source may still reach the postmaster (RFC 5321 4.5.1): that is how a mistaken listing
+ * is reported.
+ */
+#include "address.h"
+
+#include <string.h>
+
+enum { BURST = 64 };
+
+bool address_verdict_known(uint8_t kind)
+{
+	switch (kind) {
+	case VERDICT_PASS:
+	case VERDICT_REFUSE:
+	case VERDICT_TARPIT:
+	case VERDICT_TRAP:
+	case VERDICT_RESET:
+	case VERDICT_DROP: return true;
+	default: return false;
+	}
+}
+
+void address_prepare(struct policy *p)
+{
+	for (unsigned i = 0; i < p->settings->n_lists; i++) {
+		const struct policy_list *l = &p->lists[i];
+		struct verdict *v = &p->syn[i + 1];
+
+		if (l->verdict == VERDICT_REFUSE)
+			p->verify_share[i + 1] = l->verify_share;
+		if (l->verdict == VERDICT_TARPIT) /* from CONNECT on */
+			continue;
+		v->kind = l->verdict;
+		v->phase = PHASE_SYN;
+		v->reason = l->verdict == VERDICT_PASS ? REASON_ALLOWED : l->reason;
+	}
+}
+
+/* The share in percent, by a hash that lists and the network have no part in. */
+static bool is_verified(const uint8_t client[16], unsigned share)
+{
+	uint64_t a, b;
+
+	memcpy(&a, client, 8);
+	memcpy(&b, client + 8, 8);
+	a = (a ^ b * 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
+	a ^= a >> 32;
+	a *= 0xd6e8feb86659fd93ull;
+	return (a >> 32) * 100 >> 32 < share;
+}
+
+void policy_judge_syns(const struct policy *p, const uint8_t (*clients)[16], unsigned n,
+    struct verdict *verdicts)
+{
+	uint8_t values[BURST];
+
+	if (!p->has_lists) {
+		memset(verdicts, 0, n * sizeof(*verdicts)); /* NONE, PHASE_SYN, REASON_NONE */
+		return;
+	}
+	for (unsigned i = 0; i < n; i += BURST) {
+		unsigned m = n - i < BURST ? n - i : BURST;
+
+		addrset_find(&p->addresses, clients + i, m, values);
+		for (unsigned k = 0; k < m; k++) {
+			unsigned share = p->verify_share[values[k]];
+
+			verdicts[i + k] = p->syn[values[k]];
+			if (share && is_verified(clients[i + k], share))
+				verdicts[i + k] = p->syn[0];
+		}
+	}
+}
+_Static_assert(VERDICT_NONE == 0 && PHASE_SYN == 0 && REASON_NONE == 0, "a zeroed verdict is NONE");
+
+const struct policy_list *policy_list_of(const struct policy *p, const uint8_t client[16])
+{
+	uint8_t value;
+
+	if (!p->has_lists)
+		return NULL;
+	addrset_find(&p->addresses, (const uint8_t(*)[16])client, 1, &value);
+	return value ? &p->lists[value - 1] : NULL;
+}
+
+static bool is_postmaster(struct text rcpt)
+{
+	static const char word[] = "postmaster";
+
+	if (rcpt.len < sizeof(word) - 1 || strncasecmp(rcpt.p, word, sizeof(word) - 1) != 0)
+		return false;
+	return rcpt.len == sizeof(word) - 1 || rcpt.p[sizeof(word) - 1] == '@';
+}
+
+static struct opinion refusal(const struct policy_list *l)
+{
+	return (struct opinion){ VERDICT_REFUSE, l->reason };
+}
+
+struct opinion address_judge(const struct policy *p, enum phase phase, const struct facts *facts)
+{
+	const struct policy_list *l;
+
+	if (facts->trusted)
+		return (struct opinion){ VERDICT_PASS, REASON_ALLOWED };
+	if (phase != PHASE_SYN && phase != PHASE_CONNECT && phase != PHASE_RCPT)
+		return NO_OPINION; /* a look-up out of bulk costs hundreds of ns */
+	l = policy_list_of(p, facts->client);
+	if (!l)
+		return NO_OPINION;
+	switch (l->verdict) {
+	case VERDICT_PASS: return (struct opinion){ VERDICT_PASS, REASON_ALLOWED };
+	case VERDICT_REFUSE:
+		if (phase == PHASE_RCPT)
+			return is_postmaster(facts->rcpt) ?
+			    NO_OPINION : (struct opinion){ VERDICT_REFUSE, REASON_LISTED_VERIFIED };
+		if (facts->overload_rung == 0 && is_verified(facts->client, l->verify_share))
+			return NO_OPINION;
+		return refusal(l);
+	case VERDICT_TARPIT:
+		return phase == PHASE_CONNECT ? (struct opinion){ VERDICT_TARPIT, l->reason } :
+		                                NO_OPINION;
+	default: /* drop, reset, trap */
+		return phase == PHASE_RCPT ? NO_OPINION : (struct opinion){ l->verdict, l->reason };
+	}
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The chain: filters in order, each asked in the phases of its row. The first that has an opinion
+ * ends the argument, so the cheapest and the most decisive stand first; an allow list stands before
+ * all. A const table and no registration: reading it is knowing what runs.
+ */
+#include "chain.h"
+
+#include "address.h"
+#include "limits.h"
+
+#define IN(phase) (1u << (phase))
+
+enum {
+	COMMANDS = IN(PHASE_HELO) | IN(PHASE_MAIL) | IN(PHASE_RCPT) | IN(PHASE_DATA),
+	ALL = IN(PHASE_N) - 1,
+};
+
+static const struct {
+	filter_fn *judge;
+	unsigned phases;
+} filters[] = {
+	{ address_judge, ALL },
+	{ limits_connections, IN(PHASE_CONNECT) },
+	{ limits_commands, COMMANDS },
+	{ limits_transaction, IN(PHASE_MAIL) | IN(PHASE_RCPT) | IN(PHASE_BODY) },
+};
+
+static struct verdict verdict_of(struct opinion o, enum phase phase, int32_t score)
+{
+	return (struct verdict){
+		.kind = (uint8_t)o.kind,
+		.phase = (uint8_t)phase,
+		.reason = (uint16_t)o.reason,
+		.score = score,
+	};
+}
+
+struct verdict policy_judge(const struct policy *p, enum phase phase, const struct facts *facts,
+    int32_t score)
+{
+	for (unsigned i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		struct opinion o;
+
+		if (!(filters[i].phases & IN(phase)))
+			continue;
+		o = filters[i].judge(p, phase, facts);
+		if (o.kind != VERDICT_NONE)
+			return verdict_of(o, phase, score);
+	}
+	return verdict_of(NO_OPINION, phase, score);
+}
+
+struct verdict policy_judge_command(const struct policy *p, const struct facts *facts,
+    int32_t score)
+{
+	struct opinion o = facts->trusted ? NO_OPINION : limits_commands(p, PHASE_HELO, facts);
+
+	return verdict_of(o, PHASE_HELO, score);
+}

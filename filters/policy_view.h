@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What policy_open() makes of an image: pointers into its parts, and the lists turned into the
+ * verdicts they give, so that a SYN costs one table row behind its look-up. Read-only from then
+ * on. Private to filters/.
+ */
+#ifndef POSTERN_FILTERS_POLICY_VIEW_H
+#define POSTERN_FILTERS_POLICY_VIEW_H
+
+#include "addrset.h"
+#include "domains.h"
+#include "policy.h"
+
+struct policy {
+	/* by value of the address table: at SYN, in bulk. 0 and what has no list: NONE */
+	struct verdict syn[256];
+	uint8_t verify_share[256]; /* percent; 0 unless the list refuses */
+	struct addrset addresses;
+	bool has_lists; /* false: nothing is looked up */
+	const struct policy_settings *settings;
+	const struct policy_pool *pools;
+	const struct policy_server *servers;
+	const struct policy_domain *domain_rows;
+	const struct policy_list *lists;
+	const char *strings;
+	struct domains domains;
+	uint32_t epoch;
+};
+
+#endif
