@@ -11,6 +11,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+_Static_assert(BARE_REJECT == 0 && BARE_NORMALIZE == 1 && BARE_DISCONNECT == 2 &&
+	STARTTLS_OFF == 0 && STARTTLS_PASS == 1 && HELLO_NONE == 0 && HELLO_PROXY_V2 == 1 &&
+	HELLO_XCLIENT == 2,
+    "the words of config_schema.c stand in the order of these enums");
 
 /* By the order of the words in config_schema.c. */
 static const uint8_t action_verdicts[] = { VERDICT_PASS, VERDICT_REFUSE, VERDICT_DROP,
@@ -317,8 +323,11 @@ struct image *image_from_file(const char *path, uint32_t epoch, struct complaint
 
 struct image *image_free(struct image *image)
 {
-	if (image != NULL)
+	if (image != NULL) {
 		image_writer_free(image->writer);
+		if (image->map != NULL)
+			munmap(image->map, image->map_len);
+	}
 	free(image);
 	return NULL;
 }

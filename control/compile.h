@@ -17,7 +17,9 @@
 struct image_writer;
 
 struct image {
-	struct image_writer *writer; /* owns the parts */
+	struct image_writer *writer; /* owns the parts, or */
+	void *map;                   /* the file they were read from does */
+	size_t map_len;
 	struct image_part parts[IMAGE_MAX_PARTS];
 	unsigned n_parts;
 	struct image_header header;
@@ -34,6 +36,12 @@ struct image *image_free(struct image *image); /* NULL is allowed; returns NULL 
 /* Writes the file form beside `path`, syncs it and renames it in place: a reader sees the old or
  * the new image, never a half. -errno. */
 int image_save(const struct image *image, const char *path);
+
+/* Reads a saved image, hashes and all. -errno; -EBADMSG with a sentence in ret_why. */
+int image_load(const char *path, struct image **ret_image, const char **ret_why);
+/* Gives it another epoch; the parts stay. -errno. */
+int image_renumber(struct image *image, uint32_t epoch);
+bool image_same(const struct image *a, const struct image *b); /* the same parts */
 
 /* image_hash_fn by libcrypto. Ends the process if libcrypto cannot hash at all. */
 void image_sha256(const void *data, size_t len, uint8_t ret_sha256[IMAGE_HASH_LEN]);

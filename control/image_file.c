@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,6 +29,56 @@ void image_hex(const uint8_t sha256[IMAGE_HASH_LEN], char ret_hex[IMAGE_HEX_LEN 
 		ret_hex[2 * i + 1] = digits[sha256[i] & 15];
 	}
 	ret_hex[IMAGE_HEX_LEN] = '\0';
+}
+
+int image_load(const char *path, struct image **ret_image, const char **ret_why)
+{
+	struct image *image = calloc(1, sizeof(*image));
+	struct stat st;
+	uint32_t epoch;
+	int ret = 0;
+	*ret_why = "the file cannot be read";
+	if (image == NULL)
+		return -ENOMEM;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		ret = -errno;
+		goto failed;
+	}
+	image->map_len = (size_t)st.st_size;
+	image->map = mmap(NULL, image->map_len, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (image->map == MAP_FAILED) {
+		image->map = NULL;
+		ret = -errno;
+		goto failed;
+	}
+	ret = image_open_file(image->map, image->map_len, image_sha256, image->parts, &image->n_parts,
+	    &epoch, ret_why);
+	if (ret != 0)
+		goto failed;
+	memcpy(&image->header, image->map, sizeof(image->header));
+	close(fd);
+	*ret_image = image;
+	return 0;
+failed:
+	if (fd >= 0)
+		close(fd);
+	image_free(image);
+	return ret;
+}
+
+int image_renumber(struct image *image, uint32_t epoch)
+{
+	return image_describe(image->parts, image->n_parts, epoch, image_sha256, &image->header);
+}
+
+bool image_same(const struct image *a, const struct image *b)
+{
+	bool same = a->n_parts == b->n_parts;
+	for (unsigned i = 0; i < a->n_parts && same; i++)
+		same = a->header.parts[i].kind == b->header.parts[i].kind &&
+		    memcmp(a->header.parts[i].sha256, b->header.parts[i].sha256, IMAGE_HASH_LEN) == 0;
+	return same;
 }
 
 static int write_at(int fd, const void *data, size_t len, uint64_t offset)

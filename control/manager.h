@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * postern-manager: compiles the configuration, hands it to the dataplane, serves the control
+ * socket. One thread on one epoll; no DPDK, no root. The dataplane runs without it: whatever fails
+ * here, the last committed policy stays in force.
+ *
+ * manager.c turns the loop, manager_policy.c commits and hands over, manager_methods.c serves.
+ */
+#ifndef POSTERN_CONTROL_MANAGER_H
+#define POSTERN_CONTROL_MANAGER_H
+
+#include "compile.h"
+#include "link.h"
+#include "roles.h"
+#include "server.h"
+
+#include <jansson.h>
+
+enum {
+	MANAGER_MAX_CALLS = 64, /* requests that wait for the dataplane */
+	MANAGER_ASK_MS = 5000,
+	MANAGER_LOAD_MS = 60000,
+};
+
+struct manager_options {
+	const char *config; /* absolute */
+	const char *run, *state;
+	struct roles roles;
+};
+
+/* A request of a client that waits for the dataplane. */
+struct call {
+	bool used;
+	server_client client;
+	json_t *id; /* NULL: a notification */
+};
+
+struct manager {
+	const struct manager_options *options;
+	int epoll_fd, signal_fd, lock_fd;
+	struct server *server;
+	struct link link;
+	uint64_t now_ms;
+	bool stop;
+	uint64_t started_ms;
+	struct call calls[MANAGER_MAX_CALLS];
+
+	/* policy */
+	struct image *current;   /* committed; NULL: none yet */
+	struct image *candidate; /* on its way to the dataplane, not committed; NULL: none */
+	bool handing_over;       /* a policy.load is under way: of candidate, else of current */
+	bool resent;             /* ... and carries every part, since one was missed */
+	int load_call;           /* who asked for the candidate; -1: nobody waits */
+	char *problem;           /* why the last load was refused; NULL: it was not */
+	bool synced;             /* the dataplane runs `current` */
+	json_t *hello;           /* the dataplane's; NULL: not connected */
+	json_t *needs_restart;   /* of the last load; NULL: unknown */
+};
+
+/* 0 after SIGTERM or SIGINT; 1 with words on stderr when it cannot start. */
+int manager_run(const struct manager_options *options);
+
+/* ---- between manager*.c ---- */
+
+__attribute__((format(printf, 1, 2))) void manager_log(const char *format, ...);
+
+/* The index of a call to be answered later; -1: too many. Keeps `id`. */
+int manager_call(struct manager *m, server_client client, json_t *id);
+void manager_reply(struct manager *m, int call, json_t *result);
+void manager_fail(struct manager *m, int call, int code, const char *message, json_t *data);
+
+/* At start: the configuration, or the last committed image where it is refused. -1: neither. */
+int manager_policy_start(struct manager *m);
+/* Compiles, hands over, commits. call: who is answered, -1 for nobody (the log is told). */
+void manager_load(struct manager *m, const char *path, int call);
+void manager_link_state(void *arg, bool connected);
+void manager_policy_fini(struct manager *m);
+
+bool manager_line(void *arg, server_client client, enum role role, uint32_t uid, const char *line,
+    size_t len);
+
+#endif

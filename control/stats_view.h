@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reads the statistics file (dataplane/stats.h) into a copy, and shows it as JSON. A copy, not a
+ * mapping: a file cut short under a mapping would be SIGBUS to the manager. Counters are aligned
+ * words, which the copy takes whole; words may be of slightly different moments.
+ */
+#ifndef POSTERN_CONTROL_STATS_VIEW_H
+#define POSTERN_CONTROL_STATS_VIEW_H
+
+#include "dataplane/stats.h"
+
+#include <jansson.h>
+
+/* To be freed. -errno; -EBADMSG: not a statistics file of this layout. */
+int stats_view_read(const char *path, struct stats_file **ret_file);
+/* {"build","pid","epoch","started_ns","memory_bytes","workers":[{"turns","busy","last_turn_ns",
+ * "max_turn_ns"}],"counters":[{"name","kind","text","total","workers":[N...]}],"servers":[{"name",
+ * "state","active","idle","waiting","connects","failures","messages"}]} */
+json_t *stats_view_json(const struct stats_file *file);
+
+#endif
