@@ -14,8 +14,8 @@
 #include <sys/mman.h>
 
 _Static_assert(BARE_REJECT == 0 && BARE_NORMALIZE == 1 && BARE_DISCONNECT == 2 &&
-	STARTTLS_OFF == 0 && STARTTLS_PASS == 1 && HELLO_NONE == 0 && HELLO_PROXY_V2 == 1 &&
-	HELLO_XCLIENT == 2,
+		   STARTTLS_OFF == 0 && STARTTLS_PASS == 1 && HELLO_NONE == 0 &&
+		   HELLO_PROXY_V2 == 1 && HELLO_XCLIENT == 2,
     "the words of config_schema.c stand in the order of these enums");
 
 /* By the order of the words in config_schema.c. */

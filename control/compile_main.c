@@ -22,7 +22,8 @@ static const char usage[] =
     "\n"
     "Exit: 0 good, 1 the configuration is wrong or the image cannot be written, 2 usage.\n";
 
-static const char *const kinds[] = { "?", "settings", "strings", "addresses", "domains", "patterns" };
+static const char *const kinds[] = { "?", "settings", "strings", "addresses", "domains",
+	"patterns" };
 
 static const char *kind_of(uint32_t kind)
 {
@@ -38,9 +39,9 @@ static void show(const struct image *image, const char *output, bool json)
 		if (!json)
 			printf("%-10s %10zu bytes  sha256 %s\n", kind_of(image->parts[i].kind),
 			    image->parts[i].len, hex);
-		json_array_append_new(parts,
-		    json_pack("{s:s, s:I, s:s}", "kind", kind_of(image->parts[i].kind), "size",
-			(json_int_t)image->parts[i].len, "sha256", hex));
+		json_array_append_new(
+		    parts, json_pack("{s:s, s:I, s:s}", "kind", kind_of(image->parts[i].kind),
+			       "size", (json_int_t)image->parts[i].len, "sha256", hex));
 	}
 	json_t *root = json_pack("{s:I, s:s?, s:I, s:o}", "epoch", (json_int_t)image->header.epoch,
 	    "image", output, "addresses", (json_int_t)image->n_addresses, "parts", parts);
@@ -89,10 +90,10 @@ int main(int argc, char **argv)
 		case 'e':
 			errno = 0;
 			epoch = strtoul(optarg, &end, 10);
-			if (*optarg < '0' || *optarg > '9' || *end != '\0' || errno != 0 || epoch == 0 ||
-			    epoch > UINT32_MAX) {
-				fprintf(stderr, "postern-compile: --epoch %s; allowed: 1 to %u\n", optarg,
-				    UINT32_MAX);
+			if (*optarg < '0' || *optarg > '9' || *end != '\0' || errno != 0 ||
+			    epoch == 0 || epoch > UINT32_MAX) {
+				fprintf(stderr, "postern-compile: --epoch %s; allowed: 1 to %u\n",
+				    optarg, UINT32_MAX);
 				return 2;
 			}
 			break;

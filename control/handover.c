@@ -74,11 +74,11 @@ int handover_make(const struct image *image, const json_t *held, struct handover
 			h.fds[h.n_fds++] = fd;
 		}
 		json_array_append_new(parts,
-		    json_pack("{s:i, s:s, s:I, s:i}", "kind", (int)image->parts[i].kind, "sha256", hex,
-			"size", (json_int_t)image->parts[i].len, "fd", index));
+		    json_pack("{s:i, s:s, s:I, s:i}", "kind", (int)image->parts[i].kind, "sha256",
+			hex, "size", (json_int_t)image->parts[i].len, "fd", index));
 	}
-	h.params = json_pack(
-	    "{s:I, s:o}", "epoch", (json_int_t)image->header.epoch, "parts", parts);
+	h.params =
+	    json_pack("{s:I, s:o}", "epoch", (json_int_t)image->header.epoch, "parts", parts);
 	*ret_handover = h;
 	return 0;
 }

@@ -52,8 +52,8 @@ int image_load(const char *path, struct image **ret_image, const char **ret_why)
 		ret = -errno;
 		goto failed;
 	}
-	ret = image_open_file(image->map, image->map_len, image_sha256, image->parts, &image->n_parts,
-	    &epoch, ret_why);
+	ret = image_open_file(image->map, image->map_len, image_sha256, image->parts,
+	    &image->n_parts, &epoch, ret_why);
 	if (ret != 0)
 		goto failed;
 	memcpy(&image->header, image->map, sizeof(image->header));
@@ -77,15 +77,21 @@ bool image_same(const struct image *a, const struct image *b)
 	bool same = a->n_parts == b->n_parts;
 	for (unsigned i = 0; i < a->n_parts && same; i++)
 		same = a->header.parts[i].kind == b->header.parts[i].kind &&
-		    memcmp(a->header.parts[i].sha256, b->header.parts[i].sha256, IMAGE_HASH_LEN) == 0;
+		       memcmp(a->header.parts[i].sha256, b->header.parts[i].sha256,
+			   IMAGE_HASH_LEN) == 0;
 	return same;
 }
 
+/* The file has its size already: pages of zeros, most of a sparse address table, stay holes. */
 static int write_at(int fd, const void *data, size_t len, uint64_t offset)
 {
+	static const unsigned char zeros[IMAGE_PAGE];
 	const unsigned char *p = data;
 	while (len != 0) {
-		ssize_t n = pwrite(fd, p, len, (off_t)offset);
+		size_t step = len < sizeof(zeros) ? len : sizeof(zeros);
+		ssize_t n = (ssize_t)step;
+		if (memcmp(p, zeros, step) != 0)
+			n = pwrite(fd, p, step, (off_t)offset);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

@@ -10,13 +10,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-int link_init(struct link *l, const char *path, int epoll_fd, uint64_t epoll_data, link_state *state,
-    void *arg)
+int link_init(struct link *l, const char *path, int epoll_fd, uint64_t epoll_data,
+    link_state *state, void *arg)
 {
 	if (strlen(path) >= sizeof(l->path))
 		return -ENAMETOOLONG;
-	*l = (struct link){ .fd = -1, .epoll_fd = epoll_fd, .epoll_data = epoll_data, .next_id = 1,
-		.state = state, .arg = arg };
+	*l = (struct link){ .fd = -1,
+		.epoll_fd = epoll_fd,
+		.epoll_data = epoll_data,
+		.next_id = 1,
+		.state = state,
+		.arg = arg };
 	memcpy(l->path, path, strlen(path) + 1);
 	l->packet = malloc(LINK_PACKET_MAX + 1);
 	return l->packet == NULL ? -ENOMEM : 0;

@@ -46,8 +46,8 @@ struct link {
 };
 
 /* -ENAMETOOLONG, -ENOMEM. Connects at the first link_turn(). */
-int link_init(struct link *l, const char *path, int epoll_fd, uint64_t epoll_data, link_state *state,
-    void *arg);
+int link_init(struct link *l, const char *path, int epoll_fd, uint64_t epoll_data,
+    link_state *state, void *arg);
 void link_fini(struct link *l); /* pending questions are dropped unanswered */
 
 /* Takes params (NULL: none); fds stay the caller's. `done` is called exactly once, unless an error

@@ -69,8 +69,7 @@ static int catch_signals(struct manager *m)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
 		return -1;
 	m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return m->signal_fd < 0 ? -1
-				: epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, m->signal_fd, &event);
+	return m->signal_fd < 0 ? -1 : epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, m->signal_fd, &event);
 }
 
 static void on_signal(struct manager *m)
@@ -121,8 +120,8 @@ static int start(struct manager *m)
 	}
 	int error = link_init(&m->link, dataplane, m->epoll_fd, TAG_LINK, manager_link_state, m);
 	if (error == 0)
-		error = server_new(control, m->epoll_fd, TAG_SERVER, &m->options->roles, manager_line, m,
-		    &m->server);
+		error = server_new(control, m->epoll_fd, TAG_SERVER, &m->options->roles,
+		    manager_line, m, &m->server);
 	if (error != 0) {
 		manager_log("cannot serve %s: %s", control, strerror(-error));
 		goto out;

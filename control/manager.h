@@ -76,7 +76,7 @@ void manager_load(struct manager *m, const char *path, int call);
 void manager_link_state(void *arg, bool connected);
 void manager_policy_fini(struct manager *m);
 
-bool manager_line(void *arg, server_client client, enum role role, uint32_t uid, const char *line,
-    size_t len);
+bool manager_line(
+    void *arg, server_client client, enum role role, uint32_t uid, const char *line, size_t len);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* postern-manager: the options. What it does is in manager.h, for people in man/postern-manager.8. */
+/* postern-manager: the options. What it does is in manager.h, for people in man/postern-manager.8.
+ */
 #include "manager.h"
 
 #include "postern_version.h"
@@ -52,7 +53,10 @@ int main(int argc, char **argv)
 		case 'O':
 		case 'V':
 			ret = roles_add(&chosen.roles,
-			    option == 'A' ? ROLE_ADMIN : option == 'O' ? ROLE_OPERATOR : ROLE_VIEWER, optarg);
+			    option == 'A'   ? ROLE_ADMIN
+			    : option == 'O' ? ROLE_OPERATOR
+					    : ROLE_VIEWER,
+			    optarg);
 			if (ret != 0) {
 				fprintf(stderr, "postern-manager: %s: %s\n", optarg,
 				    ret == -ENOSPC ? "too many roles; allowed: 32"

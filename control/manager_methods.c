@@ -88,9 +88,8 @@ static void on_status(void *arg, uint64_t tag, const struct link_answer *a)
 static void serve_status(struct manager *m, int call, const json_t *params)
 {
 	(void)params;
-	if (m->hello == NULL ||
-	    link_ask(&m->link, "status", NULL, NULL, 0, MANAGER_ASK_MS, m->now_ms, on_status,
-		(uint64_t)call) != 0)
+	if (m->hello == NULL || link_ask(&m->link, "status", NULL, NULL, 0, MANAGER_ASK_MS,
+				    m->now_ms, on_status, (uint64_t)call) != 0)
 		manager_reply(m, call, status_of(m, NULL));
 }
 
@@ -100,13 +99,14 @@ static void serve_stats(struct manager *m, int call, const json_t *params)
 	char *path = NULL;
 	(void)params;
 	int ret = asprintf(&path, "%s/stats", m->options->run) < 0 ? -ENOMEM
-								    : stats_view_read(path, &file);
+								   : stats_view_read(path, &file);
 	if (ret == 0)
 		manager_reply(m, call, stats_view_json(file));
 	else
 		manager_fail(m, call, RPC_NO_DATAPLANE,
-		    ret == -EBADMSG ? "The statistics file has another layout than this manager reads."
-				    : "There is no statistics file; has the dataplane started?",
+		    ret == -EBADMSG
+			? "The statistics file has another layout than this manager reads."
+			: "There is no statistics file; has the dataplane started?",
 		    NULL);
 	free(file);
 	free(path);
@@ -118,7 +118,8 @@ static const char *path_of(struct manager *m, int call, const json_t *params)
 	const char *path = json_string_value(json_object_get(params, "path"));
 	if (path != NULL && *path == '/')
 		return path;
-	manager_fail(m, call, RPC_INVALID_PARAMS, "The parameter path must be an absolute path.", NULL);
+	manager_fail(
+	    m, call, RPC_INVALID_PARAMS, "The parameter path must be an absolute path.", NULL);
 	return NULL;
 }
 
@@ -145,7 +146,8 @@ static void serve_check(struct manager *m, int call, const json_t *params)
 	struct image *image = image_from_file(path, 1, &complaints);
 	if (image == NULL) {
 		char *text = complaints_text(&complaints);
-		manager_fail(m, call, RPC_BAD_CONFIG, text == NULL ? "The configuration is wrong." : text,
+		manager_fail(m, call, RPC_BAD_CONFIG,
+		    text == NULL ? "The configuration is wrong." : text,
 		    complaints_json(&complaints));
 		free(text);
 	} else {
@@ -192,8 +194,8 @@ static const struct method {
 	{ "drain", ROLE_OPERATOR, serve_drain },
 };
 
-bool manager_line(void *arg, server_client client, enum role role, uint32_t uid, const char *line,
-    size_t len)
+bool manager_line(
+    void *arg, server_client client, enum role role, uint32_t uid, const char *line, size_t len)
 {
 	struct manager *m = arg;
 	struct rpc_request request;
@@ -210,9 +212,9 @@ bool manager_line(void *arg, server_client client, enum role role, uint32_t uid,
 		why = "There is no such method.";
 	} else if (code == 0 && role < method->role) {
 		code = RPC_FORBIDDEN;
-		why = method->role == ROLE_ADMIN ? "This takes the role admin." :
-		      method->role == ROLE_OPERATOR ? "This takes the role operator."
-						    : "This takes the role viewer.";
+		why = method->role == ROLE_ADMIN      ? "This takes the role admin."
+		      : method->role == ROLE_OPERATOR ? "This takes the role operator."
+						      : "This takes the role viewer.";
 	}
 	int call = code != 0 ? -1 : manager_call(m, client, request.id);
 	if (code == 0 && call < 0) {
@@ -223,7 +225,8 @@ bool manager_line(void *arg, server_client client, enum role role, uint32_t uid,
 		answered = request.id != NULL;
 		method->serve(m, call, request.params);
 	} else {
-		bool mute = request.id == NULL && request.method != NULL && code != RPC_INVALID_REQUEST;
+		bool mute =
+		    request.id == NULL && request.method != NULL && code != RPC_INVALID_REQUEST;
 		if (!mute)
 			server_send(
 			    m->server, client, rpc_failure(request.id, code, why, NULL), m->now_ms);

@@ -51,7 +51,8 @@ static void commit(struct manager *m, const json_t *result)
 	uint32_t epoch = m->candidate->header.epoch;
 	int ret = history_save(m->options->state, m->candidate);
 	if (ret != 0)
-		manager_log("epoch %u is not kept in %s: %s", epoch, m->options->state, strerror(-ret));
+		manager_log(
+		    "epoch %u is not kept in %s: %s", epoch, m->options->state, strerror(-ret));
 	image_free(m->current);
 	m->current = m->candidate;
 	m->candidate = NULL;
@@ -75,7 +76,8 @@ static void on_hello(void *arg, uint64_t tag, const struct link_answer *answer);
 
 static void say_hello(struct manager *m)
 {
-	int ret = link_ask(&m->link, "hello", NULL, NULL, 0, MANAGER_ASK_MS, m->now_ms, on_hello, 0);
+	int ret =
+	    link_ask(&m->link, "hello", NULL, NULL, 0, MANAGER_ASK_MS, m->now_ms, on_hello, 0);
 	if (ret != 0)
 		manager_log("cannot greet the dataplane: %s", strerror(-ret));
 }
@@ -98,13 +100,15 @@ static void on_load(void *arg, uint64_t tag, const struct link_answer *answer)
 		hand_over(m, true);
 		return;
 	}
-	if (asprintf(&message, "The dataplane refused it (%s): %s", answer->code, answer->message) < 0)
+	if (asprintf(&message, "The dataplane refused it (%s): %s", answer->code, answer->message) <
+	    0)
 		message = NULL;
 	const char *text = message == NULL ? "The dataplane refused it." : message;
 	if (!of_candidate) {
 		set_problem(m, text);
 		manager_log("epoch %u is not running: %s", m->current->header.epoch, text);
-	} else if (strcmp(answer->code, "unreachable") == 0 || strcmp(answer->code, "timeout") == 0) {
+	} else if (strcmp(answer->code, "unreachable") == 0 ||
+		   strcmp(answer->code, "timeout") == 0) {
 		refuse(m, RPC_NO_DATAPLANE, answer->message, NULL);
 	} else {
 		refuse(m, RPC_DATAPLANE_REFUSED, text, json_pack("{s:s}", "code", answer->code));
@@ -122,15 +126,16 @@ static void hand_over(struct manager *m, bool every_part)
 	if (ret == 0) {
 		json_t *params = h.params;
 		h.params = NULL;
-		ret = link_ask(&m->link, "policy.load", params, h.fds, h.n_fds, MANAGER_LOAD_MS, m->now_ms,
-		    on_load, 0);
+		ret = link_ask(&m->link, "policy.load", params, h.fds, h.n_fds, MANAGER_LOAD_MS,
+		    m->now_ms, on_load, 0);
 		handover_fini(&h); /* the kernel holds its own references now */
 	}
 	m->handing_over = ret == 0;
 	if (ret != 0 && m->candidate != NULL)
 		refuse(m, RPC_NO_DATAPLANE, strerror(-ret), NULL);
 	else if (ret != 0)
-		manager_log("epoch %u cannot be handed over: %s", image->header.epoch, strerror(-ret));
+		manager_log(
+		    "epoch %u cannot be handed over: %s", image->header.epoch, strerror(-ret));
 }
 
 /* Brings the dataplane to `current`, when it runs something else. */
@@ -151,7 +156,8 @@ static void synchronize(struct manager *m)
 		if (ret != 0)
 			manager_log("epoch %u is not kept: %s", its + 1, strerror(-ret));
 	}
-	manager_log("the dataplane has epoch %u; handing over epoch %u", its, m->current->header.epoch);
+	manager_log(
+	    "the dataplane has epoch %u; handing over epoch %u", its, m->current->header.epoch);
 	hand_over(m, false);
 }
 
@@ -197,14 +203,15 @@ void manager_load(struct manager *m, const char *path, int call)
 		    complaints_json(&complaints));
 		free(text);
 	} else if (m->current != NULL && image_same(m->candidate, m->current) &&
-	    (m->synced || m->link.fd < 0)) {
+		   (m->synced || m->link.fd < 0)) {
 		m->candidate = image_free(m->candidate);
 		m->load_call = -1;
 		set_problem(m, NULL);
 		manager_log("%s is what epoch %u holds already", path, m->current->header.epoch);
 		manager_reply(m, call,
-		    json_pack("{s:I, s:b, s:b, s:O?}", "epoch", (json_int_t)m->current->header.epoch,
-			"changed", 0, "running", m->synced, "needs_restart", m->needs_restart));
+		    json_pack("{s:I, s:b, s:b, s:O?}", "epoch",
+			(json_int_t)m->current->header.epoch, "changed", 0, "running", m->synced,
+			"needs_restart", m->needs_restart));
 	} else if (m->link.fd >= 0) {
 		hand_over(m, false);
 	} else {

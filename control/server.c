@@ -17,10 +17,10 @@ struct client {
 	uint32_t generation;
 	uint32_t uid;
 	enum role role;
-	uint32_t events;      /* asked of epoll */
-	bool eof;             /* it sends no more; what it asked is still answered */
-	bool closing;         /* closed once its answers are out */
-	unsigned owed;        /* answers still to come */
+	uint32_t events; /* asked of epoll */
+	bool eof;        /* it sends no more; what it asked is still answered */
+	bool closing;    /* closed once its answers are out */
+	unsigned owed;   /* answers still to come */
 	size_t in_len, out_len, out_at, out_cap;
 	uint64_t line_since_ms; /* of an unfinished line; 0: none */
 	uint64_t out_since_ms;  /* of the last answer taken; 0: none waits */
@@ -68,7 +68,8 @@ static void client_watch(struct server *s, struct client *c)
 static bool client_flush(struct server *s, struct client *c, uint64_t now_ms)
 {
 	while (c->out_len != 0) {
-		ssize_t n = send(c->fd, c->out + c->out_at, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n =
+		    send(c->fd, c->out + c->out_at, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -204,7 +205,8 @@ static void server_accept(struct server *s)
 	enum role role = roles_of_peer(s->roles, fd, &uid);
 	unsigned room = SERVER_MAX_CLIENTS - (role == ROLE_ADMIN ? 0 : SERVER_ADMIN_RESERVE);
 	if (role == ROLE_NONE) {
-		turn_away(fd, RPC_FORBIDDEN, "You have no role here; an admin of the manager grants one.");
+		turn_away(fd, RPC_FORBIDDEN,
+		    "You have no role here; an admin of the manager grants one.");
 		return;
 	}
 	if (s->n >= room) {

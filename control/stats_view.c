@@ -13,14 +13,15 @@
 static bool sound(const struct stats_file *file, size_t len)
 {
 	return len >= sizeof(*file) && file->magic == STATS_MAGIC && file->layout == 1 &&
-	    file->n_workers <= STATS_MAX_WORKERS && file->n_counters <= STATS_MAX_COUNTERS &&
-	    file->n_servers <= STATS_MAX_SERVERS &&
-	    len - sizeof(*file) >= file->n_workers * sizeof(file->workers[0]);
+	       file->n_workers <= STATS_MAX_WORKERS && file->n_counters <= STATS_MAX_COUNTERS &&
+	       file->n_servers <= STATS_MAX_SERVERS &&
+	       len - sizeof(*file) >= file->n_workers * sizeof(file->workers[0]);
 }
 
 int stats_view_read(const char *path, struct stats_file **ret_file)
 {
-	const size_t max = sizeof(struct stats_file) + STATS_MAX_WORKERS * sizeof(struct stats_worker);
+	const size_t max =
+	    sizeof(struct stats_file) + STATS_MAX_WORKERS * sizeof(struct stats_worker);
 	struct stats_file *file = NULL;
 	struct stat st;
 	int ret = 0;
@@ -89,12 +90,11 @@ static json_t *counters_json(const struct stats_file *file)
 			total += file->workers[w].counters[i];
 			json_array_append_new(each, number(file->workers[w].counters[i]));
 		}
-		json_array_append_new(list,
-		    json_pack("{s:o, s:s, s:o, s:o, s:o}", "name",
-			text_of(name->name, sizeof(name->name)), "kind",
-			name->kind == STATS_GAUGE ? "gauge" : "counter", "text",
-			text_of(name->text, sizeof(name->text)), "total", number(total), "workers",
-			each));
+		json_array_append_new(list, json_pack("{s:o, s:s, s:o, s:o, s:o}", "name",
+						text_of(name->name, sizeof(name->name)), "kind",
+						name->kind == STATS_GAUGE ? "gauge" : "counter",
+						"text", text_of(name->text, sizeof(name->text)),
+						"total", number(total), "workers", each));
 	}
 	return list;
 }

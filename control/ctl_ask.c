@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One question to the manager (ctl.h): connect, a line out, a line in, with a deadline. */
+#include "ctl.h"
+#include "rpc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { ANSWER_MAX = 16 * 1024 * 1024 };
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct timeval timeout = { .tv_sec = CTL_TIMEOUT_MS / 1000 };
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0) {
+		int ret = -errno;
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+static int send_all(int fd, const char *text)
+{
+	size_t left = strlen(text);
+	while (left != 0) {
+		ssize_t n = send(fd, text, left, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		left -= (size_t)n;
+	}
+	return 0;
+}
+
+/* One line; NULL with errno. */
+static char *read_line(int fd)
+{
+	size_t len = 0, size = 65536;
+	char *line = malloc(size), *more;
+	while (line != NULL) {
+		ssize_t n = recv(fd, line + len, size - len - 1, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n == 0)
+				errno = ECONNRESET;
+			break;
+		}
+		char *lf = memchr(line + len, '\n', (size_t)n);
+		len += (size_t)n;
+		if (lf != NULL) {
+			*lf = '\0';
+			return line;
+		}
+		if (size - len > 1)
+			continue;
+		if (size >= ANSWER_MAX || (more = realloc(line, size * 2)) == NULL) {
+			errno = EMSGSIZE;
+			break;
+		}
+		line = more;
+		size *= 2;
+	}
+	free(line);
+	return NULL;
+}
+
+static void tell_error(const struct ctl *ctl, json_t *error)
+{
+	const char *message = json_string_value(json_object_get(error, "message"));
+	if (ctl->json) {
+		json_t *root = json_pack("{s:O}", "error", error);
+		ctl_print_json(root);
+		json_decref(root);
+		return;
+	}
+	if (message == NULL)
+		message = "The manager's answer makes no sense.";
+	fprintf(stderr, "%s%s", message,
+	    message[strlen(message) - (*message != '\0')] == '\n' ? "" : "\n");
+}
+
+static int unreachable(const struct ctl *ctl, const char *path, int error)
+{
+	char *message = NULL;
+	const char *hint = error == ENOENT || error == ECONNREFUSED
+			       ? "is postern-manager running with this --run?"
+			   : error == EAGAIN ? "it does not answer"
+					     : strerror(error);
+	if (asprintf(&message, "posternctl: cannot reach the manager at %s: %s", path, hint) < 0)
+		return CTL_UNREACHABLE;
+	json_t *told = json_pack("{s:s}", "message", message);
+	tell_error(ctl, told);
+	json_decref(told);
+	free(message);
+	return CTL_UNREACHABLE;
+}
+
+int ctl_ask(const struct ctl *ctl, const char *method, json_t *params, json_t **ret_result)
+{
+	char *path = NULL, *line = NULL;
+	int ret = CTL_REFUSED, fd = -1;
+	json_t *answer = NULL;
+	json_t *request = json_pack(
+	    "{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
+	char *text = request == NULL ? NULL : json_dumps(request, JSON_COMPACT);
+	if (text == NULL || asprintf(&path, "%s/control.sock", ctl->run) < 0) {
+		fprintf(stderr, "posternctl: no memory\n");
+		goto out;
+	}
+	fd = connect_to(path);
+	if (fd < 0) {
+		ret = unreachable(ctl, path, -fd);
+		goto out;
+	}
+	/* a manager that turns us away speaks first and closes: its words count, not our EPIPE */
+	if (send_all(fd, text) == 0)
+		send_all(fd, "\n");
+	line = read_line(fd);
+	if (line == NULL) {
+		ret = unreachable(ctl, path, errno);
+		goto out;
+	}
+	answer = json_loads(line, 0, NULL);
+	json_t *result = json_object_get(answer, "result");
+	if (result != NULL) {
+		*ret_result = json_incref(result);
+		ret = CTL_OK;
+	} else {
+		tell_error(ctl, json_object_get(answer, "error"));
+	}
+out:
+	if (fd >= 0)
+		close(fd);
+	json_decref(answer);
+	json_decref(request);
+	free(line);
+	free(text);
+	free(path);
+	return ret;
+}
