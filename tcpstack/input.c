@@ -1,45 +1,96 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A burst, sorted by kind, each kind dealt with together.
+ * A burst, sorted by kind, each kind dealt with together: all frames parsed (the next ones being
+ * fetched meanwhile), then SYNs in bulk, then connections, then what belongs to none.
+ *
+ * Segments of one flow keep their order save that a SYN overtakes the flow's older segments of the
+ * same burst; it then meets a connection and is challenged, as it would be on a reordering path.
  */
 #include "ip_half.h"
 
-enum { INPUT_BURST = 32 };
+enum {
+	INPUT_BURST = SIPHASH_LANES / 2, /* two hashes an ACK: one call of the lanes */
+	FETCH_AHEAD = 4,
+};
+
+static void not_tcp(struct stack *st, struct packet *pkt, enum packet_kind kind, uint64_t now_ns,
+    struct frame_out *out)
+{
+	switch (kind) {
+	case PACKET_ARP: neigh_arp_input(st, pkt, now_ns, out); return;
+	case PACKET_ICMP6:
+		if (pkt->payload[0] >= 133 && pkt->payload[0] <= 137) {
+			neigh_nd_input(st, pkt, now_ns, out);
+			return;
+		}
+		icmp_input(st, pkt, now_ns, out);
+		return;
+	case PACKET_ICMP4: icmp_input(st, pkt, now_ns, out); return;
+	case PACKET_BAD:
+	case PACKET_FRAGMENT:
+	case PACKET_TCP: break;
+	}
+	out_drop(out, pkt->frame);
+}
 
 static void burst(struct stack *st, struct frame *frames, unsigned n, uint64_t now_ns,
     struct frame_out *out)
 {
 	struct packet pkts[INPUT_BURST];
-	struct packet *tcp[INPUT_BURST];
-	unsigned n_tcp = 0;
+	struct packet *syns[INPUT_BURST], *others[INPUT_BURST];
+	unsigned n_syns = 0, n_others = 0, n_unknown = 0;
 
+	for (unsigned i = 0; i < n && i < FETCH_AHEAD; i++)
+		__builtin_prefetch(frames[i].data);
 	for (unsigned i = 0; i < n; i++) {
-		enum stack_counter reason;
-		switch (packet_parse(st->ip, &frames[i], &pkts[i], &reason)) {
-		case PACKET_TCP: tcp[n_tcp++] = &pkts[i]; break;
-		case PACKET_ARP: neigh_arp_input(st, &pkts[i], now_ns, out); break;
-		case PACKET_ICMP6:
-			if (pkts[i].payload[0] >= 133 && pkts[i].payload[0] <= 137) {
-				neigh_nd_input(st, &pkts[i], now_ns, out);
-				break;
+		struct packet *p = &pkts[i];
+		enum stack_counter reason = STACK_rx_short;
+		if (i + FETCH_AHEAD < n)
+			__builtin_prefetch(frames[i + FETCH_AHEAD].data);
+		enum packet_kind kind = packet_parse(st->ip, &frames[i], p, &reason);
+		if (__builtin_expect(kind == PACKET_FRAGMENT, 0)) {
+			if (!frag_input(st, p, now_ns)) {
+				out_drop(out, &frames[i]);
+				continue;
 			}
-			out_drop(out, &frames[i]);
-			break;
-		case PACKET_ICMP4:
-		case PACKET_FRAGMENT: out_drop(out, &frames[i]); break;
-		case PACKET_BAD:
+			kind = packet_parse(st->ip, &frames[i], p, &reason);
+		}
+		if (__builtin_expect(kind == PACKET_TCP, 1)) {
+			if ((p->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN)
+				syns[n_syns++] = p;
+			else
+				others[n_others++] = p;
+		} else if (kind == PACKET_BAD) {
 			count(st, reason);
 			out_drop(out, &frames[i]);
-			break;
+		} else {
+			not_tcp(st, p, kind, now_ns, out);
 		}
 	}
-	for (unsigned i = 0; i < n_tcp; i++)
-		conn_prefetch(st, tcp[i]);
-	for (unsigned i = 0; i < n_tcp; i++) {
-		if (!conn_input(st, tcp[i], now_ns, out) && !tcp[i]->dst_own)
-			count(st, STACK_ip_dst_other);
-		out_drop(out, tcp[i]->frame);
+
+	/* With no connection at all (a flood, a benchmark of refusals) nothing is looked up. */
+	struct stack_usage usage = { 0 };
+	tcp_half_usage(st->tcp, &usage);
+	bool conns = usage.conns || usage.timewait;
+	if (conns) {
+		for (unsigned i = 0; i < n_syns; i++)
+			conn_prefetch(st, syns[i]);
+		for (unsigned i = 0; i < n_others; i++)
+			conn_prefetch(st, others[i]);
+		for (unsigned i = 0; i < n_others; i++)
+			conn_prefetch_state(st, others[i]);
 	}
+	if (n_syns)
+		listen_syns(st, syns, n_syns, conns, now_ns, out);
+	for (unsigned i = 0; i < n_others; i++) {
+		struct packet *p = others[i];
+		if (conns && conn_input(st, p, now_ns, out))
+			out_drop(out, p->frame);
+		else
+			others[n_unknown++] = p;
+	}
+	if (n_unknown)
+		listen_others(st, others, n_unknown, now_ns, out);
 }
 
 void stack_input(struct stack *st, struct frame *frames, unsigned n, uint64_t now_ns,

@@ -27,6 +27,28 @@ static void netifs_init(struct ip_half *ip, const struct stack_config *config)
 	}
 }
 
+static int listen_init(struct ip_half *ip, const struct stack_config *config)
+{
+	const struct stack_secrets *s = &config->secrets;
+	int r;
+
+	cookie_init(&ip->cookies, s->cookie_key);
+	/* The largest window that the buffer can ever want (RFC 7323 2.3). */
+	while (ip->rcv_wscale < 14 && config->rcv_buf >> ip->rcv_wscale > 65535)
+		ip->rcv_wscale++;
+	ip->synack_window = (uint16_t)(config->rcv_buf > 65535 ? 65535 : config->rcv_buf);
+	r = synring_init(&ip->ring, config->syn_ring);
+	if (r == 0)
+		r = ratelimit_init(&ip->cap_synack, 1024, config->cap_synack, s->hash_key);
+	if (r == 0)
+		r = ratelimit_init(&ip->cap_rst, 256, config->cap_rst, s->hash_key);
+	if (r == 0)
+		r = ratelimit_init(&ip->cap_icmp, 256, config->cap_icmp, s->hash_key);
+	if (r == 0)
+		r = tally_init(&ip->bad_acks, s->hash_key);
+	return r;
+}
+
 int ip_half_new(const struct stack_config *config, uint64_t now_ns, struct ip_half **ret_half)
 {
 	struct ip_half *ip = calloc(1, sizeof(*ip));
@@ -40,6 +62,12 @@ int ip_half_new(const struct stack_config *config, uint64_t now_ns, struct ip_ha
 	if (r < 0)
 		goto fail;
 	r = neigh_init(&ip->neigh, config->max_neigh, now_ns);
+	if (r < 0)
+		goto fail;
+	r = frag_init(&ip->frags, config->max_reasm);
+	if (r < 0)
+		goto fail;
+	r = listen_init(ip, config);
 	if (r < 0)
 		goto fail;
 	r = -ENOMEM;
@@ -57,6 +85,12 @@ struct ip_half *ip_half_free(struct ip_half *half)
 {
 	if (half) {
 		free(half->pmtu);
+		frag_fini(&half->frags);
+		synring_fini(&half->ring);
+		ratelimit_fini(&half->cap_synack);
+		ratelimit_fini(&half->cap_rst);
+		ratelimit_fini(&half->cap_icmp);
+		tally_fini(&half->bad_acks);
 		neigh_fini(&half->neigh);
 		free(half);
 	}

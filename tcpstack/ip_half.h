@@ -7,9 +7,13 @@
 #define POSTERN_TCPSTACK_IP_HALF_H
 
 #include "stack.h"
+#include "cookie.h"
+#include "frag.h"
 #include "neigh.h"
 #include "pmtu.h"
+#include "ratelimit.h"
 #include "route.h"
+#include "synring.h"
 #include "wire.h"
 
 struct netif_info {
@@ -22,6 +26,14 @@ struct netif_info {
 	uint16_t tx_caps;
 };
 
+/* What a refuse class answers with: refuse.c. */
+struct refusal {
+	uint64_t sum; /* of text */
+	uint16_t len;
+	uint16_t previous_len; /* of the text before: its FINs are still under way */
+	uint8_t text[STACK_REFUSE_TEXT_MAX];
+};
+
 struct ip_half {
 	uint64_t now_ns; /* of the call under way, for functions that are asked without a time */
 	unsigned n_netifs, n_ports;
@@ -30,6 +42,17 @@ struct ip_half {
 	struct route_table routes;
 	struct neigh_table neigh;
 	struct pmtu_table *pmtu;
+	struct frag_table frags;
+
+	/* listening */
+	struct cookie_keys cookies;
+	struct synring ring;
+	struct refusal refusals[STACK_REFUSE_CLASSES];
+	struct ratelimit cap_rst, cap_icmp, cap_synack;
+	struct tally bad_acks;
+	uint64_t trap_until_ns; /* a trap may still hold someone until then; 0: none was set */
+	uint8_t rcv_wscale;     /* what our SYN-ACKs offer */
+	uint16_t synack_window; /* bytes */
 };
 
 /* What needs the whole stack: gateways are asked for and pinned. -ENOSPC: max_neigh too small. */
@@ -68,6 +91,10 @@ bool l3_frame_alloc(struct stack *st, unsigned netif, unsigned l3_len, const str
 uint8_t *ip_write(uint8_t *p, bool v4, const struct ip_addr *src, const struct ip_addr *dst,
     uint8_t proto, unsigned l4_len, uint8_t ttl, bool df);
 
+/* Once conn_icmp() has found the quoted sequence number genuine: notes a destination's path MTU for
+ * ten minutes in a bounded table and makes every path resolve anew. Below the floor: the floor. */
+void pmtu_lower(struct stack *st, const struct ip_addr *dst, uint16_t mtu, uint64_t now_ns);
+
 /* ---- answers in place ---- */
 
 /* Where an answer to `dst` goes: by route, not back to the MAC it came from. */
@@ -77,5 +104,46 @@ struct reply_path {
 };
 bool reply_route(struct stack *st, const struct ip_addr *dst, bool v4, uint64_t now_ns,
     struct reply_path *ret_path);
+
+/* A segment written over the one it answers. */
+struct reply {
+	uint32_t seq, ack;
+	uint16_t window;
+	uint8_t flags;
+	uint8_t n_opts; /* words */
+	uint32_t opts[6]; /* as on the wire, native loads */
+	const uint8_t *payload;
+	uint16_t payload_len;
+	uint64_t payload_sum;
+};
+/* The frame is given to `out` either way; true: to be sent. */
+bool reply_tcp(struct stack *st, const struct packet *pkt, const struct reply *r, uint64_t now_ns,
+    struct frame_out *out);
+/* The RST that RFC 9293 3.10.7.1 obliges to, within the cap; never to a RST. */
+void reply_rst(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out);
+/* NOP NOP TS into r->opts. */
+void reply_ts(struct reply *r, uint32_t ts_val, uint32_t ts_ecr);
+
+void icmp_input(struct stack *st, struct packet *pkt, uint64_t now_ns, struct frame_out *out);
+
+/* ---- listening ---- */
+
+/* The SYNs of a burst, at most SIPHASH_LANES / 2; every frame leaves. conns: connections or
+ * TIME-WAIT entries exist that a SYN could belong to. */
+void listen_syns(struct stack *st, struct packet *const *pkts, unsigned n, bool conns,
+    uint64_t now_ns, struct frame_out *out);
+/* Segments that belong to no connection, at most SIPHASH_LANES / 2; every frame leaves. */
+void listen_others(struct stack *st, struct packet *const *pkts, unsigned n, uint64_t now_ns,
+    struct frame_out *out);
+/* SYN-ACKs due again. */
+void listen_output(struct stack *st, uint64_t now_ns, struct frame_out *out);
+
+/* An ACK of a refuse class's cookie: the text and FIN in one segment. */
+void refuse_send(struct stack *st, const struct packet *pkt, unsigned refuse_class, uint64_t now_ns,
+    struct frame_out *out);
+/* A segment that acknowledges that FIN: its own FIN is acknowledged, data is reset, an ACK alone
+ * needs nothing. */
+void refuse_finish(struct stack *st, const struct packet *pkt, uint64_t now_ns,
+    struct frame_out *out);
 
 #endif

@@ -111,16 +111,24 @@ void stack_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 
 	st->ip->now_ns = now_ns;
 	conn_output(st, now_ns, out);
+	listen_output(st, now_ns, out);
+	frag_expire(st, now_ns);
 	neigh_output(st, now_ns, out); /* last: it asks at once for whom the others missed */
 	st->counters[STACK_tx_frames] += out->n_tx - before;
 }
 
 uint64_t stack_next_deadline(const struct stack *st)
 {
-	uint64_t next = conn_next_deadline(st);
+	const uint64_t due[] = {
+		conn_next_deadline(st),
+		st->ip->neigh.next_due_ns,
+		synring_deadline(&st->ip->ring),
+		st->ip->frags.next_due_ns,
+	};
+	uint64_t next = UINT64_MAX;
 
-	if (st->ip->neigh.next_due_ns < next)
-		next = st->ip->neigh.next_due_ns;
+	for (unsigned i = 0; i < sizeof(due) / sizeof(due[0]); i++)
+		next = due[i] < next ? due[i] : next;
 	return next;
 }
 

@@ -52,10 +52,6 @@ enum emit_status ip_emit_tcp(struct stack *st, struct ip_path *path, const struc
     uint64_t now_ns, struct frame_out *out);
 /* Path MTU of a destination after ICMP (RFC 1191, RFC 8201), 0: the interface's. */
 uint16_t pmtu_get(const struct stack *st, const struct ip_addr *dst);
-/* For conn_icmp() alone, once the quoted sequence number has proven genuine (RFC 5927 7): notes the
- * path MTU for ten minutes in a bounded table and makes every path resolve anew. A value below the
- * floor is taken as the floor. */
-void pmtu_lower(struct stack *st, const struct ip_addr *dst, uint16_t mtu, uint64_t now_ns);
 enum { PMTU_FLOOR4 = 552, PMTU_FLOOR6 = 1280 };
 
 /* ---- offered by the TCP half (conn.c ...) to the IP half ---- */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How much a stranger may make us say, or get wrong, per prefix (private).
+ */
+#ifndef POSTERN_TCPSTACK_RATELIMIT_H
+#define POSTERN_TCPSTACK_RATELIMIT_H
+
+#include "tcpstack.h"
+
+/* A /24, or a /64: what one host can speak for. */
+static inline uint64_t prefix_key(const struct ip_addr *a, bool v4)
+{
+	uint64_t k;
+
+	if (v4) {
+		uint32_t v;
+		memcpy(&v, a->b + 12, sizeof(v));
+		v &= __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0x00ffffffu : 0xffffff00u;
+		return v | 0xffffull << 48;
+	}
+	memcpy(&k, a->b, sizeof(k));
+	return k;
+}
+
+enum { RATELIMIT_WAYS = 4 };
+
+struct ratelimit_slot {
+	uint64_t key;
+	uint64_t full_ns; /* when the next answer would have been due at the allowed rate */
+};
+
+struct ratelimit {
+	struct ratelimit_slot *slots; /* n_sets sets of four, a cache line each */
+	uint64_t multiplier;          /* secret, odd */
+	uint64_t interval_ns;         /* between two at the allowed rate */
+	unsigned shift;
+};
+
+/* per_second answers, in a burst or spread; n_sets a power of two. */
+int ratelimit_init(struct ratelimit *rl, unsigned n_sets, uint32_t per_second, const uint8_t key[16]);
+void ratelimit_fini(struct ratelimit *rl);
+/* True: say it. False: the prefix has had its share of this second. */
+bool ratelimit_take(struct ratelimit *rl, uint64_t key, uint64_t now_ns);
+
+/* Bad ACKs: more than TALLY_LIMIT in a window of ten seconds. */
+enum { TALLY_LIMIT = 1000, TALLY_SETS = 1024 };
+
+struct tally_slot {
+	uint64_t key;
+	uint32_t window;
+	uint32_t count;
+};
+
+struct tally {
+	struct tally_slot *slots;
+	uint64_t multiplier;
+	uint32_t last_window; /* of the last tally_add(): spares look-ups in quiet times */
+};
+
+int tally_init(struct tally *t, const uint8_t key[16]);
+void tally_fini(struct tally *t);
+void tally_add(struct tally *t, uint64_t key, uint64_t now_ns);
+/* True from the event that passes the limit until the end of the following window. */
+bool tally_over(const struct tally *t, uint64_t key, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Answers without state, written over the frame that asked.
+ *
+ * All headers are written anew from parsed values instead of being swapped in place: the request's
+ * may have IP options, extension headers or another VLAN form, and 60 bytes of stores cost less
+ * than the branches that would spare some of them. The checksum is a sum of the values at hand.
+ */
+#include "ip_half.h"
+#include "checksum.h"
+
+void reply_ts(struct reply *r, uint32_t ts_val, uint32_t ts_ecr)
+{
+	uint8_t head[4] = { TCP_OPT_NOP, TCP_OPT_NOP, TCP_OPT_TS, 10 };
+
+	r->opts[0] = ld32(head);
+	r->opts[1] = htobe32(ts_val);
+	r->opts[2] = htobe32(ts_ecr);
+	r->n_opts = 3;
+}
+
+bool reply_tcp(struct stack *st, const struct packet *pkt, const struct reply *r, uint64_t now_ns,
+    struct frame_out *out)
+{
+	struct frame *f = pkt->frame;
+	struct reply_path path;
+
+	if (!reply_route(st, &pkt->src, pkt->v4, now_ns, &path)) {
+		out_drop(out, f);
+		return false;
+	}
+	unsigned l4_hdr = TCP_LEN + r->n_opts * 4u, l4_len = l4_hdr + r->payload_len;
+	unsigned len = st->ip->netifs[path.netif].hdr_len + (pkt->v4 ? IP4_LEN : IP6_LEN) + l4_len;
+	if (__builtin_expect(len + sizeof(r->opts) > f->room, 0)) {
+		count(st, STACK_tx_no_frame);
+		out_drop(out, f);
+		return false;
+	}
+	/* Copies: the addresses of pkt are values, but payload may not lie in this frame. */
+	uint8_t *l3 = l2_write(st->ip, f, path.netif, path.mac, pkt->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+	uint8_t *t = ip_write(l3, pkt->v4, &pkt->dst, &pkt->src, PROTO_TCP, l4_len, IP_TTL, true);
+	uint32_t w[5] = {
+		htobe32((uint32_t)pkt->dst_port << 16 | pkt->src_port),
+		htobe32(r->seq),
+		htobe32(r->ack),
+		htobe32((l4_hdr / 4) << 28 | (uint32_t)r->flags << 16 | r->window),
+		0,
+	};
+	uint64_t sum = r->payload_sum + w[0] + w[1] + w[2] + w[3];
+	sum += pkt->v4 ? csum_pseudo4(pkt->src.b + 12, pkt->dst.b + 12, PROTO_TCP, l4_len)
+	               : csum_pseudo6(pkt->src.b, pkt->dst.b, PROTO_TCP, l4_len);
+	for (unsigned i = 0; i < r->n_opts; i++)
+		sum += r->opts[i];
+	memcpy(t, w, sizeof(w));
+	st16(t + 16, csum_finish(sum));
+	memcpy(t + TCP_LEN, r->opts, sizeof(r->opts)); /* whole: shorter than asking how much */
+	if (r->payload_len)
+		memcpy(t + l4_hdr, r->payload, r->payload_len);
+	f->len = (uint16_t)len;
+	return out_tx(st, out, f);
+}
+
+void reply_rst(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out)
+{
+	struct reply r = { .flags = TCP_RST };
+
+	if (pkt->flags & TCP_RST) {
+		out_drop(out, pkt->frame);
+		return;
+	}
+	if (!ratelimit_take(&st->ip->cap_rst, prefix_key(&pkt->src, pkt->v4), now_ns)) {
+		count(st, STACK_rst_capped);
+		out_drop(out, pkt->frame);
+		return;
+	}
+	if (pkt->flags & TCP_ACK) {
+		r.seq = pkt->ack;
+	} else {
+		r.flags |= TCP_ACK;
+		r.ack = pkt->seq + pkt->payload_len + !!(pkt->flags & TCP_SYN) + !!(pkt->flags & TCP_FIN);
+	}
+	if (reply_tcp(st, pkt, &r, now_ns, out))
+		count(st, STACK_rst_tx);
+}
