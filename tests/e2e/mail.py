@@ -84,11 +84,13 @@ def audit(lab, names, accepted, unsure=()):
     """Raises unless every accepted message arrived whole and once. `unsure` were sent up to the
     final dot and lost their answer: those alone may be there twice. Returns how many are."""
     got = Arrived(lab, names)
+    mine = set(accepted) | set(unsure)  # what earlier tests sent is theirs to judge
     lost = [i for i in accepted if i not in got.count]
-    doubled = [i for i, n in got.count.items() if n > 1]
+    altered = [i for i in got.altered if i in mine]
+    doubled = [i for i, n in got.count.items() if n > 1 and i in mine]
     unexplained = [i for i in doubled if i not in unsure]
     wrong = []
-    for what, ids in (("lost", lost), ("altered", got.altered), ("doubled", unexplained)):
+    for what, ids in (("lost", lost), ("altered", altered), ("doubled", unexplained)):
         if ids:
             wrong.append(f"{len(ids)} {what} ({', '.join(map(str, ids[:BAD_ENOUGH]))})")
     if wrong:
