@@ -118,28 +118,40 @@ class Appliance:
 
     # ---- process ----
 
+    def arguments(self, image="policy.img", state=None):
+        """The dataplane's command line; image None: the one it wrote itself."""
+        state = state or self.state
+        os.makedirs(state, exist_ok=True)
+        argv = [DATAPLANE, "--run-dir", state, "--state-dir", state,
+                "--events", self.path("events.jsonl")]
+        return argv + (["--policy", self.path(image)] if image else [])
+
+    def start_again(self, image="policy.img"):
+        """Starts it and does not wait."""
+        self.process = self.lab.start(self.lab.app, self.arguments(image), "dataplane.log")
+
     def start(self, image="policy.img", ready_s=30):
-        os.makedirs(self.state, exist_ok=True)
-        argv = [DATAPLANE, "--policy", self.path(image), "--run-dir", self.state,
-                "--state-dir", self.state, "--events", self.path("events.jsonl")]
-        self.process = self.lab.start(self.lab.app, argv, "dataplane.log")
+        self.start_again(image)
         self.wait_ready(ready_s)
+
+    def greets(self):
+        """True when both families are greeted."""
+        for address in (self.v4, self.v6):
+            try:
+                with self.lab.connect(self.ns, address, self.port, timeout_s=1) as s:
+                    if s.recv(3) != b"220":
+                        return False
+            except OSError:
+                return False
+        return True
 
     def wait_ready(self, bound_s):
         """Until a client sees the banner over both families."""
-        def banner():
+        def ready():
             if self.process.poll() is not None:
                 raise LabError(f"postern-dataplane ended with {self.process.returncode}: {self.log()}")
-            for address in (self.v4, self.v6):
-                try:
-                    s = self.lab.connect(self.ns, address, self.port, timeout_s=1)
-                    with s:
-                        if s.recv(3) != b"220":
-                            return False
-                except OSError:
-                    return False
-            return True
-        until("the appliance's banner", bound_s, banner, 0.05)
+            return self.greets()
+        until("the appliance's banner", bound_s, ready, 0.05)
 
     def log(self, lines=15):
         try:
