@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 
+from image import Image
 from lab import TOP, Lab, LabError, until
 
 BUILD = os.environ.get("POSTERN_BUILD", os.path.join(TOP, "build"))
@@ -183,6 +184,11 @@ class Appliance:
         if "error" in answer:
             raise LabError(f"{method}: {answer['error']}")
         return answer["result"]
+
+    def reload(self, change=None):
+        """Compiles and hands over; returns once workers see it."""
+        image = Image(self.compile(change, "next.img"))
+        return image.hand_over(self.ask)
 
     def events(self, kind=None):
         found = []

@@ -7,6 +7,7 @@ import random
 import subprocess
 
 from framework import bound
+from image import Image
 from target import DATAPLANE, Appliance
 
 CRASHES = (-4, -6, -7, -8, -11, 132, 134, 135, 136, 139)
@@ -16,7 +17,7 @@ def setup():
     return Appliance(start=False, name="fault")
 
 
-def refused(a, data, what, many=False):
+def refused(a, data, what):
     """Starts the dataplane on these bytes as its image; its words."""
     path = a.path("damaged.img")
     with open(path, "wb") as f:
@@ -50,11 +51,13 @@ def test_longer(a):
 
 @bound(120)
 def test_flipped_bits(a):
-    """A hash guards every part: no flipped bit gets by, wherever it is."""
+    """A hash guards the manifest and every part: no flipped bit gets by, wherever it is."""
     data = image(a)
     rng = random.Random(521)
-    for _ in range(25):
-        at = rng.randrange(len(data))
+    ranges = Image(a.path("policy.img")).guarded()
+    for i in range(30):
+        first, length = ranges[i % len(ranges)]
+        at = first + rng.randrange(length)
         flipped = bytearray(data)
         flipped[at] ^= 1 << rng.randrange(8)
         refused(a, bytes(flipped), f"bit flipped at byte {at} of {len(data)}")
@@ -70,12 +73,10 @@ def test_foreign(a):
 
 @bound(30)
 def test_missing(a):
-    os.unlink(refused_path(a)) if os.path.exists(refused_path(a)) else None
+    if os.path.exists(a.path("damaged.img")):
+        os.unlink(a.path("damaged.img"))
     argv = ["ip", "netns", "exec", a.lab.app] + a.arguments("damaged.img", a.path("state-damaged"))
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=20, cwd=a.lab.dir)
     assert done.returncode == 1 and b"damaged.img" in done.stdout, (done.returncode, done.stdout[-300:])
 
-
-def refused_path(a):
-    return a.path("damaged.img")
