@@ -114,6 +114,10 @@ bool worker_is_idle(const struct worker *w);
 /* Operator's word about a server (index of the running policy): no new sessions for it. */
 void worker_backend_drain(struct worker *w, unsigned server, bool drain);
 
+/* Names, texts and kinds of all counters of a stats_worker, in the order of its words. Returns how
+ * many there are. */
+unsigned stats_fill_names(struct stats_name names[STATS_MAX_COUNTERS]);
+
 /* For shells and tests: the stack underneath (usage, conflicts, reachability). */
 struct stack *worker_stack(struct worker *w);
 

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A message on its way (DESIGN, life of a session, 10): read into the inspection window, judged,
+ * streamed to the backend, or refused, in which case the rest is read and dropped and the reason
+ * given at its end. BDAT's chunks are in chunk.c.
+ *
+ * What is decoded is either taken by the backend's connection or stands in the window; when the
+ * window holds anything, nothing more is read. So a message under way holds at most the window, one
+ * scratch buffer's worth beyond it, and what TCP was allowed; the client's window does the rest.
+ *
+ * The final dot is written only when everything before it was, and no check has refused. A client
+ * that goes away before its own dot leads to a reset of the backend's connection, never to a dot.
+ */
+#include "body.h"
+
+#include <string.h>
+
+/* ---- the window's memory ---- */
+
+void body_account(struct worker *w, struct relay *r)
+{
+	struct body *b = &r->body;
+	uint32_t held = b->window.extents * EXTENT_SIZE;
+
+	if (held == b->held)
+		return;
+	if (r->session)
+		b->source_held = sources_window(w->sources, r->session->facts.client,
+		    (int32_t)held - (int32_t)b->held);
+	b->held = held;
+}
+
+static void leave_inspected(struct worker *w, struct relay *r)
+{
+	if (!r->body.listed)
+		return;
+	TAILQ_REMOVE(&w->inspected, r, inspected);
+	r->body.listed = false;
+}
+
+void body_end(struct worker *w, struct relay *r)
+{
+	if (r->body.phase == BODY_NONE)
+		return;
+	leave_inspected(w, r);
+	window_clear(&w->windows, &r->body.window);
+	body_account(w, r);
+	memset(&r->body, 0, sizeof(r->body));
+}
+
+/* Extents are short: of the oldest messages under inspection the one that holds most is judged at
+ * once and streamed (DESIGN, 10). */
+static void relieve(struct worker *w)
+{
+	struct relay *r, *most = NULL;
+	unsigned looked = 0;
+
+	TAILQ_FOREACH (r, &w->inspected, inspected) {
+		if (!most || r->body.window.extents > most->body.window.extents)
+			most = r;
+		if (++looked == 8)
+			break;
+	}
+	if (!most || most->body.judge_now || most->body.window.extents == 0)
+		return;
+	most->body.judge_now = true;
+	brain_count(w, BRAIN_windows_early);
+	session_wake(w, most->session);
+}
+
+/* ---- refusal ---- */
+
+void body_discard(struct worker *w, struct relay *r)
+{
+	leave_inspected(w, r);
+	window_clear(&w->windows, &r->body.window);
+	body_account(w, r);
+	r->body.phase = BODY_DISCARD;
+	r->body.announce = false;
+	if (r->state == RELAY_DATA || r->state == RELAY_BODY)
+		relay_cut(w, r); /* before its final dot: nothing is delivered */
+}
+
+void body_refuse(struct worker *w, struct relay *r, unsigned code, enum reason reason)
+{
+	relay_reason(w, r, code, reason);
+	body_discard(w, r);
+}
+
+/* What the decoder has seen so far. False: refused, or the session is over. */
+bool body_check(struct worker *w, struct session *s)
+{
+	struct relay *r = s->relay;
+	const struct smtp_data *d = &r->body.data;
+	uint32_t hops = w->set->limits.received_hops;
+
+	s->facts.body_size = d->size;
+	if (d->bare && d->policy == SMTP_DATA_DISCONNECT) {
+		if (session_can_write(w, s, REPLY_MAX))
+			session_refuse(w, s, 521, REASON_BARE_NEWLINE_CUT);
+		brain_count(w, BRAIN_messages_refused);
+		session_linger(w, s);
+		return false;
+	}
+	if (d->bare && d->policy == SMTP_DATA_REJECT)
+		body_refuse(w, r, 550, REASON_BARE_NEWLINE);
+	else if (s->size_limit && d->size > s->size_limit)
+		body_refuse(w, r, 552, REASON_MESSAGE_SIZE);
+	else if (hops && d->received > hops)
+		body_refuse(w, r, 554, REASON_LOOP);
+	else
+		return true;
+	return false;
+}
+
+/* PHASE_BODY, once, when the window ends. False: refused. */
+bool body_judge(struct worker *w, struct session *s)
+{
+	struct relay *r = s->relay;
+	struct verdict v;
+
+	leave_inspected(w, r);
+	v = session_judge(w, s, PHASE_BODY);
+	session_note_verdict(w, s, v, PHASE_BODY);
+	if (v.kind <= VERDICT_MARK)
+		return true;
+	if (v.kind >= VERDICT_REFUSE)
+		s->condemned = true;
+	body_refuse(w, r, reply_code(v.kind, v.reason, PHASE_BODY), v.reason);
+	return false;
+}
+
+/* ---- beginnings and ends ---- */
+
+bool body_begin(struct worker *w, struct session *s, bool bdat)
+{
+	static const uint8_t policies[] = {
+		[BARE_REJECT] = SMTP_DATA_REJECT,
+		[BARE_NORMALIZE] = SMTP_DATA_NORMALIZE,
+		[BARE_DISCONNECT] = SMTP_DATA_DISCONNECT,
+	};
+	struct relay *r = s->relay;
+	struct body *b = &r->body;
+	char header[RECEIVED_MAX];
+
+	memset(b, 0, sizeof(*b));
+	b->bdat = bdat;
+	b->phase = w->set->smtp.inspection_window ? BODY_WINDOW : BODY_STREAM;
+	smtp_data_init(&b->data, bdat ? SMTP_DATA_CHUNKS : policies[w->set->smtp.bare_newline]);
+	if (w->set->smtp.add_received) {
+		size_t n = greeting_received(w, s, header);
+
+		if (window_room(&w->windows, &b->window) < n) {
+			b->phase = BODY_NONE;
+			return false;
+		}
+		window_append(&w->windows, &b->window, (const uint8_t *)header, n);
+		body_account(w, r);
+	}
+	if (b->phase == BODY_WINDOW) {
+		TAILQ_INSERT_TAIL(&w->inspected, r, inspected);
+		b->listed = true;
+	}
+	return true;
+}
+
+void body_start(struct worker *w, struct session *s)
+{
+	if (!body_begin(w, s, false)) {
+		session_refuse(w, s, 451, REASON_WINDOW_MEMORY);
+		session_reset(w, s);
+		return;
+	}
+	if (s->relay->body.phase == BODY_STREAM) {
+		s->state = SESSION_DATA;
+		session_deadline(w, s, 0);
+		relay_data(w, s->relay);
+		return;
+	}
+	session_reply(w, s, REPLY_DATA_GO);
+	s->state = SESSION_BODY;
+	session_deadline(w, s, w->set->smtp.data_timeout_ms);
+}
+
+/* The client went away before the end. */
+static void body_aborted(struct worker *w, struct session *s)
+{
+	brain_count(w, BRAIN_messages_aborted);
+	session_linger(w, s);
+}
+
+enum body_step body_idle(struct worker *w, struct session *s)
+{
+	if (!s->eof)
+		return BODY_WAITS_CLIENT;
+	body_aborted(w, s);
+	return BODY_GONE;
+}
+
+/* After the last byte of a refused message. */
+void body_refused(struct worker *w, struct session *s)
+{
+	struct relay *r = s->relay;
+	unsigned code = r->stored ? r->stored_code : r->refuse_code;
+
+	brain_count(w, BRAIN_messages_refused);
+	session_refuse_stored(w, s);
+	if (code == 421 || code == 521) {
+		session_linger(w, s);
+		return;
+	}
+	s->state = SESSION_COMMAND;
+	session_reset(w, s);
+	session_deadline(w, s,
+	    s->condemned ? w->set->smtp.condemned_timeout_ms : w->set->smtp.command_timeout_ms);
+	session_wake(w, s);
+}
+
+/* A refused body may go on for twice the limit, so that an honest client hears why; then it is cut
+ * (P9: to resist an attack). */
+bool body_dropped_enough(struct worker *w, struct session *s, uint64_t n)
+{
+	uint64_t limit = s->size_limit ? s->size_limit : w->set->limits.message_size;
+
+	s->relay->body.dropped += n;
+	if (!limit || s->relay->body.dropped <= 2 * limit)
+		return false;
+	brain_count(w, BRAIN_messages_dropped_long);
+	if (session_can_write(w, s, REPLY_ROOM))
+		session_refuse_stored(w, s);
+	session_linger(w, s);
+	return true;
+}
+
+void body_pace(struct worker *w, struct session *s, enum body_step step)
+{
+	if (step == BODY_WAITS_BACKEND)
+		session_deadline(w, s, 0); /* not the client's fault; the backend has timers of its own */
+	else if (step == BODY_WAITS_CLIENT && (s->moved || s->deadline_ns == UINT64_MAX))
+		session_deadline(w, s, w->set->smtp.data_timeout_ms);
+	s->moved = false;
+}
+
+/* ---- toward the backend ---- */
+
+bool body_flush(struct worker *w, struct relay *r)
+{
+	struct window *win = &r->body.window;
+	const uint8_t *p;
+	size_t n, k;
+
+	while ((n = window_peek(win, &p)) > 0) {
+		k = tcp_write(w->stack, r->conn, p, n);
+		window_consume(&w->windows, win, k);
+		brain_add(w, BRAIN_bytes_relayed, k);
+		if (k < n) {
+			body_account(w, r);
+			return false; /* TCP_EV_WRITE wakes the session */
+		}
+	}
+	body_account(w, r);
+	return true;
+}
+
+/* How much of `run` may be decoded so that what comes out surely finds a place. */
+size_t body_fit(struct worker *w, struct relay *r, size_t run)
+{
+	size_t room = window_room(&w->windows, &r->body.window), space = 0;
+
+	if (run > SCRATCH_IN)
+		run = SCRATCH_IN;
+	if (r->state == RELAY_BODY && r->conn)
+		space = tcp_write_space(w->stack, r->conn);
+	if (space > room)
+		room = space;
+	room = room > 8 ? (room - 8) / 2 : 0;
+	return run < room ? run : room;
+}
+
+/* Decoded bytes go to the backend, the rest to the window. */
+void body_push(struct worker *w, struct relay *r, const uint8_t *p, size_t n)
+{
+	size_t k = tcp_write(w->stack, r->conn, p, n);
+
+	brain_add(w, BRAIN_bytes_relayed, k);
+	if (k < n && window_append(&w->windows, &r->body.window, p + k, n - k) < n - k)
+		relay_fail(w, r, REASON_BACKEND_LOST); /* never with a hole in it */
+	body_account(w, r);
+}
+
+/* ---- the phases of DATA ---- */
+
+static enum body_step collect(struct worker *w, struct session *s)
+{
+	struct relay *r = s->relay;
+	struct body *b = &r->body;
+	uint32_t limit = w->set->smtp.inspection_window, quota = w->set->smtp.window_quota;
+	const uint8_t *p;
+	size_t run, n, out;
+
+	while (!b->data.ended && !b->judge_now && b->window.bytes < limit) {
+		run = tcp_peek(s->conn, &p);
+		if (run == 0)
+			return body_idle(w, s);
+		n = body_fit(w, r, run);
+		if (n == 0 || (quota && b->source_held > quota)) {
+			b->judge_now = true;
+			brain_count(w, BRAIN_windows_early);
+			break;
+		}
+		if (n > limit - b->window.bytes)
+			n = limit - b->window.bytes;
+		n = smtp_data_feed(&b->data, p, n, w->scratch, &out, NULL, NULL);
+		window_append(&w->windows, &b->window, w->scratch, out);
+		session_consume(w, s, n);
+		s->moved = true;
+		body_account(w, r);
+		if (!body_check(w, s))
+			return s->state == SESSION_BODY ? BODY_GOES_ON : BODY_GONE;
+		if (window_pool_low(&w->windows))
+			relieve(w);
+	}
+	if (!relay_has_room(w, r))
+		return BODY_WAITS_BACKEND;
+	if (!body_judge(w, s))
+		return BODY_GOES_ON;
+	b->phase = BODY_OPENING;
+	relay_data(w, r);
+	return BODY_GOES_ON;
+}
+
+static enum body_step stream(struct worker *w, struct session *s)
+{
+	struct relay *r = s->relay;
+	struct body *b = &r->body;
+	const uint8_t *p;
+	size_t run, n, out;
+
+	if (!body_flush(w, r))
+		return BODY_WAITS_BACKEND;
+	if (b->data.ended) {
+		if (relay_dot(w, r) < 0)
+			return BODY_WAITS_BACKEND;
+		s->state = SESSION_FINAL;
+		tcp_set_keepalive(w->stack, s->conn, true);
+		session_deadline(w, s, 0);
+		session_wake(w, s);
+		return BODY_GONE;
+	}
+	run = tcp_peek(s->conn, &p);
+	if (run == 0)
+		return body_idle(w, s);
+	n = body_fit(w, r, run);
+	if (n == 0)
+		return BODY_WAITS_BACKEND;
+	n = smtp_data_feed(&b->data, p, n, w->scratch, &out, NULL, NULL);
+	session_consume(w, s, n);
+	s->moved = true;
+	if (!body_check(w, s))
+		return s->state == SESSION_BODY ? BODY_GOES_ON : BODY_GONE;
+	body_push(w, r, w->scratch, out);
+	return BODY_GOES_ON;
+}
+
+static enum body_step discard(struct worker *w, struct session *s)
+{
+	struct body *b = &s->relay->body;
+	const uint8_t *p;
+	size_t run, n, out;
+
+	while (!b->data.ended) {
+		run = tcp_peek(s->conn, &p);
+		if (run == 0)
+			return body_idle(w, s);
+		n = run < SCRATCH_IN ? run : SCRATCH_IN;
+		n = smtp_data_feed(&b->data, p, n, w->scratch, &out, NULL, NULL);
+		session_consume(w, s, n);
+		s->moved = true;
+		if (body_dropped_enough(w, s, n))
+			return BODY_GONE;
+	}
+	if (!session_can_write(w, s, REPLY_ROOM))
+		return BODY_WAITS_CLIENT;
+	body_refused(w, s);
+	return BODY_GONE;
+}
+
+void body_run(struct worker *w, struct session *s)
+{
+	enum body_step step = BODY_GOES_ON;
+
+	for (unsigned i = 0; step == BODY_GOES_ON; i++) {
+		struct relay *r = s->relay;
+		struct body *b = &r->body;
+
+		if (i == BODY_STEPS) {
+			session_wake(w, s); /* others get their turn */
+			break;
+		}
+		if (b->phase != BODY_DISCARD && (r->state == RELAY_FAILED || r->state == RELAY_REFUSED))
+			body_discard(w, r);
+		switch ((enum body_phase)b->phase) {
+		case BODY_WINDOW: step = collect(w, s); break;
+		case BODY_OPENING:
+			if (r->state == RELAY_BODY)
+				b->phase = BODY_STREAM;
+			else
+				step = BODY_WAITS_BACKEND;
+			break;
+		case BODY_STREAM: step = stream(w, s); break;
+		default: step = discard(w, s); break;
+		}
+	}
+	if (step != BODY_GONE)
+		body_pace(w, s, step);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Inside the brain (private): the worker that ties sessions, relays and backends together.
+ *
+ *	worker.c     the turn; SYN judgement; refusal texts; dispatch of ready connections
+ *	session.c    a client's connection: greeting, lines, time-outs, closing
+ *	commands.c   the command table: check, filters, proceed
+ *	body.c       DATA and BDAT: window, streaming, final word
+ *	relay.c      the conversation with a backend
+ *	backend.c    pools, servers, choice, limits, wait queues, health
+ *
+ * No re-entrancy: a relay never runs a session nor a session a relay. Each changes its own state,
+ * writes what it has to, and wakes the other (session_wake), which runs from the worker's loop.
+ *
+ * policy, settings and out are lent for one turn and NULL between turns.
+ */
+#ifndef POSTERN_DATAPLANE_BRAIN_H
+#define POSTERN_DATAPLANE_BRAIN_H
+
+#include "ask.h"
+#include "pool.h"
+#include "reply.h"
+#include "smtp.h"
+#include "stats_index.h"
+#include "window.h"
+#include "worker.h"
+
+#include "filters/sources.h"
+
+#include <sys/queue.h>
+
+struct session;
+struct relay;
+struct backends;
+
+TAILQ_HEAD(session_queue, session);
+LIST_HEAD(session_list, session);
+TAILQ_HEAD(relay_queue, relay);
+LIST_HEAD(relay_list, relay);
+
+/* First byte of whatever tcp_user() points to. */
+enum owner_kind { OWNER_SESSION = 1, OWNER_RELAY };
+
+enum {
+	SCRATCH_IN = 8192, /* body bytes decoded at a time */
+	SCRATCH_OUT = 2 * SCRATCH_IN + 8,
+	HOSTNAME_MAX = 255,
+	ASK_CAPACITY = 4096,
+	TARPIT_TEXT = 0,
+};
+
+struct worker {
+	/* of this turn */
+	const struct policy *policy;
+	const struct policy_settings *set;
+	struct worker_out *out;
+	uint64_t now_ns;
+
+	struct stack *stack;
+	uint64_t *counters; /* stats->counters + STATS_AT_BRAIN */
+	struct stats_worker *stats;
+	struct pool sessions, relays;
+	struct window_pool windows;
+	struct sources *sources;
+	struct ask *ask;
+	struct backends *backends;
+	struct session_queue run;     /* to run in this turn or the next */
+	struct session_list all;      /* every session, for the drain */
+	struct relay_list all_relays; /* for changes of policy */
+	struct relay_list dead;       /* let go in this turn, given back at its end */
+	struct relay_queue inspected; /* bodies under inspection, oldest first */
+	uint32_t epoch; /* of the policy last seen */
+	uint64_t minute; /* of the refusal texts */
+	bool draining, drain_told;
+	uint16_t session_seq;
+	uint32_t syn_event_budget;
+	uint64_t syn_event_refill_ns;
+	uint64_t gauges_ns;
+
+	struct stack_host host; /* the shell's */
+	struct worker_config config;
+	uint8_t scratch[SCRATCH_OUT];
+};
+
+static inline void brain_count(struct worker *w, enum brain_counter c)
+{
+	w->counters[c]++;
+}
+
+static inline void brain_add(struct worker *w, enum brain_counter c, uint64_t n)
+{
+	w->counters[c] += n;
+}
+
+static inline void count_reason(struct worker *w, enum reason reason)
+{
+	w->stats->counters[STATS_AT_REASON + reason]++;
+}
+
+static inline void count_verdict(struct worker *w, enum verdict_kind kind, enum phase phase)
+{
+	w->stats->counters[STATS_AT_VERDICT + kind * PHASE_N + phase]++;
+}
+
+static inline const char *smtp_hostname(const struct worker *w)
+{
+	return policy_string(w->policy, w->set->smtp.hostname);
+}
+
+/* A place for one event; NULL (counted) when the turn's array is full. Cleared, kind, worker,
+ * time and epoch set. */
+struct event *event_new(struct worker *w, enum event_kind kind);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A client's session, from the proven cookie to the last byte. The struct and its TCP connection
+ * stay within the 1,024 bytes an established client may cost before DATA: the line being read lies
+ * in the connection's receive queue, HELO name and MAIL in `text`, and only what is longer takes
+ * an extent of the window pool.
+ *
+ * A command that cannot be done yet (the backend is still connecting, an earlier answer is due)
+ * stays unread in the receive queue and is looked at again when the session is woken. So nothing
+ * parked needs storage, replies come in order (RFC 2920), and what was pipelined behind it
+ * survives the hand-over (P19). The price is that its check and its filters run twice; both are
+ * pure. The alternative, a queue of parsed commands per session, costs memory for every client.
+ */
+#ifndef POSTERN_DATAPLANE_SESSION_H
+#define POSTERN_DATAPLANE_SESSION_H
+
+#include "brain.h"
+
+enum session_state {
+	SESSION_DELAY,   /* greet delay */
+	SESSION_COMMAND, /* reads commands */
+	SESSION_DATA,    /* DATA went to the backend, its 354 is awaited (no inspection window) */
+	SESSION_BODY,    /* reads the body */
+	SESSION_CHUNK,   /* reads a BDAT chunk */
+	SESSION_FINAL,   /* the message is the backend's to answer */
+	SESSION_TLS,     /* STARTTLS: the backend is being asked */
+	SESSION_PIPE,    /* blind, both ways */
+	SESSION_TARPIT,  /* the first line is on its way, then the record */
+	SESSION_LINGER,  /* closed by us: reads and drops until the client closes too */
+	SESSION_N_STATES
+};
+extern const char *const session_state_words[SESSION_N_STATES];
+
+/* What may be said now; bits, for the command table. */
+enum command_phase {
+	AT_START = 1u << 0, /* before EHLO */
+	AT_HELO = 1u << 1,
+	AT_MAIL = 1u << 2,
+	AT_RCPT = 1u << 3, /* a recipient was accepted */
+	AT_BDAT = 1u << 4, /* a chunk was taken, more must come */
+	AT_ANY = AT_START | AT_HELO | AT_MAIL | AT_RCPT | AT_BDAT,
+};
+
+enum { SESSION_TEXT = 208, SESSION_HELO_MAX = 255, REPLY_ROOM = EXTENT_BYTES + REPLY_MAX };
+
+struct session {
+	uint8_t owner;         /* OWNER_SESSION */
+	uint8_t state;         /* enum session_state */
+	uint8_t at;            /* one bit of enum command_phase */
+	bool queued : 1;       /* on the worker's run queue */
+	bool skipping : 1;     /* an over-long line: up to its end */
+	bool line_counted : 1; /* the line at the head of the queue was counted */
+	bool eof : 1;          /* the client closed its side */
+	bool tracked : 1;      /* by sources.h */
+	bool condemned : 1;    /* refused by a filter: the short time-out serves */
+	bool final_unacked : 1; /* the final 250 is not yet acknowledged */
+	bool greeted : 1;
+	bool more_behind : 1; /* bytes follow the line under hand */
+	bool moved : 1;       /* the body advanced: its time-out starts anew */
+	struct tcp_conn *conn; /* NULL: the client has gone, the backend's last word is awaited */
+	struct relay *relay;
+	struct extent *line;      /* a command line that lies in two pieces, so far */
+	struct extent *long_text; /* `text`, where it is too short */
+	TAILQ_ENTRY(session) run;
+	LIST_ENTRY(session) all;
+	struct stack_timer timer;
+	uint64_t chunk_left;  /* bytes of the client's BDAT chunk still to come */
+	uint64_t deadline_ns; /* the timer may be armed for earlier: it looks and goes on */
+	struct facts facts;
+	struct verdict verdict; /* the gravest so far */
+	int32_t score;
+	uint32_t words;      /* enum smtp_word offered in the EHLO reply */
+	uint64_t size_limit; /* bytes, for MAIL and DATA */
+	uint64_t opened_ns, bytes_in, bytes_out;
+	uint32_t epoch;
+	uint16_t number; /* in the token */
+	uint16_t last_code, messages, rcpts, server;
+	uint8_t swallow; /* enum reply to a chunk that no relay takes */
+	uint16_t used; /* enum smtp_word that the transaction needs of the backend */
+	uint16_t helo_len, mail_len, params_len, rcpt_len; /* in this order in `text` */
+	char text[SESSION_TEXT];
+};
+_Static_assert(sizeof(struct session) <= 640, "with a connection of 384 at most 1,024 (DESIGN)");
+
+/* A fresh connection. */
+void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events);
+void session_event(struct worker *w, struct session *s, unsigned events);
+void session_run(struct worker *w, struct session *s);
+void session_wake(struct worker *w, struct session *s); /* runs later in the turn */
+
+/* ---- for commands.c, body.c, relay.c ---- */
+
+bool session_can_write(const struct worker *w, const struct session *s, size_t len);
+/* Writes a reply; the caller has asked session_can_write(). Counts 5yz as errors. */
+void session_write(struct worker *w, struct session *s, const char *reply, size_t len,
+    unsigned code);
+void session_reply(struct worker *w, struct session *s, enum reply reply);
+void session_refuse(struct worker *w, struct session *s, unsigned code, enum reason reason);
+/* The backend's stored words, or the reason, that ended the relay's transaction. */
+void session_refuse_stored(struct worker *w, struct session *s);
+/* After the last reply: FIN, then read and drop what still comes, so that no RST overtakes the
+ * reply. */
+void session_linger(struct worker *w, struct session *s);
+void session_quit(struct worker *w, struct session *s);
+void session_deadline(struct worker *w, struct session *s, uint64_t ms); /* 0: none */
+struct verdict session_judge(struct worker *w, struct session *s, enum phase phase);
+void session_note_verdict(struct worker *w, struct session *s, struct verdict v, enum phase phase);
+void session_consume(struct worker *w, struct session *s, size_t n);
+/* Replies to a verdict that stops the command; GONE where the code closes. */
+void session_refuse_verdict(struct worker *w, struct session *s, struct verdict v, enum phase phase);
+/* Forgets the transaction, the relay's too. */
+void session_reset(struct worker *w, struct session *s);
+/* The backend's answer to the final dot or last chunk, passed on. */
+void session_final(struct worker *w, struct session *s, unsigned code, const char *raw, size_t len);
+
+struct text session_helo(const struct session *s);
+struct text session_mail(const struct session *s);   /* the path, without < > */
+struct text session_params(const struct session *s); /* of MAIL, as written */
+/* -ENOBUFS: too long for `text` and no extent is left. */
+int session_set_helo(struct worker *w, struct session *s, struct text helo);
+int session_set_mail(struct worker *w, struct session *s, struct text path, struct text params);
+void session_note_rcpt(struct session *s, struct text path);
+
+/* ---- commands.c ---- */
+
+enum outcome {
+	OUTCOME_DONE, /* the line is done with */
+	OUTCOME_WAIT, /* it stays; the session is woken when it can go on */
+	OUTCOME_GONE, /* done, and nothing more is to be read now (another state, or closing) */
+};
+enum outcome command_run(struct worker *w, struct session *s, struct text line);
+
+/* ---- body.c ---- */
+
+/* DATA was allowed. */
+void body_start(struct worker *w, struct session *s);
+/* A chunk came. `refused`: its transaction is not to be; the relay's stored words or reason answer. */
+void body_chunk(struct worker *w, struct session *s, const struct smtp_command *cmd, bool refused);
+void body_run(struct worker *w, struct session *s);  /* SESSION_BODY */
+void chunk_run(struct worker *w, struct session *s); /* SESSION_CHUNK */
+void body_end(struct worker *w, struct relay *r);
+
+/* ---- pipe.c ---- */
+
+void pipe_run(struct worker *w, struct session *s);
+
+/* ---- greeting.c ---- */
+
+enum { RECEIVED_MAX = 1024 };
+/* Our Received header (RFC 5321 4.4), folded; returns its bytes, below RECEIVED_MAX. */
+size_t greeting_received(const struct worker *w, const struct session *s, char buf[RECEIVED_MAX]);
+
+size_t greeting_banner(const struct worker *w, char *buf, size_t cap);
+size_t greeting_ehlo(const struct worker *w, const struct session *s, char *buf, size_t cap);
+/* What this session is offered: enum smtp_word, and SIZE. */
+void greeting_offer(const struct worker *w, struct session *s);
+
+#endif
