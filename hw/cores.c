@@ -13,6 +13,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +126,7 @@ int hw_cores_assign(struct hw *hw, char **ret_error)
 struct launch {
 	void (*worker_fn)(void *arg);
 	void *arg;
+	sem_t *done;
 };
 
 static int launch_main(void *arg)
@@ -132,6 +134,7 @@ static int launch_main(void *arg)
 	struct launch *l = arg;
 
 	l->worker_fn(l->arg);
+	sem_post(l->done);
 	return 0;
 }
 
@@ -140,12 +143,14 @@ int hw_run_workers(struct hw *hw, void (*worker_fn)(void *arg), void *const *arg
 {
 	struct launch launches[HW_MAX_WORKERS];
 	struct launch *mine = NULL;
+	sem_t done;
 
 	if (n != hw->n_workers)
 		return hw_fail(ret_error, EINVAL, "%u workers were prepared, %u are to run",
 		    hw->n_workers, n);
+	sem_init(&done, 0, 0);
 	for (unsigned i = 0; i < n; i++) {
-		launches[i] = (struct launch){ worker_fn, args[i] };
+		launches[i] = (struct launch){ worker_fn, args[i], &done };
 		if (hw->workers[i].lcore == rte_get_main_lcore())
 			mine = &launches[i];
 		else if (rte_eal_remote_launch(launch_main, &launches[i], hw->workers[i].lcore) != 0)
@@ -153,6 +158,12 @@ int hw_run_workers(struct hw *hw, void (*worker_fn)(void *arg), void *const *arg
 	}
 	if (mine)
 		launch_main(mine);
+	/* rte_eal_mp_wait_lcore() spins: it is asked only once all have ended */
+	for (unsigned i = 0; i < n; i++) {
+		while (sem_wait(&done) != 0)
+			;
+	}
 	rte_eal_mp_wait_lcore();
+	sem_destroy(&done);
 	return 0;
 }

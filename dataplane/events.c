@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See events.h. */
+#include "events.h"
+
+#include "filters/token.h"
+#include "filters/verdict.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct event_ring {
+	_Alignas(64) atomic_uint head; /* written by the worker */
+	_Alignas(64) atomic_uint tail; /* written by the writer */
+	struct event records[EVENTS_RING];
+};
+
+struct events {
+	unsigned n_workers;
+	struct event_ring *rings;
+	const struct stats_file *stats;
+	uint8_t token_key[16];
+	char *path;
+	uint64_t file_max;
+	pthread_mutex_t lock; /* of the file; the writer and events_tell() */
+	FILE *file;
+	uint64_t written;
+	pthread_t thread;
+	atomic_bool stop;
+};
+
+static const char *const phase_words[PHASE_N] = {
+	[PHASE_SYN] = "syn",   [PHASE_CONNECT] = "connect", [PHASE_HELO] = "helo", [PHASE_MAIL] = "mail",
+	[PHASE_RCPT] = "rcpt", [PHASE_DATA] = "data",       [PHASE_BODY] = "body",
+};
+
+static const char *const kind_words[] = {
+	[EVENT_SESSION] = "session",
+	[EVENT_REFUSED_SYN] = "refused-syn",
+	[EVENT_BACKEND_UP] = "backend-up",
+	[EVENT_BACKEND_DOWN] = "backend-down",
+	[EVENT_POSSIBLE_DOUBLE] = "possible-double",
+};
+
+/* ---- a line ---- */
+
+struct line {
+	char *p;
+	size_t at, size; /* at stays below size - 2: the end of the line always fits */
+};
+
+static void put(struct line *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void put(struct line *l, const char *fmt, ...)
+{
+	size_t room = l->size - 2 - l->at;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(l->p + l->at, room, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		l->at += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* "key":"value" with RFC 8259 escapes. Bytes above 0x7f that a client sent may be no UTF-8: they
+ * are told as \u00XX, one a byte, so that each line is valid JSON whatever came. */
+static void put_text(struct line *l, const char *key, const char *s)
+{
+	put(l, ",\"%s\":\"", key);
+	for (; *s && l->at + 16 < l->size; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\')
+			put(l, "\\%c", c);
+		else if (c < 0x20 || c >= 0x7f)
+			put(l, "\\u%04x", c);
+		else
+			l->p[l->at++] = (char)c;
+	}
+	put(l, "\"");
+}
+
+static void put_time(struct line *l, uint64_t ns)
+{
+	time_t seconds = (time_t)(ns / 1000000000);
+	struct tm tm;
+	char text[32];
+
+	gmtime_r(&seconds, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	put(l, "{\"time\":\"%s.%03uZ\"", text, (unsigned)(ns / 1000000 % 1000));
+}
+
+static void put_end(struct line *l)
+{
+	l->p[l->at++] = '}';
+	l->p[l->at++] = '\n';
+}
+
+static void put_address(struct line *l, const char *key, const uint8_t addr[16])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	char text[INET6_ADDRSTRLEN];
+	bool v4 = memcmp(addr, mapped, sizeof(mapped)) == 0;
+
+	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr + 12 : addr, text, sizeof(text));
+	put(l, ",\"%s\":\"%s\"", key, text);
+}
+
+/* Reasons are enum words in the header, lower case in logs and metrics. */
+static void put_reason(struct line *l, unsigned reason)
+{
+	char text[STATS_NAME_LEN];
+	size_t i;
+
+	if (reason >= REASON_N)
+		return;
+	for (i = 0; reason_infos[reason].name[i] && i < sizeof(text) - 1; i++)
+		text[i] = (char)tolower((unsigned char)reason_infos[reason].name[i]);
+	text[i] = '\0';
+	put(l, ",\"reason\":\"%s\"", text);
+}
+
+size_t events_format(const struct event *event, const struct stats_file *stats,
+    const uint8_t token_key[16], char ret_line[EVENTS_LINE_MAX])
+{
+	struct line l = { ret_line, 0, EVENTS_LINE_MAX };
+	bool backend = event->kind == EVENT_BACKEND_UP || event->kind == EVENT_BACKEND_DOWN;
+
+	put_time(&l, event->time_ns);
+	put(&l, ",\"event\":\"%s\",\"worker\":%u",
+	    event->kind < sizeof(kind_words) / sizeof(kind_words[0]) ? kind_words[event->kind] : "?",
+	    event->worker);
+	if (event->server < stats->n_servers && event->server < STATS_MAX_SERVERS)
+		put_text(&l, "server", stats->server_names[event->server]);
+	if (!backend) {
+		put_address(&l, "client", event->client);
+		put(&l, ",\"client_port\":%u,\"listener\":%u", event->client_port, event->listener);
+		if (event->verdict < VERDICT_N_KINDS)
+			put(&l, ",\"verdict\":\"%s\"", verdict_words[event->verdict]);
+		if (event->phase < PHASE_N)
+			put(&l, ",\"phase\":\"%s\"", phase_words[event->phase]);
+		put_reason(&l, event->reason);
+		put(&l, ",\"epoch\":%u", event->epoch);
+	}
+	if (event->kind == EVENT_SESSION || event->kind == EVENT_POSSIBLE_DOUBLE) {
+		put(&l,
+		    ",\"code\":%u,\"commands\":%u,\"messages\":%u,\"rcpts\":%u,\"duration_ms\":%llu,"
+		    "\"bytes_in\":%llu,\"bytes_out\":%llu",
+		    event->last_code, event->commands, event->messages, event->rcpts,
+		    (unsigned long long)(event->duration_ns / 1000000),
+		    (unsigned long long)event->bytes_in, (unsigned long long)event->bytes_out);
+		put_text(&l, "helo", event->helo);
+		put_text(&l, "mail", event->mail);
+		put_text(&l, "rcpt", event->rcpt);
+		if (event->reason != REASON_NONE) {
+			/* the token that the client was given carries the same four fields */
+			struct token_fields fields = {
+				.reason = (uint8_t)event->reason,
+				.epoch = (uint16_t)event->epoch,
+				.minute = (uint32_t)(event->time_ns / 60000000000ull),
+				.session = event->session,
+			};
+			char token[TOKEN_LEN + 1];
+
+			token_make(token_key, &fields, token);
+			put(&l, ",\"token\":\"%s\"", token);
+		}
+	}
+	put_end(&l);
+	return l.at;
+}
+
+/* ---- the file ---- */
+
+static int open_file(struct events *e)
+{
+	e->file = strcmp(e->path, "-") == 0 ? stdout : fopen(e->path, "ae");
+	if (!e->file)
+		return -errno;
+	e->written = e->file == stdout ? 0 : (uint64_t)ftell(e->file);
+	return 0;
+}
+
+static void rotate(struct events *e)
+{
+	char from[4096], to[4096];
+
+	fclose(e->file);
+	e->file = NULL;
+	for (unsigned i = EVENTS_FILES_KEPT; i > 0; i--) {
+		snprintf(to, sizeof(to), "%s.%u", e->path, i);
+		if (i > 1)
+			snprintf(from, sizeof(from), "%s.%u", e->path, i - 1);
+		else
+			snprintf(from, sizeof(from), "%s", e->path);
+		if (rename(from, to) != 0 && errno != ENOENT)
+			break; /* the file goes on growing, which loses nothing */
+	}
+	open_file(e);
+}
+
+/* Lock held. A full disk loses lines, never the process. */
+static void write_line(struct events *e, const char *line, size_t len)
+{
+	if (!e->file)
+		return;
+	if (fwrite(line, 1, len, e->file) == len)
+		e->written += len;
+	if (e->written >= e->file_max && e->file != stdout)
+		rotate(e);
+}
+
+static bool write_rings(struct events *e)
+{
+	char line[EVENTS_LINE_MAX];
+	bool any = false;
+
+	pthread_mutex_lock(&e->lock);
+	for (unsigned i = 0; i < e->n_workers; i++) {
+		struct event_ring *r = &e->rings[i];
+		unsigned head = atomic_load_explicit(&r->head, memory_order_acquire);
+		unsigned tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+
+		for (; tail != head; tail++) {
+			if (e->file)
+				write_line(e, line,
+				    events_format(&r->records[tail % EVENTS_RING], e->stats,
+				        e->token_key, line));
+			any = true;
+		}
+		atomic_store_explicit(&r->tail, tail, memory_order_release);
+	}
+	if (any && e->file)
+		fflush(e->file);
+	pthread_mutex_unlock(&e->lock);
+	return any;
+}
+
+static void *writer(void *arg)
+{
+	struct events *e = arg;
+
+	while (!atomic_load(&e->stop)) {
+		const struct timespec pause = { .tv_nsec = 50000000 };
+
+		if (!write_rings(e))
+			nanosleep(&pause, NULL);
+	}
+	write_rings(e);
+	return NULL;
+}
+
+int events_new(const char *path, uint64_t file_max, unsigned n_workers,
+    const struct stats_file *stats, const uint8_t token_key[16], struct events **ret_events,
+    char **ret_error)
+{
+	struct events *e = calloc(1, sizeof(*e));
+	int rc = -ENOMEM;
+
+	if (!e)
+		return rc;
+	e->rings = aligned_alloc(64, n_workers * sizeof(struct event_ring));
+	e->path = path ? strdup(path) : NULL;
+	if (!e->rings || (path && !e->path))
+		goto fail;
+	for (unsigned i = 0; i < n_workers; i++) {
+		atomic_init(&e->rings[i].head, 0);
+		atomic_init(&e->rings[i].tail, 0);
+	}
+	e->n_workers = n_workers;
+	e->file_max = file_max;
+	e->stats = stats;
+	memcpy(e->token_key, token_key, sizeof(e->token_key));
+	if (path && (rc = open_file(e)) != 0) {
+		if (asprintf(ret_error, "the event log %s cannot be written: %s", path, strerror(-rc)) < 0)
+			*ret_error = NULL;
+		goto fail;
+	}
+	pthread_mutex_init(&e->lock, NULL);
+	rc = -pthread_create(&e->thread, NULL, writer, e);
+	if (rc)
+		goto fail;
+	*ret_events = e;
+	return 0;
+fail:
+	if (e->file && e->file != stdout)
+		fclose(e->file);
+	free(e->rings);
+	free(e->path);
+	free(e);
+	return rc;
+}
+
+struct events *events_free(struct events *e)
+{
+	if (!e)
+		return NULL;
+	atomic_store(&e->stop, true);
+	pthread_join(e->thread, NULL);
+	if (e->file && e->file != stdout)
+		fclose(e->file);
+	pthread_mutex_destroy(&e->lock);
+	free(e->rings);
+	free(e->path);
+	free(e);
+	return NULL;
+}
+
+unsigned events_put(struct events *e, unsigned worker, const struct event *events, unsigned n)
+{
+	struct event_ring *r = &e->rings[worker];
+	unsigned head = atomic_load_explicit(&r->head, memory_order_relaxed);
+	unsigned room = EVENTS_RING - (head - atomic_load_explicit(&r->tail, memory_order_acquire));
+	unsigned taken = n < room ? n : room;
+
+	for (unsigned i = 0; i < taken; i++)
+		r->records[(head + i) % EVENTS_RING] = events[i];
+	atomic_store_explicit(&r->head, head + taken, memory_order_release);
+	return n - taken;
+}
+
+void events_tell(struct events *e, uint64_t now_ns, const char *kind, const char *fmt, ...)
+{
+	char line[EVENTS_LINE_MAX], text[1024];
+	struct line l = { line, 0, sizeof(line) };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	put_time(&l, now_ns);
+	put_text(&l, "event", kind);
+	put_text(&l, "text", text);
+	put_end(&l);
+	pthread_mutex_lock(&e->lock);
+	write_line(e, line, l.at);
+	if (e->file)
+		fflush(e->file);
+	pthread_mutex_unlock(&e->lock);
+}

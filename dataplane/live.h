@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The live shell around the brain: frames from DPDK ports, time from the TSC, statistics and
+ * events to the world. Private to dataplane/live*.c and main.c.
+ *
+ * One struct live for the process, set up by main; one struct live_worker per worker, its thread's
+ * alone save the words marked otherwise.
+ */
+#ifndef POSTERN_DATAPLANE_LIVE_H
+#define POSTERN_DATAPLANE_LIVE_H
+
+#include "control_server.h"
+#include "events.h"
+#include "policy_load.h"
+#include "publish.h"
+#include "stats_file.h"
+#include "worker.h"
+
+#include "hw/port.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum {
+	LIVE_MAX_WORKERS = STATS_MAX_WORKERS,
+	LIVE_RX = HW_MAX_PORTS * HW_BURST + 2 * HW_BURST, /* frames into a turn: all ports and take-overs */
+	LIVE_TX = 1024,    /* frames out of a turn */
+	LIVE_EVENTS = 256, /* records out of a turn */
+	LIVE_QUESTIONS = 64,
+	LIVE_PORT_FIRST = 16384, /* local ports toward backends; steering goes by them */
+	LIVE_PORT_LAST = 65535,
+	LIVE_PROBE_MS = 500, /* quiet time at start in which others may claim our addresses */
+	LIVE_GATEWAY_MS = 3000, /* a gateway that has not answered by then is reported */
+};
+
+/* Who owns a frame; written at start, read by all. */
+struct live_spread {
+	unsigned n_workers;
+	bool port_is_trusted[HW_MAX_PORTS]; /* the port spreads by source address itself */
+	unsigned n_owned;
+	struct {
+		struct ip_addr addr;
+		unsigned worker;
+	} owned[STACK_MAX_ADDRS]; /* a worker's own addresses toward backends */
+	uint8_t by_port[65536]; /* owner of a local port toward backends; LIVE_NOT_OURS below the range */
+};
+enum { LIVE_NOT_OURS = 0xff };
+
+/* To whom a frame belongs: a worker, or LIVE_TO_ALL (neighbours, ICMP errors). */
+enum { LIVE_TO_ALL = 0x100 };
+unsigned live_owner(const struct live_spread *s, const struct frame *f, unsigned self);
+/* True for ARP and IPv6 neighbour discovery: what may pass while addresses are still being probed. */
+bool live_is_neighbour(const struct frame *f);
+void live_spread_init(struct live_spread *s, const struct policy_host *host, unsigned n_workers);
+
+struct live;
+
+struct live_bucket {
+	unsigned n;
+	struct frame frames[HW_BURST];
+};
+
+struct live_worker {
+	struct live *live;
+	unsigned index;
+	struct worker *worker;
+	struct stats_worker *stats;
+	uint64_t *shell; /* the shell's counters in stats */
+
+	/* written by control, read by the worker once a turn */
+	_Alignas(64) atomic_uint orders; /* raised at each order below */
+	atomic_bool stop, drain;
+	atomic_bool drained[STATS_MAX_SERVERS]; /* backends drained by an operator */
+
+	/* written by the worker, read by control */
+	_Alignas(64) atomic_bool idle;  /* drained, and no session is left */
+	atomic_uint sessions;
+	atomic_ulong unreachable; /* routes whose gateway has not answered, a bit each */
+
+	struct live_bucket *spread; /* frames on their way to other workers, a bucket each */
+	struct frame rx[LIVE_RX], tx[LIVE_TX], drop[LIVE_RX];
+	struct event events[LIVE_EVENTS];
+	struct question questions[LIVE_QUESTIONS];
+	struct answer answers[LIVE_QUESTIONS];
+	unsigned n_answers;
+};
+
+enum { LIVE_RESTART_KEYS = 11 };
+struct live_restart {
+	uint8_t sha256[LIVE_RESTART_KEYS][IMAGE_HASH_LEN];
+};
+
+struct live {
+	const char *name, *image_path, *state_dir, *run_dir, *events_path;
+	struct policy_store *store;
+	struct publish *publish;
+	struct hw *hw;
+	struct events *events;
+	struct stats_file *stats;
+	unsigned n_workers, n_ports;
+	unsigned idle_sleep_max_us;
+	bool all_virtual, all_interrupts;
+	struct live_spread spread;
+	struct live_worker *workers[LIVE_MAX_WORKERS];
+	struct policy_host host; /* as taken at start */
+	char route_text[POLICY_MAX_ROUTES][48]; /* gateways, for messages */
+	char addr_text[STACK_MAX_ADDRS][48];    /* worker 0's own addresses */
+	unsigned n_stack_addrs;
+	uint64_t conflicts_told; /* worker 0's, a bit per address */
+	uint8_t token_key[16];
+	uint64_t started_ns;
+	uint64_t drain_timeout_ms;
+
+	/* control's */
+	struct generation *running; /* the one last published, by the control thread */
+	char needs_restart[256];    /* host keys whose new value waits, comma-separated */
+	struct live_restart taken;  /* at start */
+	atomic_bool draining;
+	atomic_int exit_code;
+	_Atomic(char *) fatal;  /* a sentence from the worker that found out */
+};
+
+/* live_setup.c: from the first generation to workers that can run. */
+int live_setup(struct live *l, struct generation *first, char **ret_error);
+void live_teardown(struct live *l);
+/* What is fixed at start, hashed key by key; and which keys differ, comma-separated. */
+int live_restart_prints(const struct policy *policy, struct live_restart *ret_prints);
+void live_restart_difference(const struct live_restart *a, const struct live_restart *b,
+    char *ret_keys, size_t size);
+const char *live_version(void);
+
+/* live_loop.c: the worker's thread. */
+void live_run(void *worker);
+
+/* live_control.c: the methods of the control socket. */
+extern const struct control_method live_methods[];
+void live_drain(struct live *l);
+void live_stop(struct live *l, int exit_code);
+
+/* live_privileges.c: drops what is not needed once ports are open, in every thread. */
+int live_drop_privileges(void);
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The worker's loop: one clock sample, one burst of each port, frames to whom they belong, one
+ * turn of the brain, what came out to ports, rings and log. Nothing here waits, save hw_wait()
+ * when there is nothing to do, before which the worker goes offline for publish.
+ */
+#include "live.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SPIN_NS = 2000000,        /* after the last frame; the next one is then met awake */
+	FIRST_SLEEP_US = 10,      /* then doubled up to host.idle_sleep_max_us */
+	LONGEST_SLEEP_US = 100000, /* where descriptors wake us */
+	CHECK_NS = 100000000,
+};
+
+/* The state of one worker's loop that nobody else sees. */
+struct loop {
+	struct live_worker *w;
+	unsigned orders;       /* last one seen */
+	uint32_t epoch;        /* of the last turn's policy */
+	uint64_t last_frame_ns, next_check_ns;
+	uint64_t max_turn_tsc;
+	unsigned sleep_us;
+	bool drain_told, gateways_told;
+};
+
+/* ---- to other workers ---- */
+
+static void spread_flush(struct live_worker *w, unsigned to)
+{
+	struct live_bucket *b = &w->spread[to];
+	unsigned taken = hw_hand_over(w->live->hw, w->index, to, b->frames, b->n);
+
+	w->shell[SHELL_SPREAD_OUT] += taken;
+	w->shell[SHELL_SPREAD_FULL] += b->n - taken;
+	hw_free(w->live->hw, b->frames + taken, b->n - taken);
+	b->n = 0;
+}
+
+static void spread_put(struct live_worker *w, unsigned to, const struct frame *f)
+{
+	struct live_bucket *b = &w->spread[to];
+
+	b->frames[b->n++] = *f;
+	if (b->n == HW_BURST)
+		spread_flush(w, to);
+}
+
+static void spread_copies(struct live_worker *w, const struct frame *f)
+{
+	for (unsigned to = 0; to < w->live->n_workers; to++) {
+		struct frame copy;
+
+		if (to == w->index)
+			continue;
+		if (!hw_alloc(w->live->hw, w->index, f->port, &copy) || copy.room < f->len) {
+			w->shell[SHELL_SPREAD_FULL]++;
+			continue;
+		}
+		memcpy(copy.data, f->data, f->len);
+		copy.len = f->len;
+		copy.flags = f->flags;
+		copy.vlan = f->vlan;
+		spread_put(w, to, &copy);
+	}
+}
+
+/* Keeps what is ours, in place; returns how many those are. */
+static unsigned spread(struct live_worker *w, struct frame *frames, unsigned n)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned to = live_owner(&w->live->spread, &frames[i], w->index);
+
+		if (to == LIVE_TO_ALL)
+			spread_copies(w, &frames[i]);
+		if (to == LIVE_TO_ALL || to == w->index)
+			frames[kept++] = frames[i];
+		else
+			spread_put(w, to, &frames[i]);
+	}
+	for (unsigned to = 0; to < w->live->n_workers; to++) {
+		if (w->spread[to].n)
+			spread_flush(w, to);
+	}
+	return kept;
+}
+
+static unsigned take_over(struct live_worker *w, struct frame *frames, unsigned n)
+{
+	unsigned got = hw_taken_over(w->live->hw, w->index, frames, n);
+
+	w->shell[SHELL_SPREAD_IN] += got;
+	for (unsigned i = 0; i < got; i++) {
+		unsigned to = live_owner(&w->live->spread, &frames[i], w->index);
+
+		if (to != w->index && to != LIVE_TO_ALL)
+			w->shell[SHELL_WRONG_WORKER]++;
+	}
+	return got;
+}
+
+static unsigned receive(struct live_worker *w)
+{
+	struct live *l = w->live;
+	unsigned n = 0;
+
+	for (unsigned port = 0; port < l->n_ports; port++)
+		n += hw_rx(l->hw, port, w->index, w->rx + n, HW_BURST);
+	w->shell[SHELL_RX_FRAMES] += n;
+	if (l->n_workers > 1) {
+		n = spread(w, w->rx, n);
+		n += take_over(w, w->rx + n, LIVE_RX - n);
+	}
+	return n;
+}
+
+/* While addresses are being probed only neighbours are heard: no client meets an appliance that
+ * is about to find its address taken. */
+static unsigned keep_neighbours(struct live_worker *w, unsigned n)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (live_is_neighbour(&w->rx[i]))
+			w->rx[kept++] = w->rx[i];
+		else
+			hw_free(w->live->hw, &w->rx[i], 1);
+	}
+	return kept;
+}
+
+/* ---- start and once in a while, worker 0 ---- */
+
+static void fatal(struct live *l, char *sentence)
+{
+	char *none = NULL;
+
+	if (!atomic_compare_exchange_strong(&l->fatal, &none, sentence))
+		free(sentence);
+	live_stop(l, 1);
+}
+
+static void check_conflicts(struct loop *loop, bool probing)
+{
+	struct live *l = loop->w->live;
+	uint8_t mac[6];
+
+	for (unsigned i = 0; i < l->n_stack_addrs; i++) {
+		char *text = NULL;
+
+		if (!stack_address_conflict(worker_stack(loop->w->worker), i, mac))
+			continue;
+		if (asprintf(&text,
+		        "address %s is in use on this link by %02x:%02x:%02x:%02x:%02x:%02x: choose "
+		        "another in host.interfaces, or take it from the other host",
+		        l->addr_text[i], mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]) < 0)
+			return;
+		if (probing) {
+			fatal(l, text);
+			return;
+		}
+		if (!(l->conflicts_told & 1ull << i)) {
+			l->conflicts_told |= 1ull << i;
+			events_tell(l->events, hw_now_ns(), "address-conflict", "%s", text);
+		}
+		free(text);
+	}
+}
+
+static void check_gateways(struct loop *loop, uint64_t now_ns)
+{
+	struct live *l = loop->w->live;
+	unsigned long before = atomic_load(&loop->w->unreachable), now = 0;
+
+	for (unsigned i = 0; i < l->host.n_routes; i++) {
+		if (!stack_route_reachable(worker_stack(loop->w->worker), i))
+			now |= 1ul << i;
+	}
+	atomic_store(&loop->w->unreachable, now);
+	if (now_ns < l->started_ns + LIVE_GATEWAY_MS * 1000000ull)
+		return;
+	for (unsigned i = 0; i < l->host.n_routes; i++) {
+		bool silent = now >> i & 1;
+
+		if (loop->gateways_told && silent == (before >> i & 1))
+			continue;
+		if (silent) {
+			fprintf(stderr,
+			    "postern-dataplane: gateway %s does not answer ARP or neighbour discovery: "
+			    "nothing beyond it can be reached; check host.routes, cable and VLAN\n",
+			    l->route_text[i]);
+			events_tell(l->events, now_ns, "gateway-silent", "%s", l->route_text[i]);
+		} else if (loop->gateways_told) {
+			events_tell(l->events, now_ns, "gateway-answers", "%s", l->route_text[i]);
+		}
+	}
+	loop->gateways_told = true;
+}
+
+/* ---- orders from control ---- */
+
+static void obey(struct loop *loop, const struct policy *policy)
+{
+	struct live_worker *w = loop->w;
+	unsigned orders = atomic_load_explicit(&w->orders, memory_order_acquire);
+
+	if (orders == loop->orders && policy_epoch(policy) == loop->epoch)
+		return;
+	loop->orders = orders;
+	loop->epoch = policy_epoch(policy);
+	for (unsigned i = 0; i < policy_settings(policy)->n_servers && i < STATS_MAX_SERVERS; i++)
+		worker_backend_drain(w->worker, i, atomic_load_explicit(&w->drained[i], memory_order_relaxed));
+	if (atomic_load(&w->drain) && !loop->drain_told) {
+		loop->drain_told = true;
+		worker_drain(w->worker);
+	}
+}
+
+/* ---- what a turn gave ---- */
+
+/* No resolver is part of this version: every question is answered `failed`, so that no session
+ * waits for its deadline. */
+static void answer(struct live_worker *w, const struct worker_out *out)
+{
+	w->n_answers = out->n_questions;
+	for (unsigned i = 0; i < out->n_questions; i++) {
+		w->answers[i].id = w->questions[i].id;
+		w->answers[i].status = ANSWER_FAILED;
+		w->answers[i].name[0] = '\0';
+	}
+	w->shell[SHELL_QUESTIONS_UNANSWERED] += out->n_questions;
+}
+
+static void give_away(struct live_worker *w, struct worker_out *out)
+{
+	struct live *l = w->live;
+
+	w->shell[SHELL_TX_FRAMES] += out->frames.n_tx;
+	if (out->frames.n_tx)
+		w->shell[SHELL_TX_REFUSED] += hw_tx(l->hw, w->index, w->tx, out->frames.n_tx);
+	if (out->frames.n_drop)
+		hw_free(l->hw, w->drop, out->frames.n_drop);
+	if (out->n_events)
+		w->shell[SHELL_EVENTS_LOST] += events_put(l->events, w->index, w->events, out->n_events);
+	answer(w, out);
+}
+
+static void rest(struct loop *loop, uint64_t now_ns)
+{
+	struct live_worker *w = loop->w;
+	struct live *l = w->live;
+	uint64_t deadline = worker_next_deadline(w->worker);
+	unsigned us;
+
+	/* physical ports are looked at without a pause: that is what the core is for */
+	if (!l->all_virtual || l->idle_sleep_max_us == 0 || now_ns < loop->last_frame_ns + SPIN_NS)
+		return;
+	if (l->all_interrupts) {
+		us = LONGEST_SLEEP_US;
+	} else {
+		us = loop->sleep_us;
+		loop->sleep_us = us * 2 < l->idle_sleep_max_us ? us * 2 : l->idle_sleep_max_us;
+	}
+	if (deadline <= now_ns)
+		return;
+	if (deadline - now_ns < us * 1000ull)
+		us = (unsigned)((deadline - now_ns) / 1000);
+	if (us == 0)
+		return;
+	w->shell[SHELL_SLEEPS]++;
+	publish_offline(l->publish, w->index);
+	hw_wait(l->hw, w->index, us);
+	publish_online(l->publish, w->index, hw_now_ns());
+}
+
+void live_run(void *arg)
+{
+	struct live_worker *w = arg;
+	struct live *l = w->live;
+	struct loop loop = { .w = w, .sleep_us = FIRST_SLEEP_US, .last_frame_ns = hw_now_ns() };
+	const uint64_t serving_ns = l->started_ns + LIVE_PROBE_MS * 1000000ull;
+	uint64_t tsc = hw_tsc();
+
+	publish_worker_begin(l->publish, w->index, hw_now_ns());
+	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
+		const struct policy *policy = publish_get(l->publish)->policy;
+		uint64_t now_ns = hw_now_ns(), before, after;
+		struct worker_out out = {
+			.frames = { .tx = w->tx, .cap_tx = LIVE_TX, .drop = w->drop, .cap_drop = LIVE_RX },
+			.questions = w->questions, .cap_questions = LIVE_QUESTIONS,
+			.events = w->events, .cap_events = LIVE_EVENTS,
+		};
+		bool probing = now_ns < serving_ns, busy;
+		unsigned n = receive(w), n_answers = w->n_answers;
+
+		if (probing)
+			n = keep_neighbours(w, n);
+		obey(&loop, policy);
+		w->n_answers = 0;
+		before = hw_tsc();
+		worker_turn(w->worker, policy, w->rx, n, w->answers, n_answers, now_ns, &out);
+		after = hw_tsc();
+		give_away(w, &out);
+		if (w->index == 0 && now_ns >= loop.next_check_ns) {
+			loop.next_check_ns = now_ns + CHECK_NS;
+			check_conflicts(&loop, probing);
+			check_gateways(&loop, now_ns);
+		}
+		publish_quiescent(l->publish, w->index, now_ns);
+
+		busy = n > 0 || out.frames.n_tx > 0 || out.n_events > 0;
+		w->stats->turns++;
+		w->stats->last_turn_ns = now_ns;
+		if (after - before > loop.max_turn_tsc) {
+			loop.max_turn_tsc = after - before;
+			w->stats->max_turn_ns = (uint64_t)((double)loop.max_turn_tsc * 1e9 / (double)l->stats->tsc_hz);
+		}
+		if (n > 0) {
+			loop.last_frame_ns = now_ns;
+			loop.sleep_us = FIRST_SLEEP_US;
+		}
+		if (loop.drain_told)
+			atomic_store_explicit(&w->idle, worker_is_idle(w->worker), memory_order_relaxed);
+		if (!busy && !out.busy && w->n_answers == 0)
+			rest(&loop, now_ns);
+		after = hw_tsc();
+		if (busy) {
+			w->stats->busy_turns++;
+			w->stats->busy_tsc += after - tsc;
+		} else {
+			w->stats->idle_tsc += after - tsc;
+		}
+		tsc = after;
+	}
+	publish_worker_end(l->publish, w->index);
+}
