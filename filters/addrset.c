@@ -27,11 +27,9 @@ const uint32_t addrset_section_size[ADDRSET_N_SECTIONS] = {
 	[ADDRSET_S_SPILL] = sizeof(struct addrset_spill),
 	[ADDRSET_S_TOP] = sizeof(uint32_t),
 	[ADDRSET_S_SMALLS] = sizeof(struct addrset_small),
-	[ADDRSET_S_MEDIUMS] = sizeof(struct addrset_medium),
-	[ADDRSET_S_TAILS] = sizeof(struct addrset_tail),
-	[ADDRSET_S_TREES] = sizeof(struct addrset_tree),
-	[ADDRSET_S_NODES] = sizeof(union addrset_node),
-	[ADDRSET_S_REFS] = sizeof(uint32_t),
+	[ADDRSET_S_NODES] = sizeof(struct addrset_node),
+	[ADDRSET_S_TAIL_SMALLS] = sizeof(struct addrset_tail_small),
+	[ADDRSET_S_TAIL_NODES] = sizeof(struct addrset_tail_node),
 };
 
 /* ---- comparing a line at once ---- */
@@ -180,132 +178,108 @@ static inline __attribute__((always_inline)) void find_v4(const struct addrset *
 
 /* ---- IPv6 ---- */
 
-enum walk_at { AT_REF, AT_TREE, AT_NODE, AT_REFS };
+/*
+ * Walks of a burst, sorted by what they stand before: each kind of node is worked off in a loop of
+ * its own, so that no branch depends on an address. Taking a reference is arithmetic alone.
+ */
+enum { Q_DONE, Q_SMALL, Q_NODE, Q_TAIL, N_QUEUES }; /* half the enum addrset_ref_type */
 
-struct walk {
-	uint64_t hi, lo;
-	const struct addrset_tree *tree;
-	uint32_t ref, node;
-	uint8_t at; /* enum walk_at */
-	uint8_t level, depth;
-	uint8_t pos; /* in the burst */
+struct queues {
+	uint8_t walks[N_QUEUES][BURST];
+	unsigned n[N_QUEUES];
 };
 
-/* Takes a reference: prefetches what it leads to. True when it was a value. */
-static inline __attribute__((always_inline)) int walk_ref(const struct addrset *s, struct walk *w,
-    uint32_t ref, uint8_t *ret_values)
-{
-	uint32_t index = ref & ADDRSET_REF_INDEX;
+struct walks {
+	int32_t keys[BURST][2]; /* biased: bits 0-31, bits 32-63 */
+	uint64_t lo[BURST];
+	uint32_t ref[BURST];
+	uint8_t at[BURST]; /* position in the burst */
+};
 
-	w->ref = ref;
-	w->at = AT_REF;
-	switch (ref >> ADDRSET_REF_SHIFT) {
-	case ADDRSET_REF_SMALL:
-		__builtin_prefetch(&s->smalls[index]);
-		return 0;
-	case ADDRSET_REF_MEDIUM:
-		__builtin_prefetch(&s->mediums[index]);
-		__builtin_prefetch(s->mediums[index].refs);
-		return 0;
-	case ADDRSET_REF_TAIL:
-		__builtin_prefetch(&s->tails[index]);
-		return 0;
-	case ADDRSET_REF_TREE:
-	case ADDRSET_REF_TAIL_TREE:
-		__builtin_prefetch(&s->trees[index]);
-		w->tree = &s->trees[index];
-		w->at = AT_TREE;
-		return 0;
-	default:
-		ret_values[w->pos] = (uint8_t)index;
-		return 1;
-	}
+static inline __attribute__((always_inline)) void queues_init(struct queues *q)
+{
+	for (unsigned i = 0; i < N_QUEUES; i++)
+		q->n[i] = 0;
 }
 
-/* One step of one walk, on memory prefetched by the step before. True when it has ended. */
-static inline __attribute__((always_inline)) int walk_step(const struct addrset *s, struct walk *w,
-    uint8_t *ret_values)
+static inline __attribute__((always_inline)) void walk_to(const char *const bases[N_QUEUES * 2],
+    struct walks *w, struct queues *q, uint8_t walk, uint32_t ref)
 {
-	int32_t key = (int32_t)((uint32_t)(w->depth ? w->hi : w->hi >> 32) ^ 0x80000000u);
-	uint32_t index = w->ref & ADDRSET_REF_INDEX;
-	const struct addrset_tree *t = w->tree;
-	unsigned n;
+	static const uint8_t shifts[N_QUEUES * 2] = { 0, 0, 5, 5, 7, 7, 5, 7 }; /* of a node's size */
+	unsigned type = ref >> ADDRSET_REF_SHIFT;
+	const char *p = bases[type] + ((size_t)(ref & ADDRSET_REF_INDEX) << shifts[type]);
 
-	switch (w->at) {
-	case AT_REF:
-		if (w->ref >> ADDRSET_REF_SHIFT == ADDRSET_REF_TAIL) {
-			const struct addrset_tail *tail = &s->tails[index];
-
-			n = (unsigned)(tail->ends[0] < w->lo) + (unsigned)(tail->ends[1] < w->lo) +
-			    (unsigned)(tail->ends[2] < w->lo);
-			ret_values[w->pos] = tail->values[n];
-			return 1;
-		}
-		if (w->depth++ > 1) /* no image of ours: bits 0-31 and 32-63, then a tail */
-			return 1;
-		if (w->ref >> ADDRSET_REF_SHIFT == ADDRSET_REF_SMALL) {
-			const struct addrset_small *small = &s->smalls[index];
-
-			return walk_ref(s, w, small->refs[rank4(small->ends, key)], ret_values);
-		}
-		n = rank16(s->mediums[index].ends, key);
-		return walk_ref(s, w, s->mediums[index].refs[n], ret_values);
-	case AT_TREE:
-		w->level = 0;
-		w->node = 0;
-		w->at = AT_NODE;
-		__builtin_prefetch(&s->nodes[t->level[0]]);
-		return 0;
-	case AT_NODE:
-		if (t->node_keys == 16) {
-			if (w->depth > 1)
-				return 1;
-			n = rank16(s->nodes[t->level[w->level] + w->node].k32, key);
-		} else {
-			n = rank8(s->nodes[t->level[w->level] + w->node].k64, w->lo);
-		}
-		if (++w->level == t->n_levels) { /* position among all keys */
-			w->node = w->node * t->node_keys + n;
-			w->at = AT_REFS;
-			__builtin_prefetch(&s->refs[t->refs + w->node]);
-			return 0;
-		}
-		w->node = w->node * (t->node_keys + 1u) + n; /* child */
-		__builtin_prefetch(&s->nodes[t->level[w->level] + w->node]);
-		return 0;
-	default: /* AT_REFS */
-		w->depth++;
-		if (t->node_keys == 8) {
-			ret_values[w->pos] = (uint8_t)s->refs[t->refs + w->node];
-			return 1;
-		}
-		return walk_ref(s, w, s->refs[t->refs + w->node], ret_values);
-	}
+	__builtin_prefetch(p);
+	__builtin_prefetch(p + 64); /* of a small one it is the neighbour: cheaper than a branch */
+	w->ref[walk] = ref;
+	q->walks[type / 2][q->n[type / 2]++] = walk;
 }
 
-static inline __attribute__((always_inline)) void find_v6(const struct addrset *s,
-    struct walk *walks, unsigned n, uint8_t *ret_values)
+static inline __attribute__((always_inline)) void find_v6(const struct addrset *s, struct walks *w,
+    unsigned n, uint8_t *ret_values)
 {
-	uint8_t active[BURST];
-	unsigned n_active = 0;
+	const char *const bases[] = {
+		[ADDRSET_REF_VALUE] = (const char *)s->top, /* a harmless prefetch */
+		[ADDRSET_REF_RESERVED] = (const char *)s->top,
+		[ADDRSET_REF_SMALL_A] = (const char *)s->smalls,
+		[ADDRSET_REF_SMALL_B] = (const char *)s->smalls,
+		[ADDRSET_REF_NODE_A] = (const char *)s->nodes,
+		[ADDRSET_REF_NODE_B] = (const char *)s->nodes,
+		[ADDRSET_REF_TAIL_SMALL] = (const char *)s->tail_smalls,
+		[ADDRSET_REF_TAIL_NODE] = (const char *)s->tail_nodes,
+	};
+	struct queues queues[2], *q = &queues[0], *next = &queues[1], *swap;
 
 	for (unsigned i = 0; i < n; i++)
-		__builtin_prefetch(&s->top[walks[i].hi >> 44]);
-	for (unsigned i = 0; i < n; i++) {
-		ret_values[walks[i].pos] = 0;
-		if (!walk_ref(s, &walks[i], s->top[walks[i].hi >> 44], ret_values))
-			active[n_active++] = (uint8_t)i;
-	}
-	while (n_active) {
-		unsigned left = 0;
+		__builtin_prefetch(&s->top[((uint32_t)w->keys[i][0] ^ 0x80000000u) >> 12]);
+	queues_init(q);
+	for (unsigned i = 0; i < n; i++)
+		walk_to(bases, w, q, (uint8_t)i,
+		    s->top[((uint32_t)w->keys[i][0] ^ 0x80000000u) >> 12]);
+	for (unsigned step = 0; step < ADDRSET_MAX_STEPS; step++) {
+		for (unsigned i = 0; i < q->n[Q_DONE]; i++) {
+			uint8_t walk = q->walks[Q_DONE][i];
 
-		for (unsigned i = 0; i < n_active; i++) {
-			uint8_t j = active[i];
-
-			active[left] = j;
-			left += !walk_step(s, &walks[j], ret_values);
+			ret_values[w->at[walk]] = (uint8_t)w->ref[walk];
 		}
-		n_active = left;
+		if (q->n[Q_SMALL] + q->n[Q_NODE] + q->n[Q_TAIL] == 0)
+			return;
+		queues_init(next);
+		for (unsigned i = 0; i < q->n[Q_SMALL]; i++) {
+			uint8_t walk = q->walks[Q_SMALL][i];
+			uint32_t ref = w->ref[walk];
+			const struct addrset_small *small = &s->smalls[ref & ADDRSET_REF_INDEX];
+			int32_t key = w->keys[walk][ref >> ADDRSET_REF_SHIFT & 1];
+
+			walk_to(bases, w, next, walk, small->refs[rank4(small->ends, key)]);
+		}
+		for (unsigned i = 0; i < q->n[Q_NODE]; i++) {
+			uint8_t walk = q->walks[Q_NODE][i];
+			uint32_t ref = w->ref[walk];
+			const struct addrset_node *node = &s->nodes[ref & ADDRSET_REF_INDEX];
+			int32_t key = w->keys[walk][ref >> ADDRSET_REF_SHIFT & 1];
+
+			walk_to(bases, w, next, walk, node->refs[rank16(node->ends, key)]);
+		}
+		for (unsigned i = 0; i < q->n[Q_TAIL]; i++) {
+			uint8_t walk = q->walks[Q_TAIL][i];
+			uint32_t ref = w->ref[walk], index = ref & ADDRSET_REF_INDEX;
+			uint64_t lo = w->lo[walk];
+
+			if (ref >> ADDRSET_REF_SHIFT == ADDRSET_REF_TAIL_SMALL) {
+				const struct addrset_tail_small *t = &s->tail_smalls[index];
+
+				ret_values[w->at[walk]] = t->values[(unsigned)(t->ends[0] < lo) +
+				    (unsigned)(t->ends[1] < lo) + (unsigned)(t->ends[2] < lo)];
+			} else {
+				const struct addrset_tail_node *t = &s->tail_nodes[index];
+
+				walk_to(bases, w, next, walk, t->refs[rank8(t->ends, lo)]);
+			}
+		}
+		swap = q;
+		q = next;
+		next = swap;
 	}
 }
 
@@ -314,7 +288,7 @@ static inline __attribute__((always_inline)) void find_v6(const struct addrset *
 static inline __attribute__((always_inline)) void find_burst(const struct addrset *s,
     const uint8_t (*clients)[16], unsigned n, uint8_t *ret_values)
 {
-	struct walk walks[BURST];
+	struct walks walks;
 	uint32_t addrs[BURST];
 	uint8_t at[BURST];
 	unsigned n4 = 0, n6 = 0;
@@ -331,16 +305,16 @@ static inline __attribute__((always_inline)) void find_burst(const struct addrse
 			addrs[n4] = (uint32_t)lo;
 			at[n4++] = (uint8_t)i;
 		} else {
-			walks[n6].hi = hi;
-			walks[n6].lo = lo;
-			walks[n6].depth = 0;
-			walks[n6++].pos = (uint8_t)i;
+			walks.keys[n6][0] = (int32_t)((uint32_t)(hi >> 32) ^ 0x80000000u);
+			walks.keys[n6][1] = (int32_t)((uint32_t)hi ^ 0x80000000u);
+			walks.lo[n6] = lo;
+			walks.at[n6++] = (uint8_t)i;
 		}
 	}
 	if (n4 && s->cells)
 		find_v4(s, addrs, at, n4, ret_values);
 	if (n6 && s->top)
-		find_v6(s, walks, n6, ret_values);
+		find_v6(s, &walks, n6, ret_values);
 }
 
 #ifdef __x86_64__

@@ -10,8 +10,9 @@
  * matches is the address and not a guess.
  *
  * IPv6 is a table by the top 20 bits, then static 16-ary trees over the sorted ends of runs: bits
- * 0-31, bits 32-63, and 64-bit tails for what is longer than /64. A key counts as passed when it is
- * below the address, so padding with the largest key is never passed.
+ * 0-31, then bits 32-63, then 64-bit tails for what is longer than /64. A node holds its keys and
+ * where each leads, in adjacent lines: one step, one wait, one vector compare. A key counts as
+ * passed when it is below the address, so padding with the largest key is never passed.
  *
  * Rejected: DIR-24-8 with blocks (1.5 times the memory), poptrie (slower with hosts), rte_fib (20
  * times the memory), rte_lpm (minutes to build). See README.md for figures.
@@ -32,8 +33,9 @@ enum {
 	ADDRSET_LONG_RUNS = 8,
 	ADDRSET_TOP = 1 << 20,
 	ADDRSET_SMALL_KEYS = 3,
-	ADDRSET_MEDIUM_KEYS = 15,
-	ADDRSET_TREE_LEVELS = 12,
+	ADDRSET_NODE_KEYS = 15,
+	ADDRSET_TAIL_KEYS = 7,
+	ADDRSET_MAX_STEPS = 32, /* of an IPv6 look-up; no image of ours comes near */
 };
 
 struct addrset_cell {
@@ -67,14 +69,20 @@ struct addrset_spill {
 	uint32_t value; /* 0: free */
 };
 
-/* Where an IPv6 look-up goes on: type in the top three bits, value or index below. */
+/*
+ * Where an IPv6 look-up goes on: type in the top three bits, value or index below. The lowest bit
+ * of the types of nodes says which 32 bits of the address are compared: A the first, B the next.
+ */
 enum addrset_ref_type {
 	ADDRSET_REF_VALUE,
-	ADDRSET_REF_SMALL,
-	ADDRSET_REF_MEDIUM,
-	ADDRSET_REF_TREE,
-	ADDRSET_REF_TAIL,      /* small, 64-bit keys */
-	ADDRSET_REF_TAIL_TREE, /* a tree with 64-bit keys */
+	ADDRSET_REF_RESERVED,
+	ADDRSET_REF_SMALL_A,
+	ADDRSET_REF_SMALL_B,
+	ADDRSET_REF_NODE_A,
+	ADDRSET_REF_NODE_B,
+	ADDRSET_REF_TAIL_SMALL,
+	ADDRSET_REF_TAIL_NODE,
+	ADDRSET_N_REF_TYPES
 };
 #define ADDRSET_REF_SHIFT 29
 #define ADDRSET_REF_INDEX ((1u << ADDRSET_REF_SHIFT) - 1)
@@ -82,47 +90,37 @@ enum addrset_ref_type {
 /* 32-bit keys are stored with the top bit inverted, to be compared as signed words. */
 #define ADDRSET_KEY_PAD INT32_MAX
 
+/* Key i is the last address of what refs[i] is about; the last key is padding. An inner node of a
+ * tree is the same, its refs lead to nodes of the same type. */
 struct addrset_small {
-	int32_t ends[ADDRSET_SMALL_KEYS + 1]; /* the last is padding */
+	int32_t ends[ADDRSET_SMALL_KEYS + 1];
 	uint32_t refs[ADDRSET_SMALL_KEYS + 1];
 };
 
-struct addrset_medium {
-	int32_t ends[ADDRSET_MEDIUM_KEYS + 1]; /* the last is padding */
-	uint32_t refs[ADDRSET_MEDIUM_KEYS + 1];
+struct addrset_node {
+	int32_t ends[ADDRSET_NODE_KEYS + 1];
+	uint32_t refs[ADDRSET_NODE_KEYS + 1];
 };
 
-struct addrset_tail {
+struct addrset_tail_small {
 	uint64_t ends[ADDRSET_SMALL_KEYS]; /* padded with UINT64_MAX */
 	uint8_t values[ADDRSET_SMALL_KEYS + 1];
 	uint8_t reserved[4];
 };
 
-/* A static search tree: 64-byte nodes of 16 (8) keys, 17 (9) children, levels root first. Inner key
- * j is the largest key under child j. The leaves hold all keys in order, so that node and
- * position there are the index into refs. */
-struct addrset_tree {
-	uint32_t n_keys;
-	uint32_t refs; /* first of n_keys + 1 in the refs */
-	uint16_t n_levels;
-	uint16_t node_keys;                 /* 16: 32-bit keys, 8: 64-bit keys */
-	uint32_t level[ADDRSET_TREE_LEVELS]; /* first node of each level */
-	uint32_t reserved;
-};
-
-union addrset_node {
-	int32_t k32[16];
-	uint64_t k64[8];
+struct addrset_tail_node {
+	uint64_t ends[ADDRSET_TAIL_KEYS + 1]; /* padded with UINT64_MAX */
+	uint32_t refs[ADDRSET_TAIL_KEYS + 1];
+	uint32_t reserved[8];
 };
 
 _Static_assert(sizeof(struct addrset_cell) == 32, "cell");
 _Static_assert(sizeof(struct addrset_long) == 16, "long");
 _Static_assert(sizeof(struct addrset_line) == 64, "line");
 _Static_assert(sizeof(struct addrset_small) == 32, "small");
-_Static_assert(sizeof(struct addrset_medium) == 128, "medium");
-_Static_assert(sizeof(struct addrset_tail) == 32, "tail");
-_Static_assert(sizeof(struct addrset_tree) == 64, "tree");
-_Static_assert(sizeof(union addrset_node) == 64, "node");
+_Static_assert(sizeof(struct addrset_node) == 128, "node");
+_Static_assert(sizeof(struct addrset_tail_small) == 32, "small tail");
+_Static_assert(sizeof(struct addrset_tail_node) == 128, "tail node");
 
 enum addrset_section {
 	ADDRSET_S_CELLS,  /* ADDRSET_CELLS, or 0: no IPv4 at all */
@@ -133,11 +131,9 @@ enum addrset_section {
 	ADDRSET_S_SPILL,  /* 0 or a power of two */
 	ADDRSET_S_TOP,    /* uint32_t; ADDRSET_TOP, or 0: no IPv6 at all */
 	ADDRSET_S_SMALLS,
-	ADDRSET_S_MEDIUMS,
-	ADDRSET_S_TAILS,
-	ADDRSET_S_TREES,
 	ADDRSET_S_NODES,
-	ADDRSET_S_REFS,   /* uint32_t */
+	ADDRSET_S_TAIL_SMALLS,
+	ADDRSET_S_TAIL_NODES,
 	ADDRSET_N_SECTIONS
 };
 extern const uint32_t addrset_section_size[ADDRSET_N_SECTIONS]; /* bytes of one element */
@@ -166,11 +162,9 @@ struct addrset {
 	uint32_t n_lines, seed, spill_mask, max_probes;
 	const uint32_t *top; /* NULL: no IPv6 */
 	const struct addrset_small *smalls;
-	const struct addrset_medium *mediums;
-	const struct addrset_tail *tails;
-	const struct addrset_tree *trees;
-	const union addrset_node *nodes;
-	const uint32_t *refs;
+	const struct addrset_node *nodes;
+	const struct addrset_tail_small *tail_smalls;
+	const struct addrset_tail_node *tail_nodes;
 };
 
 /* Checks everything in the part (see policy_open()). base: 64-byte aligned. -EBADMSG and a

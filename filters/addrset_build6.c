@@ -111,125 +111,100 @@ static int32_t biased(uint64_t key)
 	return (int32_t)((uint32_t)key ^ 0x80000000u);
 }
 
-static int new_ref(struct addrset_builder *b, enum addrset_section section,
-    enum addrset_ref_type type, uint32_t *ret_ref)
+/* The reference to what was just added to a section. */
+static int new_ref(const struct addrset_builder *b, enum addrset_section section, unsigned type,
+    uint32_t *ret_ref)
 {
 	size_t index = b->sections[section].n - 1;
 
-	if (index > ADDRSET_REF_INDEX)
+	if (index >= ADDRSET_REF_INDEX)
 		return -E2BIG;
 	*ret_ref = (uint32_t)type << ADDRSET_REF_SHIFT | (uint32_t)index;
 	return 0;
 }
 
-/* Levels from the leaves up into the nodes, numbered root first in the descriptor. */
-static int tree_make(struct addrset_builder *b, const struct keys *k, unsigned node_keys,
+static int small_make(struct addrset_builder *b, const struct keys *k, unsigned depth,
     uint32_t *ret_ref)
 {
-	size_t n = k->n - 1; /* the last run ends with the piece */
-	size_t n_nodes[ADDRSET_TREE_LEVELS], first[ADDRSET_TREE_LEVELS];
-	struct addrset_tree *t = addrset_grow(b, ADDRSET_S_TREES, 1);
-	uint32_t *refs = addrset_grow(b, ADDRSET_S_REFS, n + 1);
-	unsigned levels = 1;
-	size_t span = node_keys; /* keys under one child */
+	struct addrset_small *s = addrset_grow(b, ADDRSET_S_SMALLS, 1);
 
-	if (!t || !refs)
+	if (!s)
 		return -ENOMEM;
-	if (b->sections[ADDRSET_S_REFS].n > UINT32_MAX)
-		return -E2BIG;
-	memcpy(refs, k->refs, (n + 1) * sizeof(*refs));
-	n_nodes[0] = (n + node_keys - 1) / node_keys;
-	while (n_nodes[levels - 1] > 1) {
-		if (levels == ADDRSET_TREE_LEVELS)
-			return -E2BIG;
-		n_nodes[levels] = (n_nodes[levels - 1] + node_keys) / (node_keys + 1);
-		levels++;
+	for (size_t i = 0; i <= ADDRSET_SMALL_KEYS; i++) {
+		s->ends[i] = i + 1 < k->n ? biased(k->ends[i]) : ADDRSET_KEY_PAD;
+		s->refs[i] = i < k->n ? k->refs[i] : 0;
 	}
-	t->n_keys = (uint32_t)n;
-	t->refs = (uint32_t)(b->sections[ADDRSET_S_REFS].n - (n + 1));
-	t->n_levels = (uint16_t)levels;
-	t->node_keys = (uint16_t)node_keys;
-	for (unsigned i = levels; i-- > 0;) { /* the root first in memory, too */
-		first[i] = b->sections[ADDRSET_S_NODES].n;
-		if (!addrset_grow(b, ADDRSET_S_NODES, n_nodes[i]))
-			return -ENOMEM;
-		if (b->sections[ADDRSET_S_NODES].n > UINT32_MAX)
-			return -E2BIG;
-		t->level[levels - 1 - i] = (uint32_t)first[i];
-	}
-	for (unsigned i = 0; i < levels; i++) {
-		for (size_t node = 0; node < n_nodes[i]; node++) {
-			union addrset_node *p =
-			    (union addrset_node *)b->sections[ADDRSET_S_NODES].p + first[i] + node;
-
-			for (unsigned j = 0; j < node_keys; j++) {
-				/* leaf: key itself; inner: the largest key under child j, none for the
-				 * last child */
-				size_t at = i == 0 ? node * node_keys + j :
-				    (node * (node_keys + 1) + j + 1) * span - 1;
-				bool there = i == 0 ? at < n :
-				    node * (node_keys + 1) + j + 1 < n_nodes[i - 1];
-
-				if (node_keys == 16)
-					p->k32[j] = there ? biased(k->ends[at]) : ADDRSET_KEY_PAD;
-				else
-					p->k64[j] = there ? k->ends[at] : UINT64_MAX;
-			}
-		}
-		if (i > 0)
-			span *= node_keys + 1;
-	}
-	return new_ref(b, ADDRSET_S_TREES,
-	    node_keys == 16 ? ADDRSET_REF_TREE : ADDRSET_REF_TAIL_TREE, ret_ref);
+	return new_ref(b, ADDRSET_S_SMALLS, ADDRSET_REF_SMALL_A + depth, ret_ref);
 }
 
-static int node_make(struct addrset_builder *b, const struct keys *k, unsigned depth,
-    uint32_t *ret_ref)
+static int tail_small_make(struct addrset_builder *b, const struct keys *k, uint32_t *ret_ref)
 {
-	size_t n = k->n - 1;
+	struct addrset_tail_small *t = addrset_grow(b, ADDRSET_S_TAIL_SMALLS, 1);
 
-	if (k->n == 1) {
-		*ret_ref = k->refs[0];
-		return 0;
+	if (!t)
+		return -ENOMEM;
+	for (size_t i = 0; i <= ADDRSET_SMALL_KEYS; i++) {
+		if (i < ADDRSET_SMALL_KEYS)
+			t->ends[i] = i + 1 < k->n ? k->ends[i] : UINT64_MAX;
+		t->values[i] = i < k->n ? (uint8_t)k->refs[i] : 0;
 	}
-	if (depth == 2) {
-		struct addrset_tail *t;
+	return new_ref(b, ADDRSET_S_TAIL_SMALLS, ADDRSET_REF_TAIL_SMALL, ret_ref);
+}
 
-		if (n > ADDRSET_SMALL_KEYS)
-			return tree_make(b, k, 8, ret_ref);
-		t = addrset_grow(b, ADDRSET_S_TAILS, 1);
+/* One node over n runs from ends and refs on. */
+static int one_node_make(struct addrset_builder *b, const uint64_t *ends, const uint32_t *refs,
+    size_t n, unsigned depth, uint32_t *ret_ref)
+{
+	if (depth == 2) {
+		struct addrset_tail_node *t = addrset_grow(b, ADDRSET_S_TAIL_NODES, 1);
+
 		if (!t)
 			return -ENOMEM;
-		for (size_t i = 0; i <= ADDRSET_SMALL_KEYS; i++) {
-			if (i < ADDRSET_SMALL_KEYS)
-				t->ends[i] = i < n ? k->ends[i] : UINT64_MAX;
-			t->values[i] = i <= n ? (uint8_t)k->refs[i] : 0;
+		for (size_t i = 0; i <= ADDRSET_TAIL_KEYS; i++) {
+			t->ends[i] = i + 1 < n ? ends[i] : UINT64_MAX;
+			t->refs[i] = i < n ? refs[i] : 0;
 		}
-		return new_ref(b, ADDRSET_S_TAILS, ADDRSET_REF_TAIL, ret_ref);
+		return new_ref(b, ADDRSET_S_TAIL_NODES, ADDRSET_REF_TAIL_NODE, ret_ref);
 	}
-	if (n <= ADDRSET_SMALL_KEYS) {
-		struct addrset_small *s = addrset_grow(b, ADDRSET_S_SMALLS, 1);
+	struct addrset_node *m = addrset_grow(b, ADDRSET_S_NODES, 1);
 
-		if (!s)
-			return -ENOMEM;
-		for (size_t i = 0; i <= ADDRSET_SMALL_KEYS; i++) {
-			s->ends[i] = i < n ? biased(k->ends[i]) : ADDRSET_KEY_PAD;
-			s->refs[i] = i <= n ? k->refs[i] : 0;
-		}
-		return new_ref(b, ADDRSET_S_SMALLS, ADDRSET_REF_SMALL, ret_ref);
+	if (!m)
+		return -ENOMEM;
+	for (size_t i = 0; i <= ADDRSET_NODE_KEYS; i++) {
+		m->ends[i] = i + 1 < n ? biased(ends[i]) : ADDRSET_KEY_PAD;
+		m->refs[i] = i < n ? refs[i] : 0;
 	}
-	if (n <= ADDRSET_MEDIUM_KEYS) {
-		struct addrset_medium *m = addrset_grow(b, ADDRSET_S_MEDIUMS, 1);
+	return new_ref(b, ADDRSET_S_NODES, ADDRSET_REF_NODE_A + depth, ret_ref);
+}
 
-		if (!m)
-			return -ENOMEM;
-		for (size_t i = 0; i <= ADDRSET_MEDIUM_KEYS; i++) {
-			m->ends[i] = i < n ? biased(k->ends[i]) : ADDRSET_KEY_PAD;
-			m->refs[i] = i <= n ? k->refs[i] : 0;
+/* Level by level: the runs of a level become nodes, which are the runs of the next, in place. */
+static int node_make(struct addrset_builder *b, struct keys *k, unsigned depth, uint32_t *ret_ref)
+{
+	size_t width = depth == 2 ? ADDRSET_TAIL_KEYS + 1 : ADDRSET_NODE_KEYS + 1;
+
+	if (k->n > 1 && k->n <= ADDRSET_SMALL_KEYS + 1)
+		return depth == 2 ? tail_small_make(b, k, ret_ref) :
+		                    small_make(b, k, depth, ret_ref);
+	while (k->n > 1) {
+		size_t n_nodes = (k->n + width - 1) / width;
+
+		for (size_t i = 0; i < n_nodes; i++) {
+			/* evenly filled: a last node with one run would be a wasted step */
+			size_t from = k->n * i / n_nodes, to = k->n * (i + 1) / n_nodes;
+			uint64_t end = k->ends[to - 1];
+			uint32_t ref;
+			int r = one_node_make(b, k->ends + from, k->refs + from, to - from, depth,
+			    &ref);
+
+			if (r < 0)
+				return r;
+			k->ends[i] = end;
+			k->refs[i] = ref;
 		}
-		return new_ref(b, ADDRSET_S_MEDIUMS, ADDRSET_REF_MEDIUM, ret_ref);
+		k->n = n_nodes;
 	}
-	return tree_make(b, k, 16, ret_ref);
+	*ret_ref = k->refs[0];
+	return 0;
 }
 
 /* The piece of `depth` from address `from` to `to` (all of one prefix above it). *r is the run that
