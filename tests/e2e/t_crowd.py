@@ -53,7 +53,7 @@ def test_thousand_clients_deliver(a):
     messages = mail.batch("crowd", N, 4096)
     outcome = clients.deliver_all(a.lab, a, messages, at_once=N, bound_s=100, sources=SOURCES)
     until("delivery", 60, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted), 0.5)
-    doubled = mail.audit(a.lab, a.names, outcome.accepted, outcome.unsure)
+    doubled = a.audit(outcome)
     print(f"# {N} clients at once: delivered {len(outcome.accepted)} lost 0 doubled {doubled}, "
           f"{outcome.attempts} attempts")
 

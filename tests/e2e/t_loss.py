@@ -26,7 +26,7 @@ def setup():
 def arrive(a, messages, at_once, bound_s):
     outcome = clients.deliver_all(a.lab, a, messages, at_once=at_once, bound_s=bound_s)
     until("delivery", 30, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted), 0.2)
-    doubled = mail.audit(a.lab, a.names, outcome.accepted, outcome.unsure)
+    doubled = a.audit(outcome)
     lost = int(a.lab.sh("lab_bridge_lost") or 0)
     print(f"# {len(outcome.accepted)} messages, {outcome.attempts} attempts, {doubled} doubled, "
           f"{lost} packets lost so far")

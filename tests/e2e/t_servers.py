@@ -54,7 +54,7 @@ def test_one_of_two_killed_amid_1000_messages(a):
     # what mail1 had accepted lies in its queue: it delivers when it is back
     a.lab.sh("lab_postfix_restart mail1")
     until("delivery", 40, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted), 0.2)
-    doubled = mail.audit(a.lab, a.names, outcome.accepted, outcome.unsure)
+    doubled = a.audit(outcome)
     lost = N - len(outcome.accepted)
     print(f"# delivered {len(outcome.accepted)} lost {lost} (doubled {doubled}, unsure "
           f"{len(outcome.unsure)}, {outcome.attempts} attempts, {outcome.retries})")
@@ -120,4 +120,4 @@ def test_silent_server(a):
     finally:
         a.lab.sh("ip -n $LAB_MAIL addr add 198.51.100.10/24 dev wire")
     until("delivery", 20, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted))
-    mail.audit(a.lab, a.names, outcome.accepted, outcome.unsure)
+    a.audit(outcome)

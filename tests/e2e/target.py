@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 
+import mail
 from image import Image
 from lab import TOP, Lab, LabError, until
 
@@ -123,9 +124,8 @@ class Appliance:
         """The dataplane's command line; image None: the one it wrote itself."""
         state = state or self.state
         os.makedirs(state, exist_ok=True)
-        argv = [DATAPLANE, "--run-dir", state, "--state-dir", state,
-                "--events", self.path("events.jsonl")]
-        return argv + (["--policy", self.path(image)] if image else [])
+        argv = [DATAPLANE, "--run", state, "--state", state, "--events", self.path("events.jsonl")]
+        return argv + (["--image", self.path(image)] if image else [])
 
     def start_again(self, image="policy.img"):
         """Starts it and does not wait."""
@@ -202,6 +202,14 @@ class Appliance:
         except FileNotFoundError:
             pass
         return found
+
+    def audit(self, outcome):
+        """mail.audit of what a crowd sent; a double must have been told as an event."""
+        doubled = mail.audit(self.lab, self.names, outcome.accepted, outcome.unsure)
+        if doubled:
+            until("an event per double", 5,
+                  lambda: len(self.events("possible-double")) >= doubled)
+        return doubled
 
     # ---- for the framework ----
 
