@@ -23,7 +23,7 @@ MAY = {
 
 LIBC = set("""
 assert.h ctype.h errno.h fcntl.h inttypes.h limits.h math.h setjmp.h signal.h stdalign.h stdarg.h
-stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h time.h unistd.h
+stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h time.h unistd.h semaphore.h
 endian.h byteswap.h sys/types.h sys/mman.h sys/random.h sys/stat.h sys/uio.h arpa/inet.h
 netinet/in.h immintrin.h emmintrin.h smmintrin.h wmmintrin.h tmmintrin.h nmmintrin.h x86intrin.h
 cpuid.h arm_neon.h pthread.h sched.h dirent.h getopt.h sys/eventfd.h sys/epoll.h poll.h
