@@ -16,10 +16,11 @@ import t_crowd
 import t_direct
 import t_hello
 import t_loss
+import t_manager
 import t_servers
 import t_smuggle
 import t_sources
 import t_starttls
 
 sys.exit(framework.main([t_direct, t_clients, t_bodies, t_sources, t_hello, t_smuggle, t_starttls,
-                         t_servers, t_crowd, t_loss]))
+                         t_manager, t_servers, t_crowd, t_loss]))
