@@ -47,6 +47,7 @@ void address_prepare(struct policy *p)
 
 		if (l->verdict == VERDICT_REFUSE)
 			p->verify_share[i + 1] = l->verify_share;
+		p->has_shares |= p->verify_share[i + 1] != 0;
 		if (l->verdict == VERDICT_TARPIT) /* from CONNECT on */
 			continue;
 		v->kind = l->verdict;
@@ -81,13 +82,12 @@ void policy_judge_syns(const struct policy *p, const uint8_t (*clients)[16], uns
 		unsigned m = n - i < BURST ? n - i : BURST;
 
 		addrset_find(&p->addresses, clients + i, m, values);
-		for (unsigned k = 0; k < m; k++) {
-			unsigned share = p->verify_share[values[k]];
-
+		if (p->has_shares) /* who is verified counts as not listed; no branch to guess */
+			for (unsigned k = 0; k < m; k++)
+				values[k] &= (uint8_t)(is_verified(clients[i + k],
+				    p->verify_share[values[k]]) - 1);
+		for (unsigned k = 0; k < m; k++)
 			verdicts[i + k] = p->syn[values[k]];
-			if (share && is_verified(clients[i + k], share))
-				verdicts[i + k] = p->syn[0];
-		}
 	}
 }
 _Static_assert(VERDICT_NONE == 0 && PHASE_SYN == 0 && REASON_NONE == 0, "a zeroed verdict is NONE");

@@ -97,6 +97,13 @@ static uint64_t prefix_key(const struct sources *s, const uint8_t client[16])
 	return k ? k : 1;
 }
 
+/* All of a bucket, so that both tables' misses are waited for together. */
+static void bucket_prefetch(const struct bucket *b)
+{
+	for (size_t i = 0; i < sizeof(*b); i += 64)
+		__builtin_prefetch((const char *)b + i);
+}
+
 static struct source *source_find(struct bucket *table, uint32_t mask, uint64_t key)
 {
 	struct bucket *b = &table[key & mask];
@@ -147,16 +154,19 @@ static uint32_t rate_count(struct source *src, uint32_t ticks)
 bool sources_open(struct sources *s, const uint8_t client[16], uint64_t now_ns,
     struct source_counts *ret_counts)
 {
+	uint64_t a = address_key(s, client), p = prefix_key(s, client);
 	struct source *address, *prefix;
 	uint32_t ticks;
 
+	bucket_prefetch(&s->addresses[a & s->mask]);
+	bucket_prefetch(&s->prefixes[p & s->mask]);
 	if (!s->started) {
 		s->started = true;
 		s->start_ns = now_ns;
 	}
 	ticks = now_ns > s->start_ns ? (uint32_t)((now_ns - s->start_ns) / NS_PER_TICK) : 0;
-	address = source_take(s->addresses, s->mask, address_key(s, client));
-	prefix = address ? source_take(s->prefixes, s->mask, prefix_key(s, client)) : NULL;
+	address = source_take(s->addresses, s->mask, a);
+	prefix = address ? source_take(s->prefixes, s->mask, p) : NULL;
 	if (!prefix) {
 		*ret_counts = (struct source_counts){
 			.connections = 1,
