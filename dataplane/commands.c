@@ -138,10 +138,13 @@ static bool rcpt_route(struct worker *w, struct session *s, const struct smtp_co
     unsigned *ret_pool)
 {
 	const struct policy_list *list;
+	struct text domain = cmd->path.domain;
 	struct smtp_hosts hosts;
 	unsigned pool, tenant;
 
-	if (policy_route_domain(w->policy, cmd->path.domain, ret_pool, &tenant) < 0)
+	if (domain.len && domain.p[domain.len - 1] == '.') /* of the root: the same name */
+		domain.len--;
+	if (policy_route_domain(w->policy, domain, ret_pool, &tenant) < 0)
 		return false;
 	s->facts.tenant = (uint16_t)tenant;
 	if (cmd->path.domain.len) {

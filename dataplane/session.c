@@ -551,7 +551,7 @@ static enum line_read read_line(struct worker *w, struct session *s, struct text
 {
 	const uint8_t *p;
 	size_t run, used = 0;
-	enum smtp_line_status status;
+	enum smtp_line_status status = SMTP_LINE_PARTIAL;
 
 	if (!skip_line(w, s))
 		return LINE_NONE;
