@@ -387,6 +387,12 @@ static void bad_ack(struct stack *st, struct other *o, uint64_t now_ns, struct f
 	const struct packet *p = o->pkt;
 	uint32_t isn;
 
+	if (p->flags & TCP_SYN && p->flags & TCP_FIN && !(p->flags & TCP_ACK) &&
+	    listener_find(st, p) >= 0) {
+		count(st, STACK_syn_fin);
+		out_drop(out, p->frame);
+		return;
+	}
 	if (o->listener >= 0 && p->flags & TCP_ACK) {
 		if (is_trapped(st, p, now_ns, &isn)) {
 			trap_answer(st, p, isn, now_ns, out);
