@@ -86,7 +86,7 @@ static void burst(struct stack *st, struct frame *frames, unsigned n, uint64_t n
 		struct packet *p = others[i];
 		if (conns && conn_input(st, p, now_ns, out))
 			out_drop(out, p->frame);
-		else
+		else if (!st->ip->tarpit.count || !tarpit_input(st, p, now_ns, out))
 			others[n_unknown++] = p;
 	}
 	if (n_unknown)

@@ -70,6 +70,9 @@ int ip_half_new(const struct stack_config *config, uint64_t now_ns, struct ip_ha
 	r = listen_init(ip, config);
 	if (r < 0)
 		goto fail;
+	r = tarpit_init(&ip->tarpit, config->max_tarpit, config->secrets.hash_key);
+	if (r < 0)
+		goto fail;
 	r = -ENOMEM;
 	ip->pmtu = calloc(1, sizeof(*ip->pmtu));
 	if (!ip->pmtu)
@@ -85,6 +88,7 @@ struct ip_half *ip_half_free(struct ip_half *half)
 {
 	if (half) {
 		free(half->pmtu);
+		tarpit_fini(&half->tarpit);
 		frag_fini(&half->frags);
 		synring_fini(&half->ring);
 		ratelimit_fini(&half->cap_synack);

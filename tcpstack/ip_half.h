@@ -14,6 +14,7 @@
 #include "ratelimit.h"
 #include "route.h"
 #include "synring.h"
+#include "tarpit.h"
 #include "wire.h"
 
 struct netif_info {
@@ -43,6 +44,7 @@ struct ip_half {
 	struct neigh_table neigh;
 	struct pmtu_table *pmtu;
 	struct frag_table frags;
+	struct tarpit tarpit;
 
 	/* listening */
 	struct cookie_keys cookies;

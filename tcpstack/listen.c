@@ -210,6 +210,8 @@ void listen_syns(struct stack *st, struct packet *const *pkts, unsigned n, bool 
 				out_drop(out, p->frame);
 				continue;
 			}
+			if (st->ip->tarpit.count)
+				tarpit_forget(st, p);
 			break;
 		case SYN_REFUSE:
 			if (s.refuse_class >= STACK_REFUSE_CLASSES)

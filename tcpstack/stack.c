@@ -112,6 +112,7 @@ void stack_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 	st->ip->now_ns = now_ns;
 	conn_output(st, now_ns, out);
 	listen_output(st, now_ns, out);
+	tarpit_output(st, now_ns, out);
 	frag_expire(st, now_ns);
 	neigh_output(st, now_ns, out); /* last: it asks at once for whom the others missed */
 	st->counters[STACK_tx_frames] += out->n_tx - before;
@@ -123,6 +124,7 @@ uint64_t stack_next_deadline(const struct stack *st)
 		conn_next_deadline(st),
 		st->ip->neigh.next_due_ns,
 		synring_deadline(&st->ip->ring),
+		tarpit_deadline(&st->ip->tarpit),
 		st->ip->frags.next_due_ns,
 	};
 	uint64_t next = UINT64_MAX;
@@ -136,5 +138,6 @@ void stack_usage(const struct stack *st, struct stack_usage *ret_usage)
 {
 	*ret_usage = (struct stack_usage){ 0 };
 	tcp_half_usage(st->tcp, ret_usage);
+	ret_usage->tarpit = st->ip->tarpit.count;
 	ret_usage->neigh = st->ip->neigh.used;
 }

@@ -97,6 +97,11 @@ int conn_shrink(struct stack *st, struct tcp_conn *c, struct conn_remains *ret_r
 	*ret_remains = lab_now->remains;
 	return 0;
 }
+void tcp_get_info(const struct tcp_conn *c, struct tcp_info *ret_info)
+{
+	(void)c;
+	*ret_info = (struct tcp_info){ .local = lab_now->remains.local };
+}
 void conn_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 {
 	(void)st, (void)now_ns, (void)out;

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Clients held for as long as they like: 44 bytes each, fed a byte at a time (private).
+ */
+#ifndef POSTERN_TCPSTACK_TARPIT_H
+#define POSTERN_TCPSTACK_TARPIT_H
+
+#include "packet.h"
+
+enum {
+	TARPIT_TEXTS = 8,
+	TARPIT_MAX = (1 << 24) - 2, /* an index entry has 24 bits */
+	TARPIT_SLOTS = 15,          /* of a bucket; the sixteenth word counts who went past it */
+};
+
+struct tarpit_record {
+	uint8_t remote[16];
+	uint32_t snd_nxt;   /* when free: the next free record */
+	uint32_t rcv_nxt;
+	uint32_t ts_recent;
+	uint32_t due_ms;    /* of the millisecond clock */
+	uint16_t remote_port, local_port;
+	uint16_t pace_10ms;
+	uint16_t at;        /* next byte of the text */
+	uint16_t born_s;
+	uint8_t own;        /* local address, of config.addrs */
+	uint8_t text : 3, live : 1, ts : 1, unacked : 1, closed : 1 /* the peer's window */;
+};
+
+struct tarpit_bucket {
+	uint32_t slot[TARPIT_SLOTS]; /* index + 1 and an 8-bit tag; 0: free */
+	uint32_t passed; /* records that live further on because this one was full */
+};
+
+_Static_assert(sizeof(struct tarpit_record) == 44, "DESIGN: 64 bytes with the index");
+_Static_assert(sizeof(struct tarpit_bucket) == 64, "a cache line");
+
+struct tarpit {
+	struct tarpit_record *records;
+	struct tarpit_bucket *buckets;
+	uint32_t max, n_buckets, count;
+	uint32_t top;  /* records[top..] were never used */
+	uint32_t free; /* list; UINT32_MAX: empty */
+	uint32_t oldest; /* where the search for the oldest goes on */
+	uint32_t hand;
+	uint64_t hand_ns, spare_ns, round_ns;
+	uint8_t key[16];
+	struct { const char *p; uint16_t len; } texts[TARPIT_TEXTS];
+};
+
+int tarpit_init(struct tarpit *t, uint32_t max, const uint8_t key[16]);
+void tarpit_fini(struct tarpit *t);
+uint64_t tarpit_deadline(const struct tarpit *t);
+
+struct stack;
+/* True: the segment was a held client's, and its frame has left. */
+bool tarpit_input(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out);
+/* A new SYN of the same flow: the record goes. */
+void tarpit_forget(struct stack *st, const struct packet *pkt);
+/* Bytes that are due; at most a few hundred a call. */
+void tarpit_output(struct stack *st, uint64_t now_ns, struct frame_out *out);
+/* For tests and the benchmark: holds a client as if tcp_shrink_to_tarpit() had been called. */
+struct conn_remains;
+void tarpit_adopt(struct stack *st, const struct conn_remains *r, unsigned own_index,
+    unsigned text_id, uint32_t pace_ms, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Held clients: fed a byte at a time, acknowledged, sent again, let go. */
+#include "lab.h"
+
+static const char text[] = "220-a\r\n";
+
+static int hold(struct lab *l, unsigned port, uint32_t pace_ms)
+{
+	l->remains = (struct conn_remains){ .local = l->own, .remote = l->peer, .local_port = 25,
+		.remote_port = (uint16_t)port, .snd_nxt = 5000, .rcv_nxt = 1000, .snd_wnd = 100,
+		.timestamps = true, .ts_recent = 77 };
+	return tcp_shrink_to_tarpit(l->st, (struct tcp_conn *)l, 1, pace_ms);
+}
+
+static struct lab *prepare(void **state)
+{
+	struct lab *l = *state;
+
+	assert_int_equal(stack_set_tarpit_text(l->st, 1, text, sizeof(text) - 1), 0);
+	return l;
+}
+
+static void peer(struct lab *l, uint32_t seq, uint32_t ack, uint8_t flags, const char *data, uint16_t wnd)
+{
+	uint8_t o[12] = { 1, 1, 8, 10, 0, 0, 0, 78, 0, 0, 0, 0 };
+
+	lab_send(l, &(struct lab_seg){ .seq = seq, .ack = ack, .flags = flags, .opts = o, .n_opts = 12,
+		.data = data, .len = (unsigned)strlen(data), .src_port = 3000, .window = wnd });
+}
+
+/* Time goes on until a TCP frame comes, at most `limit_ms`; returns the milliseconds. */
+static unsigned until_drip(struct lab *l, unsigned limit_ms)
+{
+	for (unsigned ms = 1; ms <= limit_ms; ms++) {
+		l->now += 1000000;
+		if (ms % 1000 == 0)
+			lab_learn(l);
+		lab_out_free(l);
+		lab_turn(l);
+		if (l->counters[STACK_tarpit_drips]) {
+			l->counters[STACK_tarpit_drips] = 0;
+			return ms;
+		}
+	}
+	return limit_ms + 1;
+}
+
+static void drips_one_byte_per_pace(void **state)
+{
+	struct lab *l = prepare(state);
+
+	assert_int_equal(hold(l, 3000, 2000), 0);
+	for (unsigned i = 0; i < 16; i++) { /* the text twice over */
+		unsigned ms = until_drip(l, 3000);
+		if (i)
+			assert_in_range(ms, 1990, 2010);
+		assert_int_equal(l->out.n_tx, 1);
+		struct lab_reply r = lab_reply(l, 0);
+		assert_int_equal(r.len, 1);
+		assert_int_equal(r.data[0], text[i % 7]);
+		assert_int_equal(r.seq, 5000 + i);
+		assert_int_equal(r.ack, 1000);
+		assert_true(r.opt.has_ts);
+		assert_int_equal(r.opt.ts_ecr, i ? 78 : 77);
+		peer(l, 1000, r.seq + 1, TCP_ACK, "", 500);
+	}
+	assert_int_equal(l->counters[STACK_tarpit_again], 0);
+	struct stack_usage u;
+	stack_usage(l->st, &u);
+	assert_int_equal(u.tarpit, 1);
+}
+
+static void lost_byte_comes_again(void **state)
+{
+	struct lab *l = prepare(state);
+
+	assert_int_equal(hold(l, 3000, 1000), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		until_drip(l, 2000);
+		struct lab_reply r = lab_reply(l, 0);
+		assert_int_equal(r.seq, 5000);
+		assert_int_equal(r.data[0], text[0]);
+	}
+	assert_int_equal(l->counters[STACK_tarpit_again], 2);
+	peer(l, 1000, 5001, TCP_ACK, "", 500);
+	until_drip(l, 2000);
+	assert_int_equal(lab_reply(l, 0).seq, 5001);
+	assert_int_equal(lab_reply(l, 0).data[0], text[1]);
+}
+
+static void acknowledges_what_comes(void **state)
+{
+	struct lab *l = prepare(state);
+
+	assert_int_equal(hold(l, 3000, 60000), 0);
+	peer(l, 1000, 5000, TCP_ACK, "EHLO x\r\n", 500);
+	assert_int_equal(lab_reply(l, 0).ack, 1008);
+	assert_int_equal(lab_reply(l, 0).seq, 5000);
+	lab_out_free(l);
+	peer(l, 1000, 5000, TCP_ACK, "EHLO x\r\nMORE", 500); /* overlapping */
+	assert_int_equal(lab_reply(l, 0).ack, 1012);
+	lab_out_free(l);
+	peer(l, 1020, 5000, TCP_ACK, "gap", 500);
+	assert_int_equal(lab_reply(l, 0).ack, 1012);
+	lab_out_free(l);
+	peer(l, 1012, 5000, TCP_ACK, "", 500);
+	assert_int_equal(l->out.n_tx, 0);
+}
+
+static void ends_on_fin(void **state)
+{
+	struct lab *l = prepare(state);
+
+	assert_int_equal(hold(l, 3000, 60000), 0);
+	peer(l, 1000, 5000, TCP_ACK | TCP_FIN, "bye", 500);
+	struct lab_reply r = lab_reply(l, 0);
+	assert_int_equal(r.flags, TCP_ACK | TCP_FIN);
+	assert_int_equal(r.ack, 1004);
+	assert_int_equal(l->st->ip->tarpit.count, 0);
+}
+
+static void ends_on_exact_rst(void **state)
+{
+	struct lab *l = prepare(state);
+
+	assert_int_equal(hold(l, 3000, 60000), 0);
+	peer(l, 1001, 5000, TCP_RST, "", 500);
+	assert_int_equal(l->st->ip->tarpit.count, 1);
+	peer(l, 1000, 5000, TCP_RST, "", 500);
+	assert_int_equal(l->st->ip->tarpit.count, 0);
+	assert_int_equal(l->out.n_tx, 0);
+}
+
+static void closed_window_waits(void **state)
+{
+	struct lab *l = prepare(state);
+	uint8_t o[12] = { 1, 1, 8, 10, 0, 0, 0, 78, 0, 0, 0, 0 };
+
+	assert_int_equal(hold(l, 3000, 1000), 0);
+	struct frame f = lab_tcp(l, &(struct lab_seg){ .seq = 1000, .ack = 5000, .flags = TCP_ACK,
+		.opts = o, .n_opts = 12, .src_port = 3000 });
+	wr16(f.data + 14 + (l->v4 ? 20 : 40) + 14, 0);
+	lab_csum(&f, 14, l->v4);
+	lab_in(l, &f, 1);
+	assert_int_equal(until_drip(l, 5000), 5001);
+	peer(l, 1000, 5000, TCP_ACK, "", 500);
+	assert_in_range(until_drip(l, 5000), 1, 1000);
+}
+
+static void the_oldest_is_let_go(void **state)
+{
+	struct lab *l = prepare(state);
+
+	for (unsigned i = 0; i < 64; i++) {
+		assert_int_equal(hold(l, 3000 + i, 60000), 0);
+		l->now += 1000000000u;
+		lab_turn(l);
+	}
+	assert_int_equal(l->counters[STACK_tarpit_let_go], 0);
+	for (unsigned i = 64; i < 74; i++)
+		assert_int_equal(hold(l, 3000 + i, 60000), 0);
+	assert_int_equal(l->counters[STACK_tarpit_let_go], 10);
+	assert_int_equal(l->st->ip->tarpit.count, 64);
+	lab_out_free(l);
+	lab_learn(l);
+	lab_out_free(l);
+	peer(l, 1000, 5000, TCP_ACK, "x", 500); /* 3000, the oldest */
+	assert_int_equal(lab_reply(l, 0).flags, TCP_RST);
+}
+
+static void index_survives_coming_and_going(void **state)
+{
+	struct lab *l = prepare(state);
+	uint32_t r = 1;
+	bool held[200] = { false };
+
+	for (unsigned i = 0; i < 20000; i++) {
+		r = r * 1664525u + 1013904223u;
+		unsigned k = (r >> 16) % 60;
+		if (!held[k]) {
+			assert_int_equal(hold(l, 4000 + k, 60000), 0);
+			held[k] = true;
+		} else {
+			lab_send(l, &(struct lab_seg){ .seq = 1000, .flags = TCP_RST, .src_port = (uint16_t)(4000 + k) });
+			held[k] = false;
+			lab_out_free(l);
+		}
+	}
+	unsigned n = 0;
+	for (unsigned k = 0; k < 60; k++)
+		n += held[k];
+	assert_int_equal(l->st->ip->tarpit.count, n);
+	for (uint32_t b = 0; b < l->st->ip->tarpit.n_buckets && n == 0; b++)
+		assert_int_equal(l->st->ip->tarpit.buckets[b].passed, 0);
+}
+
+static void busy_connection_stays(void **state)
+{
+	struct lab *l = prepare(state);
+
+	l->shrink = -11; /* EAGAIN */
+	assert_int_equal(hold(l, 3000, 1000), -11);
+	assert_int_equal(l->st->ip->tarpit.count, 0);
+	l->shrink = 0;
+	l->remains.local = l->own;
+	assert_int_equal(tcp_shrink_to_tarpit(l->st, (struct tcp_conn *)l, 2, 1000), -22); /* no text */
+	l->remains.local = l->peer;
+	assert_int_equal(tcp_shrink_to_tarpit(l->st, (struct tcp_conn *)l, 1, 1000), -22);
+}
+
+static void a_new_syn_starts_anew(void **state)
+{
+	struct lab *l = prepare(state);
+
+	assert_int_equal(hold(l, 3000, 60000), 0);
+	lab_send(l, &(struct lab_seg){ .seq = 9, .flags = TCP_SYN, .src_port = 3000 });
+	assert_int_equal(lab_reply(l, 0).flags, TCP_SYN | TCP_ACK);
+	assert_int_equal(l->st->ip->tarpit.count, 0);
+}
+
+static void many_share_a_turn(void **state)
+{
+	struct lab *l = prepare(state);
+
+	for (unsigned i = 0; i < 50; i++)
+		assert_int_equal(hold(l, 3000 + i, 1000), 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		l->now += 1000000;
+		lab_turn(l);
+	}
+	assert_in_range(l->counters[STACK_tarpit_drips], 49, 51);
+}
+
+#define BOTH(fn) LAB_TEST4(#fn "_v4", fn), LAB_TEST6(#fn "_v6", fn)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(drips_one_byte_per_pace),
+		BOTH(lost_byte_comes_again),
+		BOTH(acknowledges_what_comes),
+		BOTH(ends_on_fin),
+		BOTH(ends_on_exact_rst),
+		BOTH(closed_window_waits),
+		BOTH(the_oldest_is_let_go),
+		BOTH(index_survives_coming_and_going),
+		BOTH(busy_connection_stays),
+		BOTH(a_new_syn_starts_anew),
+		BOTH(many_share_a_turn),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
