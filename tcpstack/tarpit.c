@@ -205,7 +205,7 @@ void tarpit_adopt(struct stack *st, const struct conn_remains *r, unsigned own_i
 	}
 	if (!t->round_ns || pace * 10 * MS_NS < t->round_ns)
 		t->round_ns = pace * 10 * MS_NS;
-	count(st, STACK_tarpit_held);
+	count(st, STACK_tarpit_shrunk);
 }
 
 int stack_set_tarpit_text(struct stack *st, unsigned text_id, const char *text, size_t len)
