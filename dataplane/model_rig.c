@@ -207,7 +207,10 @@ static int make_hosts(struct rig *r)
 				hc.addrs[hc.n_addrs++] = (struct stack_ip){ .addr = a,
 					.prefix_len = ip_addr_is_v4(&a) ? 32 : 128 };
 		}
-		hc.listen_port = s->n_servers ? policy_server(r->policy, 0)->port : 25;
+		if (r->config.backend_port)
+			hc.listen_port = r->config.backend_port;
+		else if (s->n_servers)
+			hc.listen_port = policy_server(r->policy, 0)->port;
 	}
 	return model_host_init(r->backends, &hc, r->frames, r->now_ns);
 }

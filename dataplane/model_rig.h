@@ -43,6 +43,7 @@ struct rig_config {
 	/* A policy made elsewhere instead of the rig's own: its servers' addresses become the backend
 	 * host's, behind a gateway of the inside. Outlives the rig. */
 	struct policy *given_policy;
+	uint16_t backend_port; /* with given_policy: where the host listens; 0: as its first server */
 };
 
 struct rig {

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A policy by directives instead of by YAML: the compiler belongs to control, which the brain's
+ * tests do without. Defaults are those of control/examples/appliance.yaml, save that there is no
+ * second health check (a day between two) and the pools say neither PROXY nor XCLIENT.
+ */
+#include "world_policy.h"
+
+#include "filters/image.h"
+#include "filters/image_write.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct word_value {
+	const char *word;
+	uint64_t value;
+};
+
+static const struct word_value words[] = {
+	{ "reject", BARE_REJECT },
+	{ "normalize", BARE_NORMALIZE },
+	{ "disconnect", BARE_DISCONNECT },
+	{ "off", STARTTLS_OFF },
+	{ "pass", STARTTLS_PASS },
+	{ "none", HELLO_NONE },
+	{ "proxy", HELLO_PROXY_V2 },
+	{ "xclient", HELLO_XCLIENT },
+};
+
+struct setting {
+	const char *key;
+	size_t offset, size;
+};
+
+#define AT(type, field) offsetof(type, field), sizeof(((type *)0)->field)
+#define SMTP(field)                                                                                \
+	{                                                                                          \
+#field, AT(struct policy_settings, smtp.field)                                     \
+	}
+#define LIMIT(field)                                                                               \
+	{                                                                                          \
+#field, AT(struct policy_settings, limits.field)                                   \
+	}
+#define POOL(field)                                                                                \
+	{                                                                                          \
+#field, AT(struct policy_pool, field)                                              \
+	}
+
+static const struct setting settings[] = {
+	SMTP(bare_newline),
+	SMTP(starttls),
+	SMTP(add_received),
+	SMTP(starttls_max_score),
+	SMTP(greet_delay_ms),
+	SMTP(inspection_window),
+	SMTP(window_quota),
+	SMTP(command_timeout_ms),
+	SMTP(data_timeout_ms),
+	SMTP(condemned_timeout_ms),
+	LIMIT(message_size),
+	LIMIT(recipients),
+	LIMIT(null_recipients),
+	LIMIT(commands),
+	LIMIT(errors),
+	LIMIT(messages),
+	LIMIT(connections),
+	LIMIT(prefix_connections),
+	LIMIT(connection_rate),
+	LIMIT(received_hops),
+	{ "default_pool", AT(struct policy_settings, default_pool) },
+};
+
+static const struct setting pool_settings[] = {
+	POOL(max_waiting),
+	POOL(wait_timeout_ms),
+	POOL(connect_timeout_ms),
+	POOL(reply_timeout_ms),
+	POOL(final_timeout_ms),
+	POOL(check_interval_ms),
+	POOL(hello),
+	POOL(fallback_pool),
+};
+
+static bool wrong(struct world *w, const char *what, const char *word)
+{
+	snprintf(w->error, sizeof(w->error), "%s: %s", what, word ? word : "(nothing)");
+	return false;
+}
+
+static bool set(
+    const struct setting *table, size_t n, void *base, const char *key, const char *value)
+{
+	char *end;
+	uint64_t number = value ? strtoull(value, &end, 10) : 0;
+
+	if (!value || !*value)
+		return false;
+	for (size_t i = 0; *end && i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!strcmp(words[i].word, value)) {
+			number = words[i].value;
+			end += strlen(end);
+		}
+	}
+	for (size_t i = 0; !*end && i < n; i++) {
+		if (!strcmp(table[i].key, key)) {
+			/* little endian, as the image itself */
+			memcpy((char *)base + table[i].offset, &number, table[i].size);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool set_all(struct world *w, struct policy_settings *s, char *text)
+{
+	char *word;
+
+	while ((word = script_word(&text))) {
+		char *value = script_value(word);
+
+		if (!set(settings, sizeof(settings) / sizeof(settings[0]), s, word, value))
+			return wrong(w, "@policy", word);
+	}
+	return true;
+}
+
+static void defaults(struct policy_settings *s, struct image_writer *iw)
+{
+	s->host.workers = 1;
+	image_writer_string(iw, "mx.example.org", &s->smtp.hostname);
+	image_writer_string(iw, "ESMTP", &s->smtp.banner);
+	s->smtp.inspection_window = 65536;
+	s->smtp.window_quota = 1 << 20;
+	s->smtp.command_timeout_ms = 300000;
+	s->smtp.data_timeout_ms = 180000;
+	s->smtp.condemned_timeout_ms = 20000;
+	s->limits = (struct policy_limits){ .message_size = 50u << 20,
+		.recipients = 1000,
+		.null_recipients = 100,
+		.commands = 10000,
+		.errors = 20,
+		.messages = 1000,
+		.connections = 1000,
+		.prefix_connections = 5000,
+		.connection_rate = 10000,
+		.received_hops = 100 };
+	s->n_listeners = 1;
+	s->listeners[0] = (struct policy_listener){ .port = 25, .any = 1 };
+	image_writer_string(iw, "mx", &s->listeners[0].name);
+	s->default_pool = -1;
+}
+
+static struct ip_addr server_address(bool v6, unsigned i)
+{
+	uint8_t a4[4] = { 198, 51, 100, (uint8_t)(10 + i) };
+	uint8_t a6[16] = { 0x20, 0x01, 0x0d, 0xb8, 0, 2, [15] = (uint8_t)(0x10 + i) };
+
+	return v6 ? ip_addr_from_v6(a6) : ip_addr_from_v4(a4);
+}
+
+static struct world_server *add_server(struct world *w, const char *name)
+{
+	struct world_server *s = &w->servers[w->n_servers];
+
+	assert(w->n_servers < WORLD_SERVERS);
+	*s = (struct world_server){ .addr = server_address(w->v6, w->n_servers) };
+	snprintf(s->name, sizeof(s->name), "%.31s", name);
+	w->n_servers++;
+	return s;
+}
+
+/* @server NAME [dead] [max_connections=N]: before its pool, where it is more than a name */
+struct server_options {
+	char name[32];
+	bool dead;
+	uint32_t max_connections;
+};
+
+struct options {
+	struct server_options servers[WORLD_SERVERS];
+	unsigned n_servers, n_pools;
+	char pools[8][32];
+	bool domains;
+};
+
+static bool server_option(struct world *w, struct options *o, char *text)
+{
+	char *word, *name = script_word(&text);
+	struct server_options *so = &o->servers[o->n_servers++];
+
+	if (!name || o->n_servers > WORLD_SERVERS)
+		return wrong(w, "@server", name);
+	*so = (struct server_options){ .max_connections = 100 };
+	snprintf(so->name, sizeof(so->name), "%.31s", name);
+	while ((word = script_word(&text))) {
+		char *value = script_value(word);
+
+		if (!strcmp(word, "dead"))
+			so->dead = true;
+		else if (!strcmp(word, "max_connections") && value)
+			so->max_connections = (uint32_t)strtoul(value, NULL, 10);
+		else
+			return wrong(w, "@server", word);
+	}
+	return true;
+}
+
+static int find_pool(const struct options *o, const char *name)
+{
+	for (unsigned i = 0; i < o->n_pools; i++) {
+		if (!strcmp(o->pools[i], name))
+			return (int)i;
+	}
+	return -1;
+}
+
+static void write_servers(struct world *w, const struct options *o, struct image_writer *iw,
+    struct policy_pool *pool, char *names)
+{
+	for (char *save = NULL, *name = strtok_r(names, ",", &save); name;
+	     name = strtok_r(NULL, ",", &save)) {
+		struct world_server *ws = add_server(w, name);
+		struct policy_server server = { .port = 25, .weight = 1, .max_connections = 100 };
+
+		for (unsigned i = 0; i < o->n_servers; i++) {
+			if (!strcmp(o->servers[i].name, name)) {
+				ws->dead = o->servers[i].dead;
+				server.max_connections = o->servers[i].max_connections;
+			}
+		}
+		if (ws->dead)
+			server.port = 26;
+		ws->proxy = pool->hello == HELLO_PROXY_V2;
+		image_writer_string(iw, name, &server.name);
+		memcpy(server.addr, ws->addr.b, sizeof(server.addr));
+		int index = image_writer_server(iw, &server);
+
+		if (pool->n_servers++ == 0)
+			pool->first_server = (uint32_t)index;
+	}
+}
+
+/* @pool NAME servers=a,b key=value ... */
+static bool add_pool(struct world *w, struct options *o, struct image_writer *iw, char *text)
+{
+	struct policy_pool pool = { .max_waiting = 1000,
+		.wait_timeout_ms = 30000,
+		.connect_timeout_ms = 5000,
+		.reply_timeout_ms = 300000,
+		.final_timeout_ms = 660000,
+		.check_interval_ms = 86400000,
+		.fallback_pool = 0xffff };
+	char *word, *servers = NULL, *name = script_word(&text);
+
+	if (!name || o->n_pools == 8)
+		return wrong(w, "@pool", name);
+	snprintf(o->pools[o->n_pools], sizeof(o->pools[0]), "%.31s", name);
+	while ((word = script_word(&text))) {
+		char *value = script_value(word);
+
+		if (!strcmp(word, "servers"))
+			servers = value;
+		else if (!set(pool_settings, sizeof(pool_settings) / sizeof(pool_settings[0]),
+			     &pool, word, value))
+			return wrong(w, "@pool", word);
+	}
+	if (!servers)
+		return wrong(w, "@pool without servers=", name);
+	write_servers(w, o, iw, &pool, servers);
+	image_writer_string(iw, name, &pool.name);
+	return image_writer_pool(iw, &pool) == (int)o->n_pools++;
+}
+
+/* @domain NAME pool=NAME [subdomains] */
+static bool add_domain(struct world *w, struct options *o, struct image_writer *iw, char *text)
+{
+	char *word, *name = script_word(&text);
+	int pool = 0;
+
+	o->domains = true;
+	while (name && (word = script_word(&text))) {
+		char *value = script_value(word);
+
+		if (!strcmp(word, "subdomains"))
+			image_writer_domain(iw, name, DOMAIN_SUBDOMAINS, (unsigned)pool, 0);
+		else if (strcmp(word, "pool") != 0 || !value || (pool = find_pool(o, value)) < 0)
+			return wrong(w, "@domain", word);
+	}
+	return name && image_writer_domain(iw, name, DOMAIN_EXACT, (unsigned)pool, 0) >= 0;
+}
+
+/* @list NAME verdict=WORD clients=1,2 [share=N] [pace=MS] [pool=N] */
+static bool add_list(struct world *w, struct image_writer *iw, char *text)
+{
+	struct policy_list list = { .verdict = VERDICT_REFUSE,
+		.reason = REASON_LISTED,
+		.pool = -1,
+		.tarpit_pace_ms = 10000 };
+	char *word, *clients = NULL, *name = script_word(&text);
+
+	while (name && (word = script_word(&text))) {
+		char *value = script_value(word);
+
+		if (!value)
+			return wrong(w, "@list", word);
+		if (!strcmp(word, "clients"))
+			clients = value;
+		else if (!strcmp(word, "share"))
+			list.verify_share = (uint8_t)strtoul(value, NULL, 10);
+		else if (!strcmp(word, "pace"))
+			list.tarpit_pace_ms = (uint32_t)strtoul(value, NULL, 10);
+		else if (!strcmp(word, "pool"))
+			list.pool = (int32_t)strtol(value, NULL, 10);
+		else if (!strcmp(word, "verdict")) {
+			for (list.verdict = 0; list.verdict < VERDICT_N_KINDS; list.verdict++) {
+				if (!strcmp(verdict_words[list.verdict], value))
+					break;
+			}
+			if (list.verdict == VERDICT_N_KINDS)
+				return wrong(w, "@list verdict", value);
+		} else {
+			return wrong(w, "@list", word);
+		}
+	}
+	if (!clients)
+		return wrong(w, "@list without clients=", name);
+	if (list.verdict == VERDICT_PASS)
+		list.reason = REASON_ALLOWED;
+	image_writer_string(iw, name, &list.name);
+	int index = image_writer_list(iw, &list);
+
+	for (char *save = NULL, *n = strtok_r(clients, ",", &save); n;
+	     n = strtok_r(NULL, ",", &save)) {
+		struct ip_addr a = rig_client((unsigned)strtoul(n, NULL, 10) - 1, w->v6);
+
+		if (image_writer_prefix(iw, (unsigned)index, a.b, ip_addr_is_v4(&a) ? 32 : 128))
+			return wrong(w, "@list client", n);
+	}
+	return true;
+}
+
+bool world_ehlo(struct world *w, char *text)
+{
+	char *name = script_word(&text), reply[1024] = "";
+	size_t n = 0;
+
+	if (!name)
+		return wrong(w, "@ehlo", name);
+	for (char *save = NULL, *word = strtok_r(text, ",", &save); word;) {
+		char *next = strtok_r(NULL, ",", &save);
+
+		word += strspn(word, " ");
+		n += (size_t)snprintf(
+		    reply + n, sizeof(reply) - n, "250%c%s\r\n", next ? '-' : ' ', word);
+		word = next;
+	}
+	for (unsigned i = 0; i < w->n_servers; i++) {
+		if (!strcmp(name, "all") || !strcmp(name, w->servers[i].name))
+			memcpy(w->servers[i].ehlo, reply, sizeof(reply));
+	}
+	return n > 0;
+}
+
+/* One kind of directive after the other, so that their order in the file is free. */
+static bool each(struct world *w, struct options *o, struct image_writer *iw, const char *kind)
+{
+	bool good = true;
+
+	for (unsigned i = 0; good && i < w->script->n; i++) {
+		if (w->script->lines[i].who != '@')
+			continue;
+		char *copy = strdup(w->script->lines[i].text), *rest = copy, *word;
+
+		word = script_word(&rest);
+		if (word && !strcmp(word, kind)) {
+			if (!strcmp(kind, "policy"))
+				good = set_all(w, image_writer_settings(iw), rest);
+			else if (!strcmp(kind, "server"))
+				good = server_option(w, o, rest);
+			else if (!strcmp(kind, "pool"))
+				good = add_pool(w, o, iw, rest);
+			else if (!strcmp(kind, "domain"))
+				good = add_domain(w, o, iw, rest);
+			else if (!strcmp(kind, "list"))
+				good = add_list(w, iw, rest);
+			else if (!strcmp(kind, "ehlo"))
+				good = world_ehlo(w, rest);
+			if (!good && !w->error[0])
+				wrong(w, "bad directive", w->script->lines[i].text);
+		}
+		free(copy);
+	}
+	return good;
+}
+
+static bool write_all(struct world *w, struct image_writer *iw, char *change)
+{
+	static const char all_words[] =
+	    "250-PIPELINING\r\n250-SIZE 52430000\r\n250-DSN\r\n"
+	    "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n";
+	struct options o = { 0 };
+	char main_pool[] = "main servers=b1";
+
+	defaults(image_writer_settings(iw), iw);
+	w->n_servers = 0;
+	if (!each(w, &o, iw, "policy") || !each(w, &o, iw, "server") || !each(w, &o, iw, "pool"))
+		return false;
+	if (o.n_pools == 0 && !add_pool(w, &o, iw, main_pool))
+		return false;
+	for (unsigned i = 0; i < w->n_servers; i++)
+		memcpy(w->servers[i].ehlo, all_words, sizeof(all_words));
+	if (!each(w, &o, iw, "ehlo") || !each(w, &o, iw, "domain") || !each(w, &o, iw, "list"))
+		return false;
+	if (!o.domains)
+		image_writer_domain(iw, "example.org", DOMAIN_EXACT, 0, 0);
+	return !change || set_all(w, image_writer_settings(iw), change);
+}
+
+bool world_policy_make(struct world *w, char *change)
+{
+	struct image_part parts[IMAGE_MAX_PARTS];
+	struct image_writer *iw = image_writer_new();
+	unsigned n_parts;
+	const char *error = "policy";
+	struct policy *policy;
+
+	assert(iw && w->n_policies < WORLD_POLICIES);
+	if (write_all(w, iw, change)) {
+		if (image_writer_finish(iw, parts, &n_parts, &error) == 0 &&
+		    policy_open(parts, n_parts, w->n_policies + 1, &policy, &error) == 0) {
+			w->images[w->n_policies] = iw;
+			w->policies[w->n_policies++] = policy;
+			return true;
+		}
+		wrong(w, "policy", error);
+	}
+	image_writer_free(iw);
+	return false;
+}
