@@ -144,7 +144,10 @@ int ctl_ask(const struct ctl *ctl, const char *method, json_t *params, json_t **
 		*ret_result = json_incref(result);
 		ret = CTL_OK;
 	} else {
+		const json_t *error = json_object_get(answer, "error");
 		tell_error(ctl, json_object_get(answer, "error"));
+		if (json_integer_value(json_object_get(error, "code")) == RPC_NO_DATAPLANE)
+			ret = CTL_UNREACHABLE;
 	}
 out:
 	if (fd >= 0)

@@ -86,6 +86,13 @@ int ctl_status(const struct ctl *ctl, const char *argument)
 		ctl_row(ctl, "sessions", CTL_PLAIN, "%lld", number_in(plane, "sessions"));
 		ctl_row(ctl, "up since", CTL_PLAIN, "%lld s", number_in(plane, "uptime_s"));
 	}
+	const json_t *gateways = json_object_get(plane, "gateways");
+	for (size_t i = 0; i < json_array_size(gateways); i++) {
+		const json_t *one = json_array_get(gateways, i);
+		bool there = json_is_true(json_object_get(one, "reachable"));
+		ctl_row(ctl, i == 0 ? "gateways" : "", there ? CTL_GREEN : CTL_RED, "%s %s",
+		    text_in(one, "gateway"), there ? "answers" : "does not answer");
+	}
 	for (size_t i = 0; i < json_array_size(restart); i++)
 		ctl_row(ctl, i == 0 ? "needs restart" : "", CTL_YELLOW, "%s",
 		    json_string_value(json_array_get(restart, i)));
