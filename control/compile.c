@@ -207,8 +207,7 @@ static void compile_domains(struct compiler *c)
 	const struct config_domain *from = c->config->domains.items;
 	for (size_t i = 0; i < c->config->domains.n && c->error == 0; i++) {
 		unsigned pool = (unsigned)from[i].pool_index;
-		keep_error(
-		    c, image_writer_domain(c->writer, from[i].folded, DOMAIN_EXACT, pool, 0));
+		keep_error(c, image_writer_domain(c->writer, from[i].folded, DOMAIN_EXACT, pool, 0));
 		if (from[i].subdomains.number != 0)
 			keep_error(c, image_writer_domain(
 					  c->writer, from[i].folded, DOMAIN_SUBDOMAINS, pool, 0));

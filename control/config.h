@@ -23,8 +23,7 @@ struct config_value {
 	int64_t number;      /* SCHEMA_NUMBER; SCHEMA_BOOL; SCHEMA_WORD: index of the word */
 	const char *text;    /* as written or the default; never NULL */
 	union {
-		struct inet_net
-		    net; /* SCHEMA_ADDRESS (prefix_len 32 or 128), _INTERFACE, _NETWORK */
+		struct inet_net net; /* SCHEMA_ADDRESS (prefix_len 32 or 128), _INTERFACE, _NETWORK */
 		struct inet_range range; /* SCHEMA_RANGE */
 	};
 };

@@ -238,8 +238,7 @@ static void check_smtp(struct check *k)
 		WRONG(k, smtp->window_quota.given ? &smtp->window_quota : &smtp->inspection_window,
 		    "smtp.window_quota: %lld is less than one inspection_window; allowed: %lld or "
 		    "more",
-		    (long long)smtp->window_quota.number,
-		    (long long)smtp->inspection_window.number);
+		    (long long)smtp->window_quota.number, (long long)smtp->inspection_window.number);
 	const struct config_limits *limits = &k->config->limits;
 	if (limits->prefix_connections.number < limits->connections.number)
 		WRONG(k,

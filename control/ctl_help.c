@@ -104,8 +104,7 @@ int ctl_help(const struct ctl *ctl, const char *topic, const char *key)
 		if (strcmp(c->name, topic) == 0 && key == NULL) {
 			printf("posternctl %s%s%s\n%s\n%s%s", c->name,
 			    c->argument == NULL ? "" : " ", c->argument == NULL ? "" : c->argument,
-			    c->summary, c->more == NULL ? "" : c->more,
-			    c->more == NULL ? "" : "\n");
+			    c->summary, c->more == NULL ? "" : c->more, c->more == NULL ? "" : "\n");
 			return CTL_OK;
 		}
 	fprintf(stderr, "posternctl: there is no command %s; `posternctl help` lists all\n", topic);

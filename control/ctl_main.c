@@ -101,8 +101,7 @@ static int serve_version(const struct ctl *ctl, const char *argument)
 
 const struct ctl_command ctl_commands[] = {
 	{ "status", NULL, false, ctl_status, "What runs, and which policy is in force.", NULL },
-	{ "stats", NULL, false, ctl_stats,
-	    "Counters and mail servers, straight from the dataplane.",
+	{ "stats", NULL, false, ctl_stats, "Counters and mail servers, straight from the dataplane.",
 	    "Needs no manager. Counters that are zero are left out; --json has all of them, and "
 	    "each "
 	    "worker's own." },
@@ -110,8 +109,7 @@ const struct ctl_command ctl_commands[] = {
 	    "Puts a configuration in force; without FILE the manager's own, read again.",
 	    "With FILE it takes the role admin, without it operator. What is wrong is told as "
 	    "file:line:column and the policy in force stays." },
-	{ "check", "FILE", false, serve_check, "Checks a configuration and changes nothing.",
-	    NULL },
+	{ "check", "FILE", false, serve_check, "Checks a configuration and changes nothing.", NULL },
 	{ "drain", NULL, false, serve_drain,
 	    "Ends the dataplane once its sessions have ended; idle ones get 421.", NULL },
 	{ "version", NULL, false, serve_version, "Versions of all programs.", NULL },

@@ -143,8 +143,7 @@ int ctl_stats(const struct ctl *ctl, const char *argument)
 	struct stats_file *file = NULL;
 	char *path = NULL;
 	(void)argument;
-	int ret =
-	    asprintf(&path, "%s/stats", ctl->run) < 0 ? -ENOMEM : stats_view_read(path, &file);
+	int ret = asprintf(&path, "%s/stats", ctl->run) < 0 ? -ENOMEM : stats_view_read(path, &file);
 	if (ret != 0) {
 		fprintf(stderr, "posternctl: %s: %s\n", path == NULL ? "stats" : path,
 		    ret == -ENOENT

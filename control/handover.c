@@ -77,8 +77,7 @@ int handover_make(const struct image *image, const json_t *held, struct handover
 		    json_pack("{s:i, s:s, s:I, s:i}", "kind", (int)image->parts[i].kind, "sha256",
 			hex, "size", (json_int_t)image->parts[i].len, "fd", index));
 	}
-	h.params =
-	    json_pack("{s:I, s:o}", "epoch", (json_int_t)image->header.epoch, "parts", parts);
+	h.params = json_pack("{s:I, s:o}", "epoch", (json_int_t)image->header.epoch, "parts", parts);
 	*ret_handover = h;
 	return 0;
 }

@@ -47,8 +47,7 @@ int history_save(const char *state, const struct image *image)
 	int n = ret != 0 ? -1 : scandir(folder, &entries, is_image, alphasort);
 	for (int i = 0; i < n; i++) {
 		char *old = NULL;
-		if (i < n - HISTORY_KEEP &&
-		    asprintf(&old, "%s/%s", folder, entries[i]->d_name) >= 0)
+		if (i < n - HISTORY_KEEP && asprintf(&old, "%s/%s", folder, entries[i]->d_name) >= 0)
 			unlink(old);
 		free(old);
 		free(entries[i]);

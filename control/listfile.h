@@ -17,7 +17,6 @@ typedef int listfile_entry(void *arg, const struct inet_range *range);
 
 /* Returns 0 (with or without complaints), -errno when the file cannot be opened or read, or what
  * `entry` returned. */
-int listfile_read(
-    const char *path, listfile_entry *entry, void *arg, struct complaints *complaints);
+int listfile_read(const char *path, listfile_entry *entry, void *arg, struct complaints *complaints);
 
 #endif

@@ -76,8 +76,7 @@ static void on_hello(void *arg, uint64_t tag, const struct link_answer *answer);
 
 static void say_hello(struct manager *m)
 {
-	int ret =
-	    link_ask(&m->link, "hello", NULL, NULL, 0, MANAGER_ASK_MS, m->now_ms, on_hello, 0);
+	int ret = link_ask(&m->link, "hello", NULL, NULL, 0, MANAGER_ASK_MS, m->now_ms, on_hello, 0);
 	if (ret != 0)
 		manager_log("cannot greet the dataplane: %s", strerror(-ret));
 }
@@ -107,8 +106,7 @@ static void on_load(void *arg, uint64_t tag, const struct link_answer *answer)
 	if (!of_candidate) {
 		set_problem(m, text);
 		manager_log("epoch %u is not running: %s", m->current->header.epoch, text);
-	} else if (strcmp(answer->code, "unreachable") == 0 ||
-		   strcmp(answer->code, "timeout") == 0) {
+	} else if (strcmp(answer->code, "unreachable") == 0 || strcmp(answer->code, "timeout") == 0) {
 		refuse(m, RPC_NO_DATAPLANE, answer->message, NULL);
 	} else {
 		refuse(m, RPC_DATAPLANE_REFUSED, text, json_pack("{s:s}", "code", answer->code));
@@ -209,9 +207,8 @@ void manager_load(struct manager *m, const char *path, int call)
 		set_problem(m, NULL);
 		manager_log("%s is what epoch %u holds already", path, m->current->header.epoch);
 		manager_reply(m, call,
-		    json_pack("{s:I, s:b, s:b, s:O?}", "epoch",
-			(json_int_t)m->current->header.epoch, "changed", 0, "running", m->synced,
-			"needs_restart", m->needs_restart));
+		    json_pack("{s:I, s:b, s:b, s:O?}", "epoch", (json_int_t)m->current->header.epoch,
+			"changed", 0, "running", m->synced, "needs_restart", m->needs_restart));
 	} else if (m->link.fd >= 0) {
 		hand_over(m, false);
 	} else {

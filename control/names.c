@@ -14,8 +14,7 @@ bool names_init(struct names *names, struct arena *arena, size_t cap)
 	return names->items != NULL;
 }
 
-void names_add(
-    struct names *names, const struct config_value *value, const char *text, size_t index)
+void names_add(struct names *names, const struct config_value *value, const char *text, size_t index)
 {
 	if (!value->given || *text == '\0') {
 		names->gaps = true;

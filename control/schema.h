@@ -46,8 +46,7 @@ struct schema_key {
 	int64_t min, max; /* number: its range; text: its length; SCHEMA_MANY: entries */
 	const char *def;  /* as written in YAML; NULL: nothing */
 	const char *unit; /* NULL: none */
-	const char *const
-	    *words; /* SCHEMA_WORD: all of them; ADDRESS, NETWORK: allowed besides; NULL-ended */
+	const char *const *words; /* SCHEMA_WORD: all of them; ADDRESS, NETWORK: allowed besides; NULL-ended */
 	const struct schema_section *section;
 	const char *doc;
 };

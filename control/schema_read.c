@@ -163,8 +163,7 @@ static void read_many(struct reader *r, const yaml_node_t *node, const char *dot
 			read_scalar(r, item, dotted, key,
 			    (struct config_value *)(void *)(items + i * size));
 		else
-			read_section(
-			    r, item, node_at(item), dotted, key->section, items + i * size);
+			read_section(r, item, node_at(item), dotted, key->section, items + i * size);
 		good = i + 1;
 	}
 	ret_items->n = good;

@@ -68,8 +68,7 @@ static void client_watch(struct server *s, struct client *c)
 static bool client_flush(struct server *s, struct client *c, uint64_t now_ms)
 {
 	while (c->out_len != 0) {
-		ssize_t n =
-		    send(c->fd, c->out + c->out_at, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(c->fd, c->out + c->out_at, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)

@@ -161,10 +161,9 @@ static void descriptors_travel_with_their_packet(void **state)
 	struct rig *rig = *state;
 	char packet[512], content[8] = "", room[CMSG_SPACE(4 * sizeof(int))];
 	struct iovec iov = { packet, sizeof(packet) };
-	struct msghdr msg = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = room,
-		.msg_controllen = sizeof(room) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)
+	};
 	connect_up(rig);
 	int fds[2] = { memfd_create("a", 0), memfd_create("b", 0) };
 	assert_int_equal(write(fds[1], "second", 6), 6);

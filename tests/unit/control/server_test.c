@@ -326,8 +326,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lines_are_answered_in_order, make, drop),
 		cmocka_unit_test_setup_teardown(
 		    a_client_that_stops_sending_still_gets_its_answers, make, drop),
-		cmocka_unit_test_setup_teardown(
-		    an_answer_for_one_who_left_goes_nowhere, make, drop),
+		cmocka_unit_test_setup_teardown(an_answer_for_one_who_left_goes_nowhere, make, drop),
 		cmocka_unit_test_setup_teardown(
 		    the_longest_line_is_read_and_a_longer_one_refused, make, drop),
 		cmocka_unit_test_setup_teardown(a_line_that_does_not_end_is_cut, make, drop),
