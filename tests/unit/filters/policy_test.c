@@ -191,7 +191,7 @@ static void test_random_damage(void **state)
 	unsigned opened = 0, refused = 0;
 
 	(void)state;
-	for (unsigned round = 0; round < 3000; round++) {
+	for (unsigned round = 0; round < 800; round++) {
 		static struct fixture f;
 		static uint8_t clients[128][16];
 		static struct verdict verdicts[128];
@@ -263,12 +263,12 @@ static void test_random_damage(void **state)
 			refused++;
 		}
 		memcpy(base + window, saved, len < sizeof(saved) ? len : sizeof(saved));
-		if (round == 2999)
+		if (round == 799)
 			fixture_end(&f);
 	}
 	/* the damage was neither always harmless nor always noticed */
-	assert_true(opened > 100);
-	assert_true(refused > 100);
+	assert_true(opened > 50);
+	assert_true(refused > 50);
 }
 
 static void test_route_domain(void **state)
