@@ -18,14 +18,24 @@ static bool is_zero(const struct ip_addr *a)
 	return ip_addr_eq(a, &zero);
 }
 
+static void put_back(void *arg, struct frame *frames, unsigned n)
+{
+	memframes_put(arg, frames, n);
+}
+
+struct model_pool model_pool_of(struct memframes *frames)
+{
+	return (struct model_pool){ frames, memframes_get, put_back };
+}
+
 int model_host_init(struct model_host *h, const struct model_host_config *config,
-    struct memframes *frames, uint64_t now_ns)
+    struct model_pool pool, uint64_t now_ns)
 {
 	struct stack_config *sc = calloc(1, sizeof(*sc));
 	if (!sc)
 		return -ENOMEM;
 	memset(h, 0, sizeof(*h));
-	h->frames = frames;
+	h->pool = pool;
 	h->out = (struct frame_out){ .tx = h->tx, .cap_tx = MODEL_TX_MAX, .drop = h->drop,
 		.cap_drop = 2 * MODEL_TX_MAX };
 
@@ -63,7 +73,7 @@ int model_host_init(struct model_host *h, const struct model_host_config *config
 	sc->ephemeral_first = 10000;
 	sc->ephemeral_last = 65535;
 	sc->ephemeral_step = 1;
-	struct stack_host host = { .arg = frames, .frame_alloc = memframes_get,
+	struct stack_host host = { .arg = pool.arg, .frame_alloc = pool.get,
 		.judge_syns = go_on };
 	int r = stack_new(sc, &host, h->counters, now_ns, &h->stack);
 	free(sc);
@@ -72,7 +82,7 @@ int model_host_init(struct model_host *h, const struct model_host_config *config
 
 void model_host_fini(struct model_host *h)
 {
-	memframes_put(h->frames, h->tx, h->out.n_tx);
+	h->pool.put(h->pool.arg, h->tx, h->out.n_tx);
 	h->out.n_tx = 0;
 	h->stack = stack_free(h->stack);
 }
@@ -80,7 +90,7 @@ void model_host_fini(struct model_host *h)
 /* The stack numbers its only port 0; the outside world may know it by another number. */
 static void drop_all(struct model_host *h)
 {
-	memframes_put(h->frames, h->drop, h->out.n_drop);
+	h->pool.put(h->pool.arg, h->drop, h->out.n_drop);
 	h->out.n_drop = 0;
 }
 

@@ -24,17 +24,25 @@ struct model_host_config {
 	uint8_t key_seed;
 };
 
+/* Where buffers come from and go to: plain memory, or a port's pool in benchmarks. */
+struct model_pool {
+	void *arg;
+	bool (*get)(void *arg, uint8_t port, struct frame *ret_frame);
+	void (*put)(void *arg, struct frame *frames, unsigned n);
+};
+struct model_pool model_pool_of(struct memframes *frames);
+
 struct model_host {
 	struct stack *stack;
-	struct memframes *frames; /* lent */
+	struct model_pool pool;
 	struct frame_out out;
 	struct frame tx[MODEL_TX_MAX], drop[2 * MODEL_TX_MAX];
 	uint64_t counters[STACK_N_COUNTERS];
 };
 
-/* Frames to send come from `frames`, which outlives the host. */
+/* Frames to send come from the pool, which outlives the host. */
 int model_host_init(struct model_host *h, const struct model_host_config *config,
-    struct memframes *frames, uint64_t now_ns);
+    struct model_pool pool, uint64_t now_ns);
 void model_host_fini(struct model_host *h);
 
 /* One half turn each: between them the owner works on the connections that are ready. What is to

@@ -175,29 +175,38 @@ static int make_worker(struct rig *r)
 	return e;
 }
 
-static int make_hosts(struct rig *r)
+void rig_clients_config(struct model_host_config *hc)
 {
-	struct model_host_config hc = { .mac = { 2, 0, 0, 0, 1, 1 }, .mtu = 1500, .key_seed = 1,
+	*hc = (struct model_host_config){ .mac = { 2, 0, 0, 0, 1, 1 }, .mtu = 1500, .key_seed = 1,
 		.max_conns = 1024, .max_chunks = 8192 };
 	for (unsigned i = 0; i < RIG_CLIENTS; i++) {
-		hc.addrs[hc.n_addrs++] = (struct stack_ip){ .addr = rig_client(i, false),
+		hc->addrs[hc->n_addrs++] = (struct stack_ip){ .addr = rig_client(i, false),
 			.prefix_len = 24 };
-		hc.addrs[hc.n_addrs++] = (struct stack_ip){ .addr = rig_client(i, true),
+		hc->addrs[hc->n_addrs++] = (struct stack_ip){ .addr = rig_client(i, true),
 			.prefix_len = 64 };
 	}
-	int e = model_host_init(r->clients, &hc, r->frames, r->now_ns);
+}
+
+void rig_backends_config(struct model_host_config *hc)
+{
+	*hc = (struct model_host_config){ .mac = { 2, 0, 0, 0, 1, 2 }, .mtu = 1500, .key_seed = 2,
+		.listen_port = 25, .max_conns = 1024, .max_chunks = 8192 };
+	for (unsigned i = 0; i < RIG_SERVERS_MAX; i++) {
+		hc->addrs[hc->n_addrs++] = (struct stack_ip){ .addr = v4(198, 51, 100, 10 + i),
+			.prefix_len = 24 };
+		hc->addrs[hc->n_addrs++] = (struct stack_ip){ .addr = v6(2, 0x10 + i),
+			.prefix_len = 64 };
+	}
+}
+
+static int make_hosts(struct rig *r)
+{
+	struct model_host_config hc;
+	rig_clients_config(&hc);
+	int e = model_host_init(r->clients, &hc, model_pool_of(r->frames), r->now_ns);
 	if (e < 0)
 		return e;
-	hc.mac[4] = 2;
-	hc.key_seed = 2;
-	hc.listen_port = 25;
-	hc.n_addrs = 0;
-	for (unsigned i = 0; i < RIG_SERVERS_MAX; i++) {
-		hc.addrs[hc.n_addrs++] = (struct stack_ip){ .addr = v4(198, 51, 100, 10 + i),
-			.prefix_len = 24 };
-		hc.addrs[hc.n_addrs++] = (struct stack_ip){ .addr = v6(2, 0x10 + i),
-			.prefix_len = 64 };
-	}
+	rig_backends_config(&hc);
 	if (r->config.given_policy) {
 		const struct policy_settings *s = policy_settings(r->policy);
 		hc.n_addrs = 2; /* the gateways, then the servers */
@@ -212,17 +221,18 @@ static int make_hosts(struct rig *r)
 		else if (s->n_servers)
 			hc.listen_port = policy_server(r->policy, 0)->port;
 	}
-	return model_host_init(r->backends, &hc, r->frames, r->now_ns);
+	return model_host_init(r->backends, &hc, model_pool_of(r->frames), r->now_ns);
 }
+
+const char rig_ehlo_words[] = "250-PIPELINING\r\n250-SIZE 52430000\r\n250-DSN\r\n"
+    "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n";
 
 static int make_models(struct rig *r)
 {
-	static const char all_words[] = "250-PIPELINING\r\n250-SIZE 52430000\r\n250-DSN\r\n"
-	    "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n";
 	struct model_clients_config cc = { .max = r->config.max_clients, .arg = r->config.arg,
 		.on_outcome = r->config.on_outcome, .on_end = r->config.on_end };
 	struct model_backend_config bc = { .max = 512, .seed = r->config.seed + 5,
-		.faults = r->config.faults, .ehlo = r->config.ehlo ? r->config.ehlo : all_words,
+		.faults = r->config.faults, .ehlo = r->config.ehlo ? r->config.ehlo : rig_ehlo_words,
 		.arg = r->config.arg, .on_message = r->config.on_message };
 	if (!r->config.no_clients)
 		r->mc = model_clients_new(r->clients, &cc);

@@ -70,6 +70,9 @@ struct rig *rig_free(struct rig *r);
 int rig_policy_new(const struct rig_config *config, struct image_writer **ret_image,
     struct policy **ret_policy);
 void rig_worker_config(const struct rig_config *config, struct worker_config *ret_config);
+void rig_clients_config(struct model_host_config *ret_config);
+void rig_backends_config(struct model_host_config *ret_config);
+extern const char rig_ehlo_words[]; /* what the rig's backends offer by default */
 
 /* Client i's and our own outside address, IPv6 with v6. i < RIG_CLIENTS. */
 struct ip_addr rig_client(unsigned i, bool v6);
