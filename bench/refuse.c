@@ -224,6 +224,12 @@ static void core(void *arg)
 		generate(pair[0]);
 }
 
+static void memif_name(char *buf, size_t room, unsigned number, const char *role)
+{
+	snprintf(buf, room, "net_memif%u,role=%s,id=0,socket=/tmp/postern-bench-%d.sock,"
+		 "socket-abstract=no,rsize=11", number, role, (int)getpid());
+}
+
 static int open_ports(struct shared *sh, bool huge)
 {
 	static char dev0[160], dev1[160];
@@ -236,10 +242,8 @@ static int open_ports(struct shared *sh, bool huge)
 	} else {
 		eal[n_eal++] = "--no-huge";
 	}
-	const char *form = "net_memif%u,role=%s,id=0,socket=/tmp/postern-bench-%d.sock,"
-			   "socket-abstract=no,rsize=11";
-	snprintf(dev0, sizeof(dev0), form, 0, "server", (int)getpid());
-	snprintf(dev1, sizeof(dev1), form, 1, "client", (int)getpid());
+	memif_name(dev0, sizeof(dev0), 0, "server");
+	memif_name(dev1, sizeof(dev1), 1, "client");
 	struct hw_port_request ports[2] = {
 		{ .name = "server", .device = dev0, .mtu = 1500, .queues = 2 },
 		{ .name = "generator", .device = dev1, .mtu = 1500, .queues = 2 },
