@@ -69,8 +69,8 @@ static bool is_verified(const uint8_t client[16], unsigned share)
 	return (a >> 32) * 100 >> 32 < share;
 }
 
-void policy_judge_syns(const struct policy *p, const uint8_t (*clients)[16], unsigned n,
-    struct verdict *verdicts)
+void policy_judge_syns(
+    const struct policy *p, const uint8_t (*clients)[16], unsigned n, struct verdict *verdicts)
 {
 	uint8_t values[BURST];
 
@@ -85,7 +85,8 @@ void policy_judge_syns(const struct policy *p, const uint8_t (*clients)[16], uns
 		if (p->has_shares) /* who is verified counts as not listed; no branch to guess */
 			for (unsigned k = 0; k < m; k++)
 				values[k] &= (uint8_t)(is_verified(clients[i + k],
-				    p->verify_share[values[k]]) - 1);
+							   p->verify_share[values[k]]) -
+						       1);
 		for (unsigned k = 0; k < m; k++)
 			verdicts[i + k] = p->syn[values[k]];
 	}
@@ -131,14 +132,15 @@ struct opinion address_judge(const struct policy *p, enum phase phase, const str
 	case VERDICT_PASS: return (struct opinion){ VERDICT_PASS, REASON_ALLOWED };
 	case VERDICT_REFUSE:
 		if (phase == PHASE_RCPT)
-			return is_postmaster(facts->rcpt) ?
-			    NO_OPINION : (struct opinion){ VERDICT_REFUSE, REASON_LISTED_VERIFIED };
+			return is_postmaster(facts->rcpt)
+				   ? NO_OPINION
+				   : (struct opinion){ VERDICT_REFUSE, REASON_LISTED_VERIFIED };
 		if (facts->overload_rung == 0 && is_verified(facts->client, l->verify_share))
 			return NO_OPINION;
 		return refusal(l);
 	case VERDICT_TARPIT:
-		return phase == PHASE_CONNECT ? (struct opinion){ VERDICT_TARPIT, l->reason } :
-		                                NO_OPINION;
+		return phase == PHASE_CONNECT ? (struct opinion){ VERDICT_TARPIT, l->reason }
+					      : NO_OPINION;
 	default: /* drop, reset, trap */
 		return phase == PHASE_RCPT ? NO_OPINION : (struct opinion){ l->verdict, l->reason };
 	}

@@ -36,8 +36,8 @@ const uint32_t addrset_section_size[ADDRSET_N_SECTIONS] = {
 
 #ifdef __SSE2__
 /* Lanes of the 20 tags that equal `tag`. */
-static inline __attribute__((always_inline)) uint32_t line_match(const struct addrset_line *l,
-    uint16_t tag)
+static inline __attribute__((always_inline)) uint32_t line_match(
+    const struct addrset_line *l, uint16_t tag)
 {
 	const __m128i *p = (const __m128i *)(const void *)l->tags;
 	__m128i t = _mm_set1_epi16((short)tag);
@@ -55,13 +55,12 @@ static inline __attribute__((always_inline)) unsigned rank16(const int32_t keys[
 {
 	const __m128i *p = (const __m128i *)(const void *)keys;
 	__m128i v = _mm_set1_epi32(x);
-	__m128i a = _mm_packs_epi32(_mm_cmpgt_epi32(v, _mm_load_si128(p)),
-	    _mm_cmpgt_epi32(v, _mm_load_si128(p + 1)));
-	__m128i b = _mm_packs_epi32(_mm_cmpgt_epi32(v, _mm_load_si128(p + 2)),
-	    _mm_cmpgt_epi32(v, _mm_load_si128(p + 3)));
+	__m128i a = _mm_packs_epi32(
+	    _mm_cmpgt_epi32(v, _mm_load_si128(p)), _mm_cmpgt_epi32(v, _mm_load_si128(p + 1)));
+	__m128i b = _mm_packs_epi32(
+	    _mm_cmpgt_epi32(v, _mm_load_si128(p + 2)), _mm_cmpgt_epi32(v, _mm_load_si128(p + 3)));
 
-	return (unsigned)__builtin_popcount(
-	    (unsigned)_mm_movemask_epi8(_mm_packs_epi16(a, b)));
+	return (unsigned)__builtin_popcount((unsigned)_mm_movemask_epi8(_mm_packs_epi16(a, b)));
 }
 #else
 static inline uint32_t line_match(const struct addrset_line *l, uint16_t tag)
@@ -86,7 +85,7 @@ static inline unsigned rank16(const int32_t keys[16], int32_t x)
 static inline __attribute__((always_inline)) unsigned rank4(const int32_t keys[4], int32_t x)
 {
 	return (unsigned)(keys[0] < x) + (unsigned)(keys[1] < x) + (unsigned)(keys[2] < x) +
-	    (unsigned)(keys[3] < x);
+	       (unsigned)(keys[3] < x);
 }
 
 static inline __attribute__((always_inline)) unsigned rank8(const uint64_t keys[8], uint64_t x)
@@ -113,8 +112,8 @@ static uint8_t spill_find(const struct addrset *s, uint32_t addr, uint32_t mixed
 	return 0;
 }
 
-static inline __attribute__((always_inline)) uint8_t long_value(const struct addrset *s,
-    const struct addrset_long *l, uint8_t host)
+static inline __attribute__((always_inline)) uint8_t long_value(
+    const struct addrset *s, const struct addrset_long *l, uint8_t host)
 {
 	uint32_t block;
 	unsigned n = 0;
@@ -151,11 +150,12 @@ static inline __attribute__((always_inline)) void find_v4(const struct addrset *
 		}
 		is_long[i] = c->longer >> bit & 1;
 		if (is_long[i])
-			bytes[i] = (const uint8_t *)&s->longs[c->long_base +
-			    (unsigned)__builtin_popcountll(c->longer & ((1ull << bit) - 1))];
+			bytes[i] = (const uint8_t *)&s
+				       ->longs[c->long_base + (unsigned)__builtin_popcountll(
+								  c->longer & ((1ull << bit) - 1))];
 		else
-			bytes[i] = &s->runs[c->value_base +
-			    (unsigned)__builtin_popcountll(c->change & ((2ull << bit) - 1))];
+			bytes[i] = &s->runs[c->value_base + (unsigned)__builtin_popcountll(
+								c->change & ((2ull << bit) - 1))];
 		__builtin_prefetch(bytes[i]);
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -170,8 +170,8 @@ static inline __attribute__((always_inline)) void find_v4(const struct addrset *
 				value = spill_find(s, addrs[i], mixed[i]);
 		}
 		if (value == 0)
-			value = is_long[i] ? long_value(s, (const void *)bytes[i], (uint8_t)addrs[i]) :
-			    *bytes[i];
+			value = is_long[i] ? long_value(s, (const void *)bytes[i], (uint8_t)addrs[i])
+					   : *bytes[i];
 		ret_values[at[i]] = value;
 	}
 }
@@ -215,8 +215,8 @@ static inline __attribute__((always_inline)) void walk_to(const char *const base
 	q->walks[type / 2][q->n[type / 2]++] = walk;
 }
 
-static inline __attribute__((always_inline)) void find_v6(const struct addrset *s, struct walks *w,
-    unsigned n, uint8_t *ret_values)
+static inline __attribute__((always_inline)) void find_v6(
+    const struct addrset *s, struct walks *w, unsigned n, uint8_t *ret_values)
 {
 	const char *const bases[] = {
 		[ADDRSET_REF_VALUE] = (const char *)s->top, /* a harmless prefetch */
@@ -234,8 +234,8 @@ static inline __attribute__((always_inline)) void find_v6(const struct addrset *
 		__builtin_prefetch(&s->top[((uint32_t)w->keys[i][0] ^ 0x80000000u) >> 12]);
 	queues_init(q);
 	for (unsigned i = 0; i < n; i++)
-		walk_to(bases, w, q, (uint8_t)i,
-		    s->top[((uint32_t)w->keys[i][0] ^ 0x80000000u) >> 12]);
+		walk_to(
+		    bases, w, q, (uint8_t)i, s->top[((uint32_t)w->keys[i][0] ^ 0x80000000u) >> 12]);
 	for (unsigned step = 0; step < ADDRSET_MAX_STEPS; step++) {
 		for (unsigned i = 0; i < q->n[Q_DONE]; i++) {
 			uint8_t walk = q->walks[Q_DONE][i];
@@ -270,7 +270,8 @@ static inline __attribute__((always_inline)) void find_v6(const struct addrset *
 				const struct addrset_tail_small *t = &s->tail_smalls[index];
 
 				ret_values[w->at[walk]] = t->values[(unsigned)(t->ends[0] < lo) +
-				    (unsigned)(t->ends[1] < lo) + (unsigned)(t->ends[2] < lo)];
+								    (unsigned)(t->ends[1] < lo) +
+								    (unsigned)(t->ends[2] < lo)];
 			} else {
 				const struct addrset_tail_node *t = &s->tail_nodes[index];
 
@@ -285,8 +286,8 @@ static inline __attribute__((always_inline)) void find_v6(const struct addrset *
 
 /* ---- both ---- */
 
-static inline __attribute__((always_inline)) void find_burst(const struct addrset *s,
-    const uint8_t (*clients)[16], unsigned n, uint8_t *ret_values)
+static inline __attribute__((always_inline)) void find_burst(
+    const struct addrset *s, const uint8_t (*clients)[16], unsigned n, uint8_t *ret_values)
 {
 	struct walks walks;
 	uint32_t addrs[BURST];
@@ -318,21 +319,21 @@ static inline __attribute__((always_inline)) void find_burst(const struct addrse
 }
 
 #ifdef __x86_64__
-static __attribute__((target("popcnt,bmi"))) void find_burst_popcnt(const struct addrset *s,
-    const uint8_t (*clients)[16], unsigned n, uint8_t *ret_values)
+static __attribute__((target("popcnt,bmi"))) void find_burst_popcnt(
+    const struct addrset *s, const uint8_t (*clients)[16], unsigned n, uint8_t *ret_values)
 {
 	find_burst(s, clients, n, ret_values);
 }
 #endif
 
-static void find_burst_any(const struct addrset *s, const uint8_t (*clients)[16], unsigned n,
-    uint8_t *ret_values)
+static void find_burst_any(
+    const struct addrset *s, const uint8_t (*clients)[16], unsigned n, uint8_t *ret_values)
 {
 	find_burst(s, clients, n, ret_values);
 }
 
-void addrset_find(const struct addrset *set, const uint8_t (*clients)[16], unsigned n,
-    uint8_t *ret_values)
+void addrset_find(
+    const struct addrset *set, const uint8_t (*clients)[16], unsigned n, uint8_t *ret_values)
 {
 #ifdef __x86_64__
 	int popcnt = __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi");

@@ -39,9 +39,9 @@ enum {
 };
 
 struct addrset_cell {
-	uint64_t hosts;  /* bit i: the /24 has hosts in the lines */
+	uint64_t hosts; /* bit i: the /24 has hosts in the lines */
 	uint64_t change; /* bit i: its prefix value differs from that of the /24 before; bit 0 clear */
-	uint64_t longer; /* bit i: it has prefixes longer than /24, its values are in a long */
+	uint64_t longer;     /* bit i: it has prefixes longer than /24, its values are in a long */
 	uint32_t value_base; /* of runs: value of the cell's first /24 */
 	uint32_t long_base;
 };
@@ -123,13 +123,13 @@ _Static_assert(sizeof(struct addrset_tail_small) == 32, "small tail");
 _Static_assert(sizeof(struct addrset_tail_node) == 128, "tail node");
 
 enum addrset_section {
-	ADDRSET_S_CELLS,  /* ADDRSET_CELLS, or 0: no IPv4 at all */
-	ADDRSET_S_RUNS,   /* bytes; the first 256 are 0..255, so that a uniform cell needs none */
+	ADDRSET_S_CELLS, /* ADDRSET_CELLS, or 0: no IPv4 at all */
+	ADDRSET_S_RUNS,  /* bytes; the first 256 are 0..255, so that a uniform cell needs none */
 	ADDRSET_S_LONGS,
 	ADDRSET_S_BLOCKS,
-	ADDRSET_S_LINES,  /* 0, or ADDRSET_MIN_LINES to ADDRSET_MAX_LINES */
-	ADDRSET_S_SPILL,  /* 0 or a power of two */
-	ADDRSET_S_TOP,    /* uint32_t; ADDRSET_TOP, or 0: no IPv6 at all */
+	ADDRSET_S_LINES, /* 0, or ADDRSET_MIN_LINES to ADDRSET_MAX_LINES */
+	ADDRSET_S_SPILL, /* 0 or a power of two */
+	ADDRSET_S_TOP,   /* uint32_t; ADDRSET_TOP, or 0: no IPv6 at all */
 	ADDRSET_S_SMALLS,
 	ADDRSET_S_NODES,
 	ADDRSET_S_TAIL_SMALLS,
@@ -140,8 +140,8 @@ extern const uint32_t addrset_section_size[ADDRSET_N_SECTIONS]; /* bytes of one 
 
 struct addrset_header {
 	uint64_t magic;
-	uint64_t size;       /* of the part */
-	uint32_t n_hosts;    /* for people */
+	uint64_t size;    /* of the part */
+	uint32_t n_hosts; /* for people */
 	uint32_t n_runs6;
 	uint32_t seed;       /* of the hosts' mix */
 	uint32_t max_probes; /* in the spill table */
@@ -174,8 +174,8 @@ int addrset_open(const void *base, size_t len, unsigned max_value, struct addrse
 
 /* Looks n addresses up (as in facts.client) in stages over bursts of 64, each stage prefetching for
  * the next. A single look-up costs hundreds of ns, in bulk tens. */
-void addrset_find(const struct addrset *set, const uint8_t (*clients)[16], unsigned n,
-    uint8_t *ret_values);
+void addrset_find(
+    const struct addrset *set, const uint8_t (*clients)[16], unsigned n, uint8_t *ret_values);
 
 /* A bijection of the 32-bit words. */
 static inline uint32_t addrset_mix(uint32_t addr, uint32_t seed)

@@ -15,12 +15,12 @@ struct addrset_entry4 addrset_entry4(uint32_t addr, unsigned len, uint8_t order,
 {
 	uint32_t mask = len ? UINT32_MAX << (32 - len) : 0;
 
-	return (struct addrset_entry4){ .word = (uint64_t)(addr & mask) << 32 |
-	        (uint64_t)len << 24 | (uint64_t)order << 16 | value };
+	return (struct addrset_entry4){ .word = (uint64_t)(addr & mask) << 32 | (uint64_t)len << 24 |
+						(uint64_t)order << 16 | value };
 }
 
-struct addrset_entry6 addrset_entry6(const uint8_t addr[16], unsigned len, uint8_t order,
-    uint8_t value)
+struct addrset_entry6 addrset_entry6(
+    const uint8_t addr[16], unsigned len, uint8_t order, uint8_t value)
 {
 	struct addrset_entry6 e;
 

@@ -22,8 +22,8 @@ struct addrset_entry6 {
 
 /* order: 0 goes first among equal prefixes; value: 1 to 255; bits behind len are cleared. */
 struct addrset_entry4 addrset_entry4(uint32_t addr, unsigned len, uint8_t order, uint8_t value);
-struct addrset_entry6 addrset_entry6(const uint8_t addr[16], unsigned len, uint8_t order,
-    uint8_t value);
+struct addrset_entry6 addrset_entry6(
+    const uint8_t addr[16], unsigned len, uint8_t order, uint8_t value);
 
 struct addrset_input {
 	struct addrset_entry4 *v4; /* any order; sorted in place */

@@ -97,8 +97,8 @@ static int runs_begin(struct addrset_builder *b)
 	return 0;
 }
 
-static int long_add(struct addrset_builder *b, const struct run4 *runs, size_t n_runs,
-    uint32_t slash24)
+static int long_add(
+    struct addrset_builder *b, const struct run4 *runs, size_t n_runs, uint32_t slash24)
 {
 	struct addrset_long *l = addrset_grow(b, ADDRSET_S_LONGS, 1);
 	struct addrset_block *block;
@@ -167,8 +167,7 @@ static int cells_fill(struct addrset_builder *b, const struct sweep4 *s)
 			if (!run)
 				return -ENOMEM;
 			if (!own_runs) {
-				c->value_base =
-				    (uint32_t)(b->sections[ADDRSET_S_RUNS].n - 2);
+				c->value_base = (uint32_t)(b->sections[ADDRSET_S_RUNS].n - 2);
 				*run++ = first;
 				own_runs = true;
 			}
@@ -176,7 +175,7 @@ static int cells_fill(struct addrset_builder *b, const struct sweep4 *s)
 		}
 		/* on to the run that covers the next cell's first address */
 		while (i + 1 < ADDRSET_CELLS && r + 1 < s->n_runs &&
-		    s->runs[r + 1].start <= (i + 1) << 14)
+		       s->runs[r + 1].start <= (i + 1) << 14)
 			r++;
 	}
 	return 0;

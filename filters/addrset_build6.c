@@ -112,8 +112,8 @@ static int32_t biased(uint64_t key)
 }
 
 /* The reference to what was just added to a section. */
-static int new_ref(const struct addrset_builder *b, enum addrset_section section, unsigned type,
-    uint32_t *ret_ref)
+static int new_ref(
+    const struct addrset_builder *b, enum addrset_section section, unsigned type, uint32_t *ret_ref)
 {
 	size_t index = b->sections[section].n - 1;
 
@@ -123,8 +123,8 @@ static int new_ref(const struct addrset_builder *b, enum addrset_section section
 	return 0;
 }
 
-static int small_make(struct addrset_builder *b, const struct keys *k, unsigned depth,
-    uint32_t *ret_ref)
+static int small_make(
+    struct addrset_builder *b, const struct keys *k, unsigned depth, uint32_t *ret_ref)
 {
 	struct addrset_small *s = addrset_grow(b, ADDRSET_S_SMALLS, 1);
 
@@ -183,8 +183,8 @@ static int node_make(struct addrset_builder *b, struct keys *k, unsigned depth, 
 	size_t width = depth == 2 ? ADDRSET_TAIL_KEYS + 1 : ADDRSET_NODE_KEYS + 1;
 
 	if (k->n > 1 && k->n <= ADDRSET_SMALL_KEYS + 1)
-		return depth == 2 ? tail_small_make(b, k, ret_ref) :
-		                    small_make(b, k, depth, ret_ref);
+		return depth == 2 ? tail_small_make(b, k, ret_ref)
+				  : small_make(b, k, depth, ret_ref);
 	while (k->n > 1) {
 		size_t n_nodes = (k->n + width - 1) / width;
 
@@ -193,8 +193,8 @@ static int node_make(struct addrset_builder *b, struct keys *k, unsigned depth, 
 			size_t from = k->n * i / n_nodes, to = k->n * (i + 1) / n_nodes;
 			uint64_t end = k->ends[to - 1];
 			uint32_t ref;
-			int r = one_node_make(b, k->ends + from, k->refs + from, to - from, depth,
-			    &ref);
+			int r = one_node_make(
+			    b, k->ends + from, k->refs + from, to - from, depth, &ref);
 
 			if (r < 0)
 				return r;
@@ -209,8 +209,8 @@ static int node_make(struct addrset_builder *b, struct keys *k, unsigned depth, 
 
 /* The piece of `depth` from address `from` to `to` (all of one prefix above it). *r is the run that
  * covers `from`; left at the run that covers what follows `to`. */
-static int piece_make(struct build6 *w, unsigned depth, u128 from, u128 to, size_t *r,
-    uint32_t *ret_ref)
+static int piece_make(
+    struct build6 *w, unsigned depth, u128 from, u128 to, size_t *r, uint32_t *ret_ref)
 {
 	static const unsigned shifts[] = { 96, 64, 0 };
 	static const uint64_t masks[] = { UINT32_MAX, UINT32_MAX, UINT64_MAX };

@@ -76,9 +76,9 @@ static const char *check_v4(const struct check *c)
 		if (!(l->hosts | l->change | l->longer) && l->value_base < 256) /* uniform */
 			continue;
 		if ((uint64_t)l->value_base + (unsigned)__builtin_popcountll(l->change) >=
-		        c->n[ADDRSET_S_RUNS] ||
+			c->n[ADDRSET_S_RUNS] ||
 		    (uint64_t)l->long_base + (unsigned)__builtin_popcountll(l->longer) >
-		        c->n[ADDRSET_S_LONGS])
+			c->n[ADDRSET_S_LONGS])
 			return "address table: a cell points outside";
 		if (l->hosts && s->n_lines == 0)
 			return "address table: a cell has hosts and there are none";
@@ -119,11 +119,11 @@ static __attribute__((target("avx2"))) bool refs_within_avx2(
 	for (size_t i = 0; i < n; i += 8) {
 		__builtin_prefetch((const char *)(refs + i) + AHEAD);
 		__m256i r = _mm256_loadu_si256((const __m256i *)(const void *)(refs + i));
-		__m256i limit = _mm256_permutevar8x32_epi32(bound,
-		    _mm256_srli_epi32(r, ADDRSET_REF_SHIFT));
+		__m256i limit =
+		    _mm256_permutevar8x32_epi32(bound, _mm256_srli_epi32(r, ADDRSET_REF_SHIFT));
 
-		within = _mm256_and_si256(within,
-		    _mm256_cmpgt_epi32(limit, _mm256_and_si256(r, mask)));
+		within =
+		    _mm256_and_si256(within, _mm256_cmpgt_epi32(limit, _mm256_and_si256(r, mask)));
 	}
 	return _mm256_movemask_epi8(within) == -1;
 }

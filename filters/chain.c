@@ -36,8 +36,8 @@ static struct verdict verdict_of(struct opinion o, enum phase phase, int32_t sco
 	};
 }
 
-struct verdict policy_judge(const struct policy *p, enum phase phase, const struct facts *facts,
-    int32_t score)
+struct verdict policy_judge(
+    const struct policy *p, enum phase phase, const struct facts *facts, int32_t score)
 {
 	for (unsigned i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
 		struct opinion o;
@@ -51,8 +51,7 @@ struct verdict policy_judge(const struct policy *p, enum phase phase, const stru
 	return verdict_of(NO_OPINION, phase, score);
 }
 
-struct verdict policy_judge_command(const struct policy *p, const struct facts *facts,
-    int32_t score)
+struct verdict policy_judge_command(const struct policy *p, const struct facts *facts, int32_t score)
 {
 	struct opinion o = facts->trusted ? NO_OPINION : limits_commands(p, PHASE_HELO, facts);
 

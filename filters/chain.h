@@ -15,7 +15,7 @@ struct opinion {
 
 #define NO_OPINION ((struct opinion){ VERDICT_NONE, REASON_NONE })
 
-typedef struct opinion filter_fn(const struct policy *p, enum phase phase,
-    const struct facts *facts);
+typedef struct opinion filter_fn(
+    const struct policy *p, enum phase phase, const struct facts *facts);
 
 #endif

@@ -35,8 +35,8 @@ static uint32_t hash_name(const char *name)
 	return hash_end(h);
 }
 
-void *domains_build(const struct policy_domain *domains, uint32_t n, const char *strings,
-    size_t *ret_len)
+void *domains_build(
+    const struct policy_domain *domains, uint32_t n, const char *strings, size_t *ret_len)
 {
 	struct domains_header *h;
 	struct domains_slot *slots;

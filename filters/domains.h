@@ -39,8 +39,8 @@ struct domains {
 };
 
 /* n sorted domains (names lower-cased) to a part; free() it. NULL: no memory. */
-void *domains_build(const struct policy_domain *domains, uint32_t n, const char *strings,
-    size_t *ret_len);
+void *domains_build(
+    const struct policy_domain *domains, uint32_t n, const char *strings, size_t *ret_len);
 
 /* domains, n and strings are checked already. -EBADMSG and a sentence. */
 int domains_open(const void *base, size_t len, const struct policy_domain *domains, uint32_t n,

@@ -21,19 +21,19 @@
 #define IMAGE_MAGIC 0x31474d494e545350ull /* "PSTNIMG1" */
 
 enum {
-	IMAGE_LAYOUT = 1,    /* of the manifest and the parts' framing; POLICY_LAYOUT is the settings' */
+	IMAGE_LAYOUT = 1, /* of the manifest and the parts' framing; POLICY_LAYOUT is the settings' */
 	IMAGE_MAX_PARTS = 8,
-	IMAGE_ALIGN = 64,    /* of a part's base in memory, at least */
-	IMAGE_PAGE = 4096,   /* of a part's offset in the file */
+	IMAGE_ALIGN = 64,  /* of a part's base in memory, at least */
+	IMAGE_PAGE = 4096, /* of a part's offset in the file */
 	IMAGE_HASH_LEN = 32,
 };
 
 enum image_kind {
-	IMAGE_SETTINGS = 1,  /* struct policy_settings and the arrays behind it (policy.h); required */
+	IMAGE_SETTINGS = 1, /* struct policy_settings and the arrays behind it (policy.h); required */
 	IMAGE_STRINGS = 2,   /* zero-terminated strings, the first one empty; required */
 	IMAGE_ADDRESSES = 3, /* address table (addrset.h); absent: no address is listed */
-	IMAGE_DOMAINS = 4,   /* hash index over the settings' domains; required where there are any */
-	IMAGE_PATTERNS = 5,  /* reserved for Hyperscan databases; refused by this version */
+	IMAGE_DOMAINS = 4, /* hash index over the settings' domains; required where there are any */
+	IMAGE_PATTERNS = 5, /* reserved for Hyperscan databases; refused by this version */
 	IMAGE_N_KINDS
 };
 

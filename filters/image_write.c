@@ -22,7 +22,7 @@ struct array {
 
 struct image_writer {
 	struct policy_settings settings;
-	struct array strings; /* bytes */
+	struct array strings;   /* bytes */
 	uint32_t *string_slots; /* offset + 1, 0: free */
 	size_t n_string_slots, n_strings;
 	struct array servers, pools, lists, domains;
@@ -99,7 +99,7 @@ static uint32_t *string_slot(const struct image_writer *w, const char *s)
 	size_t i = string_hash(s) & (w->n_string_slots - 1);
 
 	while (w->string_slots[i] &&
-	    strcmp((const char *)w->strings.p + w->string_slots[i] - 1, s) != 0)
+	       strcmp((const char *)w->strings.p + w->string_slots[i] - 1, s) != 0)
 		i = (i + 1) & (w->n_string_slots - 1);
 	return &w->string_slots[i];
 }
@@ -198,8 +198,8 @@ int image_writer_domain(struct image_writer *w, const char *name, enum policy_do
 
 /* ---- addresses ---- */
 
-int image_writer_v4(struct image_writer *w, unsigned list, uint32_t addr_host_order,
-    unsigned prefix_len)
+int image_writer_v4(
+    struct image_writer *w, unsigned list, uint32_t addr_host_order, unsigned prefix_len)
 {
 	struct addrset_entry4 *e;
 
@@ -212,8 +212,8 @@ int image_writer_v4(struct image_writer *w, unsigned list, uint32_t addr_host_or
 	return 0;
 }
 
-int image_writer_v6(struct image_writer *w, unsigned list, const uint8_t addr[16],
-    unsigned prefix_len)
+int image_writer_v6(
+    struct image_writer *w, unsigned list, const uint8_t addr[16], unsigned prefix_len)
 {
 	struct addrset_entry6 *e;
 
@@ -226,8 +226,8 @@ int image_writer_v6(struct image_writer *w, unsigned list, const uint8_t addr[16
 	return 0;
 }
 
-int image_writer_prefix(struct image_writer *w, unsigned list, const uint8_t addr[16],
-    unsigned prefix_len)
+int image_writer_prefix(
+    struct image_writer *w, unsigned list, const uint8_t addr[16], unsigned prefix_len)
 {
 	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
@@ -271,8 +271,8 @@ static u128 u128_load(const uint8_t p[16])
 	return v;
 }
 
-int image_writer_v6_range(struct image_writer *w, unsigned list, const uint8_t first[16],
-    const uint8_t last[16])
+int image_writer_v6_range(
+    struct image_writer *w, unsigned list, const uint8_t first[16], const uint8_t last[16])
 {
 	u128 at = u128_load(first), end = u128_load(last);
 
@@ -285,7 +285,7 @@ int image_writer_v6_range(struct image_writer *w, unsigned list, const uint8_t f
 		int r;
 
 		while (bits < 128 && !(at >> bits & 1) &&
-		    (bits == 127 ? end == ~(u128)0 : at + (((u128)1 << (bits + 1)) - 1) <= end))
+		       (bits == 127 ? end == ~(u128)0 : at + (((u128)1 << (bits + 1)) - 1) <= end))
 			bits++;
 		for (unsigned i = 0; i < 16; i++)
 			addr[i] = (uint8_t)(at >> (120 - 8 * i));
@@ -365,8 +365,7 @@ static int finish_domains(struct image_writer *w, size_t *ret_len)
 			    (const char *)w->strings.p + d[i].name);
 			return -EEXIST;
 		}
-	w->made[IMAGE_DOMAINS] =
-	    domains_build(d, (uint32_t)w->domains.n, w->strings.p, ret_len);
+	w->made[IMAGE_DOMAINS] = domains_build(d, (uint32_t)w->domains.n, w->strings.p, ret_len);
 	return w->made[IMAGE_DOMAINS] ? 0 : -ENOMEM;
 }
 

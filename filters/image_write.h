@@ -42,17 +42,17 @@ int image_writer_domain(struct image_writer *w, const char *name, enum policy_do
  * then the list made first. IPv4 and IPv6 are two spaces: ::/0 holds no IPv4 address.
  * -EINVAL: no such list, prefix_len out of range, first > last. -ENOMEM.
  */
-int image_writer_v4(struct image_writer *w, unsigned list, uint32_t addr_host_order,
-    unsigned prefix_len);
-int image_writer_v6(struct image_writer *w, unsigned list, const uint8_t addr[16],
-    unsigned prefix_len);
+int image_writer_v4(
+    struct image_writer *w, unsigned list, uint32_t addr_host_order, unsigned prefix_len);
+int image_writer_v6(
+    struct image_writer *w, unsigned list, const uint8_t addr[16], unsigned prefix_len);
 /* Both ends included; becomes the prefixes that cover it exactly. */
 int image_writer_v4_range(struct image_writer *w, unsigned list, uint32_t first, uint32_t last);
-int image_writer_v6_range(struct image_writer *w, unsigned list, const uint8_t first[16],
-    const uint8_t last[16]);
+int image_writer_v6_range(
+    struct image_writer *w, unsigned list, const uint8_t first[16], const uint8_t last[16]);
 /* addr as in facts.client: IPv4 as ::ffff:a.b.c.d; prefix_len 0-32 then, else 0-128. */
-int image_writer_prefix(struct image_writer *w, unsigned list, const uint8_t addr[16],
-    unsigned prefix_len);
+int image_writer_prefix(
+    struct image_writer *w, unsigned list, const uint8_t addr[16], unsigned prefix_len);
 
 /* Builds the parts; they belong to the writer and live until image_writer_free(). Once only.
  * -ENOMEM; -EEXIST or -E2BIG with a sentence in ret_error (the writer's storage). */

@@ -18,8 +18,8 @@ static struct opinion defer(enum reason reason)
 	return (struct opinion){ VERDICT_DEFER, reason };
 }
 
-struct opinion limits_connections(const struct policy *p, enum phase phase,
-    const struct facts *facts)
+struct opinion limits_connections(
+    const struct policy *p, enum phase phase, const struct facts *facts)
 {
 	const struct policy_limits *l = &p->settings->limits;
 
@@ -45,8 +45,8 @@ struct opinion limits_commands(const struct policy *p, enum phase phase, const s
 	return NO_OPINION;
 }
 
-struct opinion limits_transaction(const struct policy *p, enum phase phase,
-    const struct facts *facts)
+struct opinion limits_transaction(
+    const struct policy *p, enum phase phase, const struct facts *facts)
 {
 	const struct policy_limits *l = &p->settings->limits;
 	uint64_t next_rcpt = (uint64_t)facts->rcpts_accepted + 1;

@@ -195,13 +195,12 @@ static bool check_tables(struct opening *o, struct policy *p)
 {
 	const struct part *a = &o->parts[IMAGE_ADDRESSES], *d = &o->parts[IMAGE_DOMAINS];
 
-	if (a->base &&
-	    addrset_open(a->base, a->len, o->s->n_lists, &p->addresses, &o->error) < 0)
+	if (a->base && addrset_open(a->base, a->len, o->s->n_lists, &p->addresses, &o->error) < 0)
 		return false;
 	p->has_lists = p->addresses.cells || p->addresses.top;
 	if (d->base)
 		return domains_open(d->base, d->len, p->domain_rows, o->s->n_domains, p->strings,
-		           &p->domains, &o->error) == 0;
+			   &p->domains, &o->error) == 0;
 	if (o->s->n_domains)
 		return fail(o, "policy: the domain index is missing");
 	return true;
@@ -271,8 +270,8 @@ uint32_t policy_epoch(const struct policy *p)
 	return p->epoch;
 }
 
-int policy_route_domain(const struct policy *p, struct text domain, unsigned *ret_pool,
-    unsigned *ret_tenant)
+int policy_route_domain(
+    const struct policy *p, struct text domain, unsigned *ret_pool, unsigned *ret_tenant)
 {
 	const struct policy_domain *d = domains_find(&p->domains, domain);
 	int32_t pool = p->settings->default_pool;

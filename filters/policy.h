@@ -74,11 +74,11 @@ struct policy_host {
 	struct policy_ip addrs[POLICY_MAX_ADDRS];
 	struct policy_route routes[POLICY_MAX_ROUTES];
 	policy_str eal[POLICY_MAX_EAL]; /* EAL arguments, verbatim */
-	uint32_t max_connections;  /* per worker */
-	uint32_t buffer_mib;       /* payload chunks, per worker */
-	uint32_t max_tarpit;       /* per worker */
-	uint32_t syn_ring;         /* entries per worker, a power of two */
-	uint32_t idle_sleep_max_us; /* back-off of the live shell on virtual ports */
+	uint32_t max_connections;       /* per worker */
+	uint32_t buffer_mib;            /* payload chunks, per worker */
+	uint32_t max_tarpit;            /* per worker */
+	uint32_t syn_ring;              /* entries per worker, a power of two */
+	uint32_t idle_sleep_max_us;     /* back-off of the live shell on virtual ports */
 };
 
 /* ---- mail ---- */
@@ -95,24 +95,24 @@ struct policy_smtp {
 	uint8_t starttls;       /* enum policy_starttls */
 	uint8_t add_received;   /* 1: our Received line on top (P17) */
 	uint8_t reserved;
-	int32_t starttls_max_score; /* hundredths; offered below it only */
-	uint32_t greet_delay_ms;    /* below 30,000 (P8) */
-	uint32_t inspection_window; /* bytes; 0: 354 always waits for the backend's */
-	uint32_t window_quota;      /* bytes of inspection windows one source address may hold */
-	uint32_t command_timeout_ms; /* at least 300,000 (4.5.3.2.7) */
-	uint32_t data_timeout_ms;    /* between two pieces of DATA; at least 180,000 */
+	int32_t starttls_max_score;    /* hundredths; offered below it only */
+	uint32_t greet_delay_ms;       /* below 30,000 (P8) */
+	uint32_t inspection_window;    /* bytes; 0: 354 always waits for the backend's */
+	uint32_t window_quota;         /* bytes of inspection windows one source address may hold */
+	uint32_t command_timeout_ms;   /* at least 300,000 (4.5.3.2.7) */
+	uint32_t data_timeout_ms;      /* between two pieces of DATA; at least 180,000 */
 	uint32_t condemned_timeout_ms; /* for clients already refused */
 };
 
 /* 0: no limit. */
 struct policy_limits {
-	uint64_t message_size; /* bytes; SIZE offered is also bounded by the backends' */
-	uint32_t recipients;      /* per message, at least 100 by RFC */
-	uint32_t null_recipients; /* per message of the null sender */
-	uint32_t commands;        /* per session */
-	uint32_t errors;          /* 5yz replies before 421 and close (P9) */
-	uint32_t messages;        /* per session */
-	uint32_t connections;     /* at once per address */
+	uint64_t message_size;       /* bytes; SIZE offered is also bounded by the backends' */
+	uint32_t recipients;         /* per message, at least 100 by RFC */
+	uint32_t null_recipients;    /* per message of the null sender */
+	uint32_t commands;           /* per session */
+	uint32_t errors;             /* 5yz replies before 421 and close (P9) */
+	uint32_t messages;           /* per session */
+	uint32_t connections;        /* at once per address */
 	uint32_t prefix_connections; /* at once per /24 or /64 */
 	uint32_t connection_rate;    /* per address and minute */
 	uint32_t received_hops;      /* loop limit, 100 */
@@ -137,7 +137,7 @@ struct policy_server {
 struct policy_pool {
 	policy_str name;
 	uint32_t first_server, n_servers;
-	uint32_t max_waiting;     /* sessions queued for a connection; beyond: 451 4.3.2 */
+	uint32_t max_waiting; /* sessions queued for a connection; beyond: 451 4.3.2 */
 	uint32_t wait_timeout_ms;
 	uint32_t connect_timeout_ms;
 	uint32_t reply_timeout_ms;  /* for commands before the final dot */
@@ -145,7 +145,7 @@ struct policy_pool {
 	uint32_t check_interval_ms; /* health checks */
 	uint8_t hello;              /* enum policy_hello */
 	uint8_t reserved;
-	uint16_t fallback_pool;     /* index, 0xffff: none */
+	uint16_t fallback_pool; /* index, 0xffff: none */
 };
 
 enum policy_domain_kind { DOMAIN_EXACT, DOMAIN_SUBDOMAINS /* "sub.domain of", not itself */ };
@@ -177,7 +177,7 @@ struct policy_settings {
 	struct policy_smtp smtp;
 	struct policy_limits limits;
 	uint32_t n_listeners, n_pools, n_servers, n_domains, n_lists;
-	int32_t default_pool;       /* for domains not named; -1: not served (550 5.7.1) */
+	int32_t default_pool; /* for domains not named; -1: not served (550 5.7.1) */
 	struct policy_listener listeners[POLICY_MAX_LISTENERS];
 	/* the arrays below lie behind this struct in the same part */
 	uint32_t pools_off, servers_off, domains_off, lists_off;
@@ -210,23 +210,23 @@ uint32_t policy_epoch(const struct policy *p); /* of the commit it came from */
 /* Pool and tenant of a recipient domain (any case, no trailing dot): exact, then the longest
  * parent with `subdomains`, then the default. -ENOENT: not served. A bare <Postmaster> (P13) is
  * looked up with an empty domain: the default pool, else pool 0. */
-int policy_route_domain(const struct policy *p, struct text domain, unsigned *ret_pool,
-    unsigned *ret_tenant);
+int policy_route_domain(
+    const struct policy *p, struct text domain, unsigned *ret_pool, unsigned *ret_tenant);
 
 /* PHASE_SYN in bulk: the address table alone. verdicts[i].kind is NONE where nothing is listed.
  * Addresses as in facts.client. */
-void policy_judge_syns(const struct policy *p, const uint8_t (*clients)[16], unsigned n,
-    struct verdict *verdicts);
+void policy_judge_syns(
+    const struct policy *p, const uint8_t (*clients)[16], unsigned n, struct verdict *verdicts);
 
 /* All checks of one phase in order; returns the first verdict that ends the argument, or NONE.
  * `score` is kept by the caller across phases. Pure: same arguments, same answer. */
-struct verdict policy_judge(const struct policy *p, enum phase phase, const struct facts *facts,
-    int32_t score);
+struct verdict policy_judge(
+    const struct policy *p, enum phase phase, const struct facts *facts, int32_t score);
 
 /* The limits that hold for every command, also for those without a phase of their own (NOOP, RSET,
  * VRFY, what is unknown): commands and errors. policy_judge() asks them as well. */
-struct verdict policy_judge_command(const struct policy *p, const struct facts *facts,
-    int32_t score);
+struct verdict policy_judge_command(
+    const struct policy *p, const struct facts *facts, int32_t score);
 
 /* What the list that caused a verdict says (pace, pool), NULL when no list did. */
 const struct policy_list *policy_list_of(const struct policy *p, const uint8_t client[16]);

@@ -17,7 +17,7 @@ struct policy {
 	uint8_t verify_share[256]; /* percent; 0 unless the list refuses */
 	struct addrset addresses;
 	bool has_shares; /* some verify_share is not 0 */
-	bool has_lists; /* false: nothing is looked up */
+	bool has_lists;  /* false: nothing is looked up */
 	const struct policy_settings *settings;
 	const struct policy_pool *pools;
 	const struct policy_server *servers;

@@ -28,7 +28,7 @@ enum {
 struct source {
 	uint32_t connections;
 	uint32_t window_bytes;
-	uint32_t seen_ticks; /* since the table's first connection; 34 years */
+	uint32_t seen_ticks;   /* since the table's first connection; 34 years */
 	uint16_t slots[SLOTS]; /* connections opened, by ten seconds */
 };
 
@@ -125,8 +125,8 @@ static struct source *source_take(struct bucket *table, uint32_t mask, uint64_t 
 			return &b->sources[i];
 		if (b->sources[i].connections)
 			continue;
-		if (best < 0 || (b->keys[best] &&
-		    (!b->keys[i] || b->sources[i].seen_ticks < b->sources[best].seen_ticks)))
+		if (best < 0 || (b->keys[best] && (!b->keys[i] || b->sources[i].seen_ticks <
+								      b->sources[best].seen_ticks)))
 			best = (int)i;
 	}
 	if (best < 0)
@@ -151,8 +151,8 @@ static uint32_t rate_count(struct source *src, uint32_t ticks)
 	return sum;
 }
 
-bool sources_open(struct sources *s, const uint8_t client[16], uint64_t now_ns,
-    struct source_counts *ret_counts)
+bool sources_open(
+    struct sources *s, const uint8_t client[16], uint64_t now_ns, struct source_counts *ret_counts)
 {
 	uint64_t a = address_key(s, client), p = prefix_key(s, client);
 	struct source *address, *prefix;

@@ -29,8 +29,8 @@ struct sources *sources_new(uint32_t entries, const uint8_t hash_key[16]);
 struct sources *sources_free(struct sources *s);
 
 /* False: not tracked (table full of open connections); counts are then those of a first-timer. */
-bool sources_open(struct sources *s, const uint8_t client[16], uint64_t now_ns,
-    struct source_counts *ret_counts);
+bool sources_open(
+    struct sources *s, const uint8_t client[16], uint64_t now_ns, struct source_counts *ret_counts);
 /* The counterpart of a sources_open() that returned true. */
 void sources_close(struct sources *s, const uint8_t client[16]);
 /* Adds delta bytes (may be negative) to the address's window memory; returns the new sum, 0 for

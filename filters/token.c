@@ -30,8 +30,8 @@ static uint32_t mac(const uint8_t key[16], u128 body)
 	return (uint32_t)(siphash(key, bytes, sizeof(bytes)) >> (64 - MAC_BITS));
 }
 
-void token_make(const uint8_t key[16], const struct token_fields *fields,
-    char ret_token[TOKEN_LEN + 1])
+void token_make(
+    const uint8_t key[16], const struct token_fields *fields, char ret_token[TOKEN_LEN + 1])
 {
 	u128 t = fields->reason;
 

@@ -19,7 +19,8 @@ struct token_fields {
 };
 
 /* Writes TOKEN_LEN characters and a zero. `key`: 16 bytes, shared among boxes. */
-void token_make(const uint8_t key[16], const struct token_fields *fields, char ret_token[TOKEN_LEN + 1]);
+void token_make(
+    const uint8_t key[16], const struct token_fields *fields, char ret_token[TOKEN_LEN + 1]);
 /* -EINVAL: not a token (length, characters); -EBADMSG: not one of ours (MAC). */
 int token_parse(const uint8_t key[16], const char *token, struct token_fields *ret_fields);
 

@@ -3,9 +3,15 @@
 #include "verdict.h"
 
 const char *const verdict_words[VERDICT_N_KINDS] = {
-	[VERDICT_NONE] = "none",     [VERDICT_PASS] = "pass",     [VERDICT_MARK] = "mark",
-	[VERDICT_GREY] = "grey",     [VERDICT_DEFER] = "defer",   [VERDICT_REFUSE] = "refuse",
-	[VERDICT_TARPIT] = "tarpit", [VERDICT_TRAP] = "trap",     [VERDICT_RESET] = "reset",
+	[VERDICT_NONE] = "none",
+	[VERDICT_PASS] = "pass",
+	[VERDICT_MARK] = "mark",
+	[VERDICT_GREY] = "grey",
+	[VERDICT_DEFER] = "defer",
+	[VERDICT_REFUSE] = "refuse",
+	[VERDICT_TARPIT] = "tarpit",
+	[VERDICT_TRAP] = "trap",
+	[VERDICT_RESET] = "reset",
 	[VERDICT_DROP] = "drop",
 };
 

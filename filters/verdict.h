@@ -53,10 +53,10 @@ struct reason_info {
 extern const struct reason_info reason_infos[REASON_N];
 
 struct verdict {
-	uint8_t kind;   /* enum verdict_kind */
-	uint8_t phase;  /* enum phase in which it was reached */
+	uint8_t kind;    /* enum verdict_kind */
+	uint8_t phase;   /* enum phase in which it was reached */
 	uint16_t reason; /* enum reason */
-	int32_t score;  /* sum of what the checks scored so far, in hundredths of a point */
+	int32_t score;   /* sum of what the checks scored so far, in hundredths of a point */
 };
 
 #endif

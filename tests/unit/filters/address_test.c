@@ -66,8 +66,9 @@ static void check_phases(bool v4)
 		v = syn(&f, c);
 		assert_int_equal(v.kind, rows[i].at_syn);
 		assert_int_equal(v.phase, PHASE_SYN);
-		assert_int_equal(v.reason, v.kind == VERDICT_NONE ? REASON_NONE :
-		                           v.kind == VERDICT_PASS ? REASON_ALLOWED : REASON_LISTED);
+		assert_int_equal(v.reason, v.kind == VERDICT_NONE   ? REASON_NONE
+					   : v.kind == VERDICT_PASS ? REASON_ALLOWED
+								    : REASON_LISTED);
 		/* asked alone, the same answer */
 		assert_int_equal(judge(&f, PHASE_SYN, c).kind, rows[i].at_syn);
 		v = judge(&f, PHASE_CONNECT, c);

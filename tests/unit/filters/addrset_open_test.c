@@ -76,7 +76,8 @@ static void part_make(struct part *p)
 		assert_true(p->header->sections[i].n > 0);
 	for (unsigned i = 0; i < N_CLIENTS; i++) {
 		const struct addrset_entry6 *e6 = &in.v6[rnd() % in.n_v6];
-		uint32_t a = (uint32_t)(in.v4[rnd() % 4 ? N_HOSTS + rnd() % 3000 : rnd() % N4].word >> 32);
+		uint32_t a =
+		    (uint32_t)(in.v4[rnd() % 4 ? N_HOSTS + rnd() % 3000 : rnd() % N4].word >> 32);
 
 		if (i % 2)
 			v6_of(p->clients[i], 0, 0, 0xffff00000000ull | (a ^ (rnd() & 1)));
@@ -111,7 +112,7 @@ static struct part part;
 static void *at(enum addrset_section section, uint64_t index)
 {
 	return part.base + part.header->sections[section].offset +
-	    index * addrset_section_size[section];
+	       index * addrset_section_size[section];
 }
 
 /* Sets a field, expects a refusal, puts it back. */
@@ -246,8 +247,9 @@ static void test_damage(void **state)
 			if (section == ADDRSET_N_SECTIONS)
 				where[i] = part.base + rnd() % sizeof(*part.header);
 			else
-				where[i] = (uint8_t *)at(section, rnd() % part.header->sections[section].n) +
-				    rnd() % addrset_section_size[section];
+				where[i] = (uint8_t *)at(
+					       section, rnd() % part.header->sections[section].n) +
+					   rnd() % addrset_section_size[section];
 			was[i] = *where[i];
 		}
 		for (unsigned i = 0; i < n; i++)

@@ -89,7 +89,7 @@ static void build(struct model *m)
 	for (unsigned i = 0; i < m->n; i++) {
 		const struct prefix *p = &m->p[i];
 		uint32_t a = (uint32_t)p->addr[12] << 24 | (uint32_t)p->addr[13] << 16 |
-		    (uint32_t)p->addr[14] << 8 | p->addr[15];
+			     (uint32_t)p->addr[14] << 8 | p->addr[15];
 
 		if (p->v4)
 			in.v4[in.n_v4++] = addrset_entry4(a, p->len, order_of(p->value), p->value);
@@ -136,8 +136,9 @@ static uint8_t expected(const struct model *m, const uint8_t a[16])
 			continue;
 		best_allow = best && best->value >= FIRST_ALLOW;
 		if (!best || (allow && !best_allow) ||
-		    (allow == best_allow && (p->len > best->len ||
-		        (p->len == best->len && order_of(p->value) < order_of(best->value)))))
+		    (allow == best_allow &&
+			(p->len > best->len ||
+			    (p->len == best->len && order_of(p->value) < order_of(best->value)))))
 			best = p;
 	}
 	return best ? best->value : 0;
@@ -179,7 +180,7 @@ static void check_edges(const struct model *m)
 
 		memcpy(probe[0], m->p[i].addr, 16);
 		for (unsigned b = len; b < 128; b++)
-			probe[0][b / 8] &= (uint8_t)~(0x80 >> b % 8);
+			probe[0][b / 8] &= (uint8_t) ~(0x80 >> b % 8);
 		memcpy(probe[1], probe[0], 16);
 		for (unsigned b = len; b < 128; b++)
 			probe[1][b / 8] |= (uint8_t)(0x80 >> b % 8);
@@ -243,8 +244,8 @@ static void test_v4_edges(void **state)
 
 static void test_v6_edges(void **state)
 {
-	static const uint8_t zero[16], ones[16] = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-		255, 255, 255, 255, 255, 255 };
+	static const uint8_t zero[16], ones[16] = { 255, 255, 255, 255, 255, 255, 255, 255, 255,
+		255, 255, 255, 255, 255, 255, 255 };
 	uint8_t a[16] = { 0x20, 0x01, 0x0d, 0xb8 };
 
 	(void)state;
@@ -352,8 +353,8 @@ static void test_crowded(void **state)
 	for (unsigned i = 0; i < 256; i++)
 		add4(&model, 0xcb007200 + i, 32, (uint8_t)(i % 199 + 1));
 	for (unsigned i = 0; i < 2000; i++) { /* one /64 with many hosts: a tail tree of levels */
-		uint8_t a[16] = { 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1, (uint8_t)(i * 37), 0, 0, 0, 0, 0,
-			(uint8_t)(i >> 8), (uint8_t)i };
+		uint8_t a[16] = { 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1, (uint8_t)(i * 37), 0, 0, 0, 0,
+			0, (uint8_t)(i >> 8), (uint8_t)i };
 
 		add6(&model, a, 128, (uint8_t)(i % 199 + 1));
 	}

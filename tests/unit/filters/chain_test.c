@@ -63,7 +63,8 @@ static void test_lists_before_limits(void **state)
 	begin(&f);
 	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, 0).kind, VERDICT_DROP);
 	client4(facts.client, 0x0b000001);
-	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, 0).reason, REASON_CONNECTION_LIMIT);
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_CONNECT, &facts, 0).reason, REASON_CONNECTION_LIMIT);
 	assert_int_equal(policy_judge(f.p, PHASE_SYN, &facts, 0).kind, VERDICT_NONE);
 	fixture_end(&f);
 }

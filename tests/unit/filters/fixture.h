@@ -36,8 +36,8 @@ static inline void client4(uint8_t out[16], uint32_t a)
 /* 2001:db8:site::host */
 static inline void client6(uint8_t out[16], uint16_t site, uint16_t host)
 {
-	const uint8_t m[16] = { 0x20, 0x01, 0x0d, 0xb8, (uint8_t)(site >> 8), (uint8_t)site, 0, 0, 0,
-		0, 0, 0, 0, 0, (uint8_t)(host >> 8), (uint8_t)host };
+	const uint8_t m[16] = { 0x20, 0x01, 0x0d, 0xb8, (uint8_t)(site >> 8), (uint8_t)site, 0, 0,
+		0, 0, 0, 0, 0, 0, (uint8_t)(host >> 8), (uint8_t)host };
 
 	memcpy(out, m, 16);
 }

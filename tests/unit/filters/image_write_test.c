@@ -43,11 +43,11 @@ static void test_precedence(void **state)
 	allow = list_add(&f, VERDICT_PASS, 4);
 	allow2 = list_add(&f, VERDICT_PASS, 5);
 	image_writer_v4(f.w, refuse, 0x01000000, 8);
-	image_writer_v4(f.w, drop, 0x01000000, 8); /* more severe */
-	image_writer_v4(f.w, drop2, 0x01000000, 8); /* made later */
+	image_writer_v4(f.w, drop, 0x01000000, 8);    /* more severe */
+	image_writer_v4(f.w, drop2, 0x01000000, 8);   /* made later */
 	image_writer_v4(f.w, refuse, 0x01020000, 16); /* more specific */
 	image_writer_v4(f.w, allow, 0x01020300, 24);
-	image_writer_v4(f.w, drop, 0x01020304, 32); /* in an allowed /24 */
+	image_writer_v4(f.w, drop, 0x01020304, 32);   /* in an allowed /24 */
 	image_writer_v4(f.w, allow2, 0x01020305, 32); /* the more specific allow list */
 	image_writer_v4(f.w, drop, 0x02000001, 32);
 	image_writer_v4(f.w, allow2, 0x02000001, 32); /* the same host */
@@ -76,13 +76,15 @@ static void test_ranges(void **state)
 	fixture_begin(&f);
 	list = list_add(&f, VERDICT_DROP, 1);
 	for (unsigned i = 0; i < 6; i++)
-		assert_int_equal(image_writer_v4_range(f.w, list, ranges[i].first, ranges[i].last), 0);
+		assert_int_equal(
+		    image_writer_v4_range(f.w, list, ranges[i].first, ranges[i].last), 0);
 	assert_int_equal(image_writer_v4_range(f.w, list, 2, 1), -EINVAL);
 	fixture_open(&f);
 	for (unsigned i = 0; i < 6; i++) {
 		assert_non_null(list_of4(&f, ranges[i].first));
 		assert_non_null(list_of4(&f, ranges[i].last));
-		assert_non_null(list_of4(&f, ranges[i].first + (ranges[i].last - ranges[i].first) / 2));
+		assert_non_null(
+		    list_of4(&f, ranges[i].first + (ranges[i].last - ranges[i].first) / 2));
 		if (ranges[i].first > 1)
 			assert_null(list_of4(&f, ranges[i].first - 1));
 		if (ranges[i].last > 0 && ranges[i].last < UINT32_MAX)

@@ -63,8 +63,8 @@ static void test_view(void **state)
 	(void)state;
 	fill(&f);
 	assert_int_equal(policy_epoch(f.p), 7);
-	assert_string_equal(policy_string(f.p, policy_settings(f.p)->smtp.hostname),
-	    "mx.example.org");
+	assert_string_equal(
+	    policy_string(f.p, policy_settings(f.p)->smtp.hostname), "mx.example.org");
 	assert_string_equal(policy_string(f.p, policy_pool(f.p, 0)->name), "main");
 	assert_string_equal(policy_string(f.p, policy_server(f.p, 0)->name), "mail1");
 	assert_string_equal(policy_string(f.p, 0), "");
@@ -237,7 +237,8 @@ static void test_random_damage(void **state)
 			size_t room = len < sizeof(saved) ? len : sizeof(saved);
 
 			rng = rng * 6364136223846793005ull + 1442695040888963407ull;
-			base[window + (rng >> 33) % room] = rng >> 20 & 1 ? (uint8_t)(rng >> 24) : 0xff;
+			base[window + (rng >> 33) % room] =
+			    rng >> 20 & 1 ? (uint8_t)(rng >> 24) : 0xff;
 		}
 		if (policy_open(f.parts, f.n_parts, 1, &p, &error) == 0) {
 			unsigned pool, tenant;
@@ -245,7 +246,8 @@ static void test_random_damage(void **state)
 			opened++;
 			for (unsigned i = 0; i < 128; i++) {
 				if (i % 2)
-					client4(clients[i], 0xcb007100 + (uint32_t)(rng >> 30) % 15000 + i);
+					client4(clients[i],
+					    0xcb007100 + (uint32_t)(rng >> 30) % 15000 + i);
 				else
 					client6(clients[i], (uint16_t)(i + (rng >> 30) % 75),
 					    (uint16_t)(i * 7));
@@ -301,14 +303,16 @@ static void test_route_domain(void **state)
 	pool = 77;
 	assert_int_equal(
 	    policy_route_domain(f.p, text_of("x.only.example.net"), &pool, &tenant), -ENOENT);
-	assert_int_equal(policy_route_domain(f.p, text_of("notexample.org"), &pool, &tenant), -ENOENT);
+	assert_int_equal(
+	    policy_route_domain(f.p, text_of("notexample.org"), &pool, &tenant), -ENOENT);
 	assert_int_equal(policy_route_domain(f.p, text_of("org"), &pool, &tenant), -ENOENT);
 	assert_int_equal(policy_route_domain(f.p, text_of("example.org."), &pool, &tenant), -ENOENT);
 	assert_int_equal(policy_route_domain(f.p, text_of("."), &pool, &tenant), -ENOENT);
 	assert_int_equal(pool, 77); /* untouched */
 	/* a zero byte is no way out of a comparison */
-	assert_int_equal(policy_route_domain(f.p, (struct text){ "example.org\0x", 13 }, &pool,
-	                     &tenant), -ENOENT);
+	assert_int_equal(
+	    policy_route_domain(f.p, (struct text){ "example.org\0x", 13 }, &pool, &tenant),
+	    -ENOENT);
 	/* bare <Postmaster>: the default pool, else pool 0 */
 	assert_int_equal(policy_route_domain(f.p, text_of(""), &pool, &tenant), 0);
 	assert_int_equal(pool, 0);
@@ -320,7 +324,8 @@ static void test_route_domain(void **state)
 	assert_int_equal(policy_route_domain(f.p, text_of(deep), &pool, &tenant), 0);
 	assert_int_equal(pool * 10 + tenant, 12);
 	memset(deep, 'a', sizeof(deep));
-	assert_int_equal(policy_route_domain(f.p, (struct text){ deep, 256 }, &pool, &tenant), -ENOENT);
+	assert_int_equal(
+	    policy_route_domain(f.p, (struct text){ deep, 256 }, &pool, &tenant), -ENOENT);
 	fixture_end(&f);
 
 	fixture_begin(&f);
@@ -354,8 +359,9 @@ static void test_many_domains(void **state)
 		assert_int_equal(policy_route_domain(f.p, text_of(name), &pool, &tenant), 0);
 		assert_int_equal(tenant, i % 1000);
 	}
-	assert_int_equal(policy_route_domain(f.p, text_of("d100000.example"), &(unsigned){ 0 },
-	                     &(unsigned){ 0 }), -ENOENT);
+	assert_int_equal(
+	    policy_route_domain(f.p, text_of("d100000.example"), &(unsigned){ 0 }, &(unsigned){ 0 }),
+	    -ENOENT);
 	fixture_end(&f);
 }
 
