@@ -84,7 +84,7 @@ void neigh_arp_input(struct stack *st, struct packet *pkt, uint64_t now_ns, stru
 	struct frame *f = pkt->frame;
 	const uint8_t *a = f->data + pkt->l3_off;
 	static const uint8_t none[4];
-	uint8_t index;
+	uint8_t index = 0;
 
 	count(st, STACK_arp_rx);
 	if (f->len < pkt->l3_off + ARP_LEN || rd32(a) != 0x00010800 || rd16(a + 4) != 0x0604 ||
@@ -101,7 +101,7 @@ void neigh_arp_input(struct stack *st, struct packet *pkt, uint64_t now_ns, stru
 	bool probe = memcmp(a + 14, none, 4) == 0;
 	bool for_us = route_own(&st->ip->routes, &target, &index) == OWN_ADDR &&
 	    st->config.addrs[index].netif == pkt->netif;
-	uint8_t claimed;
+	uint8_t claimed = 0;
 
 	if (!probe && route_own(&st->ip->routes, &sender, &claimed) == OWN_ADDR) {
 		neigh_own_heard(st, claimed, sender_mac, false, now_ns);

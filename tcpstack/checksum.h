@@ -14,9 +14,14 @@
 /* Adds `len` bytes to a sum. Every piece but the last of a checksum must have an even length. */
 uint64_t csum_add(uint64_t sum, const void *p, size_t len);
 
-static inline uint64_t csum_add32(uint64_t sum, uint32_t native)
+/* The same over a header: whole 32-bit words, inline. */
+static inline uint64_t csum_words(uint64_t sum, const uint8_t *p, unsigned n_words)
 {
-	return sum + native;
+	for (; n_words >= 5; n_words -= 5, p += 20)
+		sum += (uint64_t)ld32(p) + ld32(p + 4) + ld32(p + 8) + ld32(p + 12) + ld32(p + 16);
+	for (; n_words; n_words--, p += 4)
+		sum += ld32(p);
+	return sum;
 }
 
 static inline uint16_t csum_fold(uint64_t sum)

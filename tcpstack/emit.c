@@ -13,52 +13,6 @@
 #include <assert.h>
 #include <errno.h>
 
-uint8_t *l2_write(const struct ip_half *ip, struct frame *f, unsigned netif, const uint8_t dst_mac[6],
-    uint16_t ethertype)
-{
-	const struct netif_info *ni = &ip->netifs[netif];
-	uint8_t *p = f->data;
-
-	memcpy(p, dst_mac, 6);
-	memcpy(p + 6, ni->mac, 6);
-	p += 12;
-	f->port = ni->port;
-	f->flags = 0;
-	if (ni->vlan) {
-		if (ni->tag_by_port) {
-			f->flags = FRAME_VLAN;
-			f->vlan = ni->vlan;
-		} else {
-			wr16(p, ETH_TYPE_VLAN);
-			wr16(p + 2, ni->vlan);
-			p += ETH_TAG_LEN;
-		}
-	}
-	wr16(p, ethertype);
-	return p + 2;
-}
-
-uint8_t *ip_write(uint8_t *p, bool v4, const struct ip_addr *src, const struct ip_addr *dst,
-    uint8_t proto, unsigned l4_len, uint8_t ttl, bool df)
-{
-	if (v4) {
-		wr32(p, 0x45000000u + IP4_LEN + l4_len);
-		wr32(p + 4, df ? IP4_DF : 0); /* id 0: atomic datagrams need none (RFC 6864 4.1) */
-		wr32(p + 8, (uint32_t)ttl << 24 | (uint32_t)proto << 16);
-		memcpy(p + 12, src->b + 12, 4);
-		memcpy(p + 16, dst->b + 12, 4);
-		uint64_t sum = (uint64_t)ld32(p) + ld32(p + 4) + ld32(p + 8) + ld32(src->b + 12) +
-		    ld32(dst->b + 12);
-		st16(p + 10, csum_finish(sum));
-		return p + IP4_LEN;
-	}
-	wr32(p, 0x60000000u);
-	wr32(p + 4, l4_len << 16 | (uint32_t)proto << 8 | ttl);
-	memcpy(p + 8, src->b, 16);
-	memcpy(p + 24, dst->b, 16);
-	return p + IP6_LEN;
-}
-
 bool l3_frame_alloc(struct stack *st, unsigned netif, unsigned l3_len, const struct frame_out *out,
     struct frame *ret_frame)
 {

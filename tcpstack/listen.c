@@ -56,32 +56,28 @@ static bool synack_allowed(struct stack *st, const struct packet *pkt, uint64_t 
 static void synack_reply(struct stack *st, const struct packet *pkt, uint32_t iss, uint16_t window,
     bool ts, bool wscale, bool sack, uint64_t now_ns, struct frame_out *out)
 {
+	enum { NOPS = TCP_OPT_NOP << 24 | TCP_OPT_NOP << 16, SACK_OK = TCP_OPT_SACK_OK << 8 | 2 };
 	struct reply r;
-	uint8_t o[24];
-	unsigned n = 4;
+	unsigned n = 1;
 
-	wr16(o, TCP_OPT_MSS << 8 | 4);
-	wr16(o + 2, own_mss(st, pkt));
+	r.opts[0] = htobe32((uint32_t)TCP_OPT_MSS << 24 | 4 << 16 | own_mss(st, pkt));
 	if (ts) {
-		wr16(o + 4, sack ? TCP_OPT_SACK_OK << 8 | 2 : TCP_OPT_NOP << 8 | TCP_OPT_NOP);
-		wr16(o + 6, TCP_OPT_TS << 8 | 10);
-		wr32(o + 8, cookie_ts_make(ts_clock(now_ns), wscale, pkt->opt.wscale, sack));
-		wr32(o + 12, pkt->opt.ts_val);
-		n = 16;
+		r.opts[1] = htobe32((sack ? SACK_OK << 16 : NOPS) | TCP_OPT_TS << 8 | 10);
+		r.opts[2] = htobe32(cookie_ts_make(ts_clock(now_ns), wscale, pkt->opt.wscale, sack));
+		r.opts[3] = htobe32(pkt->opt.ts_val);
+		n = 4;
 	} else if (sack) {
-		wr32(o + 4, TCP_OPT_NOP << 24 | TCP_OPT_NOP << 16 | TCP_OPT_SACK_OK << 8 | 2);
-		n = 8;
+		r.opts[1] = htobe32(NOPS | SACK_OK);
+		n = 2;
 	}
-	if (wscale) {
-		wr32(o + n, (uint32_t)TCP_OPT_NOP << 24 | TCP_OPT_WSCALE << 16 | 3 << 8 | st->ip->rcv_wscale);
-		n += 4;
-	}
+	if (wscale)
+		r.opts[n++] = htobe32((uint32_t)TCP_OPT_NOP << 24 | TCP_OPT_WSCALE << 16 | 3 << 8 |
+		    st->ip->rcv_wscale);
 	r.seq = iss;
 	r.ack = pkt->seq + 1; /* data on a SYN is not taken: it comes again (RFC 7413 is not spoken) */
 	r.window = window;
 	r.flags = TCP_SYN | TCP_ACK;
-	r.n_opts = (uint8_t)(n / 4);
-	memcpy(r.opts, o, n);
+	r.n_opts = (uint8_t)n;
 	r.payload = NULL;
 	r.payload_len = 0;
 	r.payload_sum = 0;
@@ -137,6 +133,8 @@ static void syns_answer(struct stack *st, struct syn *syns, unsigned n, bool v4,
 	b.n = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct packet *p = syns[i].pkt;
+		if (p && p->v4 == v4)
+			ratelimit_prefetch(&ip->cap_synack, prefix_key(&p->src, v4));
 		if (p && p->v4 == v4)
 			cookie_batch_add(&b, v4, &p->src, &p->dst, p->src_port, p->dst_port, p->seq, epoch);
 	}

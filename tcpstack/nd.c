@@ -146,7 +146,7 @@ void neigh_nd_input(struct stack *st, struct packet *pkt, uint64_t now_ns, struc
 	unsigned len = pkt->payload_len, type = p[0];
 	static const struct ip_addr unspecified;
 	const uint8_t *mac;
-	uint8_t index;
+	uint8_t index = 0;
 
 	count(st, STACK_nd_rx);
 	/* Hop limit 255 proves that it came from this link (RFC 4861 11.2). */

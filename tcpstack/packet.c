@@ -139,7 +139,7 @@ bool packet_parse_options(const uint8_t *p, unsigned len, struct tcp_options *re
 	return options_loop(p, len, ret_opt);
 }
 
-static enum packet_kind parse_tcp(struct parse *s, struct packet *pkt)
+static inline enum packet_kind parse_tcp(struct parse *s, struct packet *pkt)
 {
 	const uint8_t *t = pkt->payload;
 	unsigned len = pkt->payload_len;
@@ -153,7 +153,10 @@ static enum packet_kind parse_tcp(struct parse *s, struct packet *pkt)
 		const uint8_t *l3 = s->f->data + pkt->l3_off;
 		uint64_t sum = pkt->v4 ? csum_pseudo4(l3 + 12, l3 + 16, PROTO_TCP, len)
 		                       : csum_pseudo6(pkt->src.b, pkt->dst.b, PROTO_TCP, len);
-		if (csum_fold(csum_add(sum, t, len)) != 0xffff)
+		sum = csum_words(sum, t, hdr / 4);
+		if (len > hdr)
+			sum = csum_add(sum, t + hdr, len - hdr);
+		if (csum_fold(sum) != 0xffff)
 			return bad(s, STACK_tcp_checksum_bad);
 	}
 	pkt->src_port = rd16(t);
@@ -177,7 +180,7 @@ static bool src_ok4(uint32_t a)
 }
 
 /* What both families have in common once src and dst are known. */
-static enum packet_kind parse_addresses(struct parse *s, struct packet *pkt, bool multicast_dst)
+static inline enum packet_kind parse_addresses(struct parse *s, struct packet *pkt, bool multicast_dst)
 {
 	uint8_t index;
 
@@ -194,7 +197,7 @@ static enum packet_kind parse_addresses(struct parse *s, struct packet *pkt, boo
 	return PACKET_TCP;
 }
 
-static enum packet_kind parse_ip4(struct parse *s, struct packet *pkt, unsigned l3_bytes)
+static inline enum packet_kind parse_ip4(struct parse *s, struct packet *pkt, unsigned l3_bytes)
 {
 	const struct frame *f = s->f;
 	const uint8_t *p = f->data + pkt->l3_off;
@@ -204,7 +207,7 @@ static enum packet_kind parse_ip4(struct parse *s, struct packet *pkt, unsigned 
 	unsigned hdr = (p[0] & 15) * 4u, total = rd16(p + 2);
 	if (p[0] >> 4 != 4 || hdr < IP4_LEN || total < hdr || total > l3_bytes)
 		return bad(s, STACK_ip4_header_bad);
-	if (!(f->flags & FRAME_RX_IP_CSUM_GOOD) && csum_fold(csum_add(0, p, hdr)) != 0xffff)
+	if (!(f->flags & FRAME_RX_IP_CSUM_GOOD) && csum_fold(csum_words(0, p, hdr / 4)) != 0xffff)
 		return bad(s, STACK_ip4_checksum_bad);
 	if (__builtin_expect(hdr > IP4_LEN, 0)) {
 		/* Source routes steer answers past every route of ours (RFC 7126 4.3). */

@@ -46,28 +46,6 @@ void ratelimit_fini(struct ratelimit *rl)
 	rl->slots = NULL;
 }
 
-bool ratelimit_take(struct ratelimit *rl, uint64_t key, uint64_t now_ns)
-{
-	struct ratelimit_slot *s = rl->slots + ((key * rl->multiplier) >> rl->shift) * RATELIMIT_WAYS;
-	unsigned way = 0;
-
-	for (unsigned i = 0; i < RATELIMIT_WAYS; i++) {
-		if (s[i].key == key) {
-			way = i;
-			goto found;
-		}
-		if (s[i].full_ns < s[way].full_ns)
-			way = i;
-	}
-	s[way].key = key;
-found:;
-	uint64_t full = (s[way].full_ns > now_ns ? s[way].full_ns : now_ns) + rl->interval_ns;
-	if (full - now_ns > SECOND_NS)
-		return false;
-	s[way].full_ns = full;
-	return true;
-}
-
 static uint32_t window_of(uint64_t now_ns)
 {
 	return (uint32_t)(now_ns / (10 * SECOND_NS)) + 1;

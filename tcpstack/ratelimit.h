@@ -39,8 +39,33 @@ struct ratelimit {
 /* per_second answers, in a burst or spread; n_sets a power of two. */
 int ratelimit_init(struct ratelimit *rl, unsigned n_sets, uint32_t per_second, const uint8_t key[16]);
 void ratelimit_fini(struct ratelimit *rl);
+static inline void ratelimit_prefetch(const struct ratelimit *rl, uint64_t key)
+{
+	__builtin_prefetch(rl->slots + ((key * rl->multiplier) >> rl->shift) * RATELIMIT_WAYS, 1);
+}
+
 /* True: say it. False: the prefix has had its share of this second. */
-bool ratelimit_take(struct ratelimit *rl, uint64_t key, uint64_t now_ns);
+static inline bool ratelimit_take(struct ratelimit *rl, uint64_t key, uint64_t now_ns)
+{
+	struct ratelimit_slot *s = rl->slots + ((key * rl->multiplier) >> rl->shift) * RATELIMIT_WAYS;
+	unsigned way = 0;
+
+	for (unsigned i = 0; i < RATELIMIT_WAYS; i++) {
+		if (s[i].key == key) {
+			way = i;
+			goto found;
+		}
+		if (s[i].full_ns < s[way].full_ns)
+			way = i;
+	}
+	s[way].key = key;
+found:;
+	uint64_t full = (s[way].full_ns > now_ns ? s[way].full_ns : now_ns) + rl->interval_ns;
+	if (full - now_ns > 1000000000u)
+		return false;
+	s[way].full_ns = full;
+	return true;
+}
 
 /* Bad ACKs: more than TALLY_LIMIT in a window of ten seconds. */
 enum { TALLY_LIMIT = 1000, TALLY_SETS = 1024 };

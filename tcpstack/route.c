@@ -20,12 +20,6 @@ static struct addr_words mask_words(unsigned bits)
 	return addr_words(&a);
 }
 
-static unsigned own_hash(struct addr_words w)
-{
-	uint64_t h = (w.hi * 0x9e3779b97f4a7c15ull + w.lo) * 0xd6e8feb86659fd93ull;
-	return (unsigned)(h >> 55); /* ROUTE_OWN_SLOTS is 2^9 */
-}
-
 _Static_assert(ROUTE_OWN_SLOTS == 1 << 9, "own_hash");
 _Static_assert(ROUTE_OWN_SLOTS >= 2 * (2 * STACK_MAX_ADDRS + 1), "own_add always finds a slot");
 
@@ -39,23 +33,8 @@ static void own_add(struct route_table *t, const struct ip_addr *a, enum own_kin
 			return;
 		i = (i + 1) % ROUTE_OWN_SLOTS;
 	}
+	t->own_filter |= 1ull << (a->b[15] & 63);
 	t->own[i] = (struct own_slot){ w, (uint8_t)kind, (uint8_t)index };
-}
-
-enum own_kind route_own(const struct route_table *t, const struct ip_addr *a, uint8_t *ret_index)
-{
-	struct addr_words w = addr_words(a);
-
-	for (unsigned i = own_hash(w);; i = (i + 1) % ROUTE_OWN_SLOTS) {
-		const struct own_slot *s = &t->own[i];
-		if (s->kind == OWN_NONE)
-			return OWN_NONE;
-		if (s->addr.hi == w.hi && s->addr.lo == w.lo) {
-			if (s->kind == OWN_ADDR)
-				*ret_index = s->index;
-			return s->kind;
-		}
-	}
 }
 
 static int route_add(struct route_table *t, const struct ip_addr *dst, unsigned prefix_len,
@@ -135,19 +114,6 @@ int route_init(struct route_table *t, const struct stack_config *config)
 			return r;
 	}
 	return 0;
-}
-
-const struct route_entry *route_find(const struct route_table *t, const struct ip_addr *dst, bool v4)
-{
-	const struct route_entry *r = v4 ? t->r4 : t->r6;
-	unsigned n = v4 ? t->n4 : t->n6;
-	struct addr_words w = addr_words(dst);
-
-	for (unsigned i = 0; i < n; i++) {
-		if ((w.lo & r[i].mask.lo) == r[i].net.lo && (w.hi & r[i].mask.hi) == r[i].net.hi)
-			return &r[i];
-	}
-	return NULL;
 }
 
 bool route_on_link(const struct route_table *t, unsigned netif, const struct ip_addr *a)

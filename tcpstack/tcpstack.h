@@ -62,8 +62,15 @@ static inline bool ip_addr_eq(const struct ip_addr *a, const struct ip_addr *b)
 /* `v4` points to four bytes in network order. */
 static inline struct ip_addr ip_addr_from_v4(const void *v4)
 {
-	struct ip_addr a = { .b = { [10] = 0xff, [11] = 0xff } };
-	memcpy(a.b + 12, v4, 4);
+	/* Two whole words, so that a reader of the next instruction need not wait for pieces. */
+	const uint8_t tail[4] = { 0, 0, 0xff, 0xff };
+	uint32_t half[2];
+	uint64_t word[2] = { 0, 0 };
+	struct ip_addr a;
+	memcpy(&half[0], tail, 4);
+	memcpy(&half[1], v4, 4);
+	memcpy(&word[1], half, 8);
+	memcpy(a.b, word, 16);
 	return a;
 }
 
