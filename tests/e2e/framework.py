@@ -79,8 +79,8 @@ def run_group(module, words, tap):
         signal.alarm(0)
         if isinstance(e, (SystemExit, KeyboardInterrupt)):
             raise
-        for name, _ in chosen:
-            tap.line(f"{group}/{name}", f"setup: {describe(e)}")
+        for i, (name, _) in enumerate(chosen):
+            tap.line(f"{group}/{name}", f"setup: {describe(e)}" if i == 0 else "setup failed")
         return
     try:
         for name, function in chosen:
