@@ -413,6 +413,10 @@ static void relay_fire(struct stack_timer *t, uint64_t now_ns, void *arg)
 
 static bool relay_reusable(const struct worker *w, const struct relay *r)
 {
+	/* Postfix judges a second XCLIENT by the client that the first one named: only where the word
+	 * is still offered to that client may the connection name another. */
+	if (relay_hello(w, r) == HELLO_XCLIENT && !(r->words.words & SMTP_WORD_XCLIENT))
+		return false;
 	return !w->draining && r->purpose == RELAY_FOR_MAIL && r->server->index != BACKEND_NONE &&
 	    !r->server->drained && relay_hello(w, r) != HELLO_PROXY_V2;
 }

@@ -87,7 +87,7 @@ def test_beyond_the_limit(a):
     """SIZE tells; a message announced too big is refused at MAIL; nothing of it arrives."""
     with clients.Dialog(a.lab, a) as d:
         words = d.hello()
-        size = [line.split()[1] for line in words.split("\n") if line[4:9] == "SIZE "]
+        size = [line[4:].split()[1] for line in words.split("\n") if line[4:9] == "SIZE "]
         assert size and 50 * MIB < int(size[0]) <= 62914560, words
         d.want(552, f"MAIL FROM:<a@client.example> SIZE={int(size[0]) + 1}")
         d.want(250, f"MAIL FROM:<a@client.example> SIZE={int(size[0]) - 1}")
