@@ -54,6 +54,12 @@ static void link_lost(struct link *l, uint64_t now_ms)
 	l->state(l->arg, false);
 }
 
+void link_drop(struct link *l, uint64_t now_ms)
+{
+	if (l->fd >= 0)
+		link_lost(l, now_ms);
+}
+
 static void link_connect(struct link *l, uint64_t now_ms)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };

@@ -55,6 +55,9 @@ void link_fini(struct link *l); /* pending questions are dropped unanswered */
 int link_ask(struct link *l, const char *method, json_t *params, const int *fds, unsigned n_fds,
     unsigned timeout_ms, uint64_t now_ms, link_done *done, uint64_t tag);
 
+/* Gives the connection up, as if the other end had: it is made anew after LINK_RETRY_MS. */
+void link_drop(struct link *l, uint64_t now_ms);
+
 /* An epoll event of ours. */
 void link_event(struct link *l, uint64_t now_ms);
 /* Connects when it is time, ends what is overdue; returns the next deadline. */

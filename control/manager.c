@@ -126,9 +126,7 @@ static int start(struct manager *m)
 		manager_log("cannot serve %s: %s", control, strerror(-error));
 		goto out;
 	}
-	if (manager_policy_start(m) != 0)
-		goto out;
-	manager_log("serving %s", control);
+	manager_policy_start(m);
 	ret = 0;
 out:
 	free(control);
@@ -152,7 +150,7 @@ int manager_run(const struct manager_options *options)
 	if (start(m) == 0) {
 		while (!m->stop)
 			turn(m);
-		ret = 0;
+		ret = m->failed ? 1 : 0;
 	}
 	server_free(m->server);
 	link_fini(&m->link);

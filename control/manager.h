@@ -41,7 +41,8 @@ struct manager {
 	struct server *server;
 	struct link link;
 	uint64_t now_ms;
-	bool stop;
+	bool stop, failed; /* failed: ends with 1 */
+	bool starting;     /* the configuration has not been read for the first time yet */
 	uint64_t started_ms;
 	struct call calls[MANAGER_MAX_CALLS];
 
@@ -69,8 +70,9 @@ int manager_call(struct manager *m, server_client client, json_t *id);
 void manager_reply(struct manager *m, int call, json_t *result);
 void manager_fail(struct manager *m, int call, int code, const char *message, json_t *data);
 
-/* At start: the configuration, or the last committed image where it is refused. -1: neither. */
-int manager_policy_start(struct manager *m);
+/* At start: the last committed image, then the configuration, as soon as the dataplane has greeted
+ * or is known not to be there. Without either the manager stops and fails. */
+void manager_policy_start(struct manager *m);
 /* Compiles, hands over, commits. call: who is answered, -1 for nobody (the log is told). */
 void manager_load(struct manager *m, const char *path, int call);
 void manager_link_state(void *arg, bool connected);

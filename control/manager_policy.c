@@ -77,8 +77,10 @@ static void on_hello(void *arg, uint64_t tag, const struct link_answer *answer);
 static void say_hello(struct manager *m)
 {
 	int ret = link_ask(&m->link, "hello", NULL, NULL, 0, MANAGER_ASK_MS, m->now_ms, on_hello, 0);
-	if (ret != 0)
-		manager_log("cannot greet the dataplane: %s", strerror(-ret));
+	if (ret == 0)
+		return;
+	manager_log("cannot greet the dataplane: %s", strerror(-ret));
+	link_drop(&m->link, m->now_ms);
 }
 
 static void on_load(void *arg, uint64_t tag, const struct link_answer *answer)
@@ -91,6 +93,8 @@ static void on_load(void *arg, uint64_t tag, const struct link_answer *answer)
 	if (answer->result != NULL) {
 		if (of_candidate)
 			commit(m, answer->result);
+		else
+			manager_log("epoch %u is in force", m->current->header.epoch);
 		m->synced = true;
 		say_hello(m); /* what it holds has changed */
 		return;
@@ -140,11 +144,11 @@ static void hand_over(struct manager *m, bool every_part)
 static void synchronize(struct manager *m)
 {
 	uint32_t its = dataplane_epoch(m);
-	if (m->current == NULL || m->handing_over)
+	if (m->current == NULL || m->handing_over || m->hello == NULL)
 		return;
 	uint32_t mine = m->current->header.epoch;
-	bool holds = handover_holds_all(m->current, json_object_get(m->hello, "parts"));
-	m->synced = its == mine && holds;
+	m->synced =
+	    its == mine && handover_holds_all(m->current, json_object_get(m->hello, "parts"));
 	if (m->synced)
 		return;
 	if (its >= mine) { /* our memory of epochs is older than its: number on from there */
@@ -159,17 +163,32 @@ static void synchronize(struct manager *m)
 	hand_over(m, false);
 }
 
+/* Waits for the dataplane's greeting where there is one, so that it has its say from the start. */
+static void first_load(struct manager *m)
+{
+	if (!m->starting)
+		return;
+	m->starting = false;
+	manager_load(m, m->options->config, -1);
+	if (m->current == NULL && m->candidate == NULL) {
+		m->stop = m->failed = true;
+		return;
+	}
+	manager_log("serving %s", m->options->run);
+}
+
 static void on_hello(void *arg, uint64_t tag, const struct link_answer *answer)
 {
 	struct manager *m = arg;
 	(void)tag;
-	if (answer->result == NULL) {
-		if (strcmp(answer->code, "unreachable") != 0)
-			manager_log("the dataplane does not greet: %s", answer->message);
-		return;
+	if (answer->result != NULL) {
+		json_decref(m->hello);
+		m->hello = json_deep_copy(answer->result);
+	} else if (strcmp(answer->code, "unreachable") != 0) {
+		manager_log("the dataplane does not greet: %s", answer->message);
+		link_drop(&m->link, m->now_ms);
 	}
-	json_decref(m->hello);
-	m->hello = json_deep_copy(answer->result);
+	first_load(m);
 	synchronize(m);
 }
 
@@ -182,6 +201,9 @@ void manager_link_state(void *arg, bool connected)
 	m->synced = false;
 	if (connected)
 		say_hello(m);
+	else if (m->current == NULL)
+		m->starting =
+		    true; /* it left before it took our first policy: once more when it is back */
 }
 
 void manager_load(struct manager *m, const char *path, int call)
@@ -201,7 +223,7 @@ void manager_load(struct manager *m, const char *path, int call)
 		    complaints_json(&complaints));
 		free(text);
 	} else if (m->current != NULL && image_same(m->candidate, m->current) &&
-		   (m->synced || m->link.fd < 0)) {
+		   (m->synced || m->link.fd < 0 || call < 0)) {
 		m->candidate = image_free(m->candidate);
 		m->load_call = -1;
 		set_problem(m, NULL);
@@ -209,6 +231,7 @@ void manager_load(struct manager *m, const char *path, int call)
 		manager_reply(m, call,
 		    json_pack("{s:I, s:b, s:b, s:O?}", "epoch", (json_int_t)m->current->header.epoch,
 			"changed", 0, "running", m->synced, "needs_restart", m->needs_restart));
+		synchronize(m);
 	} else if (m->link.fd >= 0) {
 		hand_over(m, false);
 	} else {
@@ -217,17 +240,20 @@ void manager_load(struct manager *m, const char *path, int call)
 	complaints_fini(&complaints);
 }
 
-int manager_policy_start(struct manager *m)
+void manager_policy_start(struct manager *m)
 {
 	int ret = history_init(m->options->state);
 	if (ret != 0) {
 		manager_log("cannot use %s: %s", m->options->state, strerror(-ret));
-		return -1;
+		m->stop = m->failed = true;
+		return;
 	}
 	if (history_newest(m->options->state, &m->current) == 0)
 		manager_log("epoch %u was committed last", m->current->header.epoch);
-	manager_load(m, m->options->config, -1);
-	return m->current == NULL ? -1 : 0;
+	m->starting = true;
+	link_turn(&m->link, m->now_ms);
+	if (m->link.fd < 0)
+		first_load(m);
 }
 
 void manager_policy_fini(struct manager *m)

@@ -6,6 +6,8 @@ Prints TAP. Every program is run from the build; files and sockets live in a fol
 own. What takes a dataplane is tested end to end (tests/e2e).
 """
 
+import fcntl
+import hashlib
 import json
 import os
 import pwd
@@ -336,6 +338,174 @@ def test_control_socket_bears_what_comes(f):
     same(c.ask("status")["result"]["manager"]["epoch"], 1)
     for one in [c, over, long, *halves, *many]:
         one.close()
+
+
+class Peer:
+    """The other end of dataplane.sock, as far as its framing goes: reads a packet with its
+    descriptors, answers by hand. The dataplane itself is met in tests/e2e."""
+
+    def __init__(self, folder):
+        path = os.path.join(folder.path, "run", "dataplane.sock")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if os.path.exists(path):
+            os.unlink(path)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.settimeout(WAIT_S)
+        self.listener.bind(path)
+        self.listener.listen(4)
+        self.held = []
+        self.epoch = 0
+
+    def accept(self):
+        self.socket, _ = self.listener.accept()
+        self.socket.settimeout(WAIT_S)
+
+    def hear(self, method):
+        """The parameters, and the content of each descriptor."""
+        packet, fds, flags, _ = socket.recv_fds(self.socket, 65536, 16)
+        request = json.loads(packet)
+        same(request["method"], method)
+        self.id = request["id"]
+        contents = []
+        for fd in fds:
+            same(fcntl.fcntl(fd, fcntl.F_GET_SEALS) & 15, 15)  # seal, shrink, grow, write
+            with os.fdopen(fd, "rb") as file:
+                file.seek(0)
+                contents.append(file.read())
+        return request.get("params"), contents
+
+    def answer(self, result=None, error=None):
+        self.socket.send(json.dumps({"id": self.id, **({"error": error} if error else {"result": result})}).encode())
+
+    def hello(self):
+        self.hear("hello")
+        self.answer({"protocol": 1, "build": "test", "pid": 1, "epoch": self.epoch, "parts": self.held,
+                     "needs_restart": False})
+
+    def load(self, restart=()):
+        """Takes a policy.load; returns its epoch and how many parts came with it."""
+        params, contents = self.hear("policy.load")
+        for part in params["parts"]:
+            if part["fd"] < 0:
+                same(part["sha256"] in self.held, True)
+                continue
+            content = contents[part["fd"]]
+            same((len(content), hashlib.sha256(content).hexdigest()), (part["size"], part["sha256"]))
+        self.held = [part["sha256"] for part in params["parts"]]
+        self.epoch = params["epoch"]
+        self.answer({"epoch": self.epoch, "needs_restart": list(restart)})
+        return self.epoch, len(contents)
+
+    def close(self):
+        self.socket.close()
+        self.listener.close()
+
+
+class Asked:
+    """posternctl under way while the test answers for the dataplane."""
+
+    def __init__(self, folder, *args):
+        self.process = subprocess.Popen([program("posternctl"), "--run", os.path.join(folder.path, "run"), *args],
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def end(self):
+        out = self.process.communicate(timeout=WAIT_S)[0]
+        return self.process.returncode, out
+
+
+def test_hand_over(f):
+    other = f.change("errors: 20 ", "errors: 21 ", "other.yaml")
+    p = Peer(f)
+    m = f.manager(ready=False)
+    p.accept()
+    p.hello()
+    same(p.load(), (1, 4))
+    p.hello()
+    m.wait_for("epoch 1 committed")
+    ctl = Asked(f, "load", other)
+    same(p.load(restart=["workers"]), (2, 1))  # only the part that changed
+    p.hello()
+    code, out = ctl.end()
+    same(code, 0)
+    holds(out, "epoch 2, in force")
+    holds(out, "needs a restart of postern-dataplane: workers")
+    # refused: the candidate is dropped, nothing changes
+    ctl = Asked(f, "load")
+    p.hear("policy.load")
+    p.answer(error={"code": "bad_image", "message": "Offset 7."})
+    same(ctl.end(), (1, "The dataplane refused it (bad_image): Offset 7.\n"))
+    same(sorted(os.listdir(os.path.join(f.path, "state", "policy"))), ["0000000001.img", "0000000002.img"])
+    # a part was freed meanwhile: everything is sent again
+    ctl = Asked(f, "load")
+    p.hear("policy.load")
+    p.answer(error={"code": "missing_part", "message": "Gone."})
+    same(p.load(), (3, 4))
+    p.hello()
+    same(ctl.end(), (0, "epoch 3, in force\n"))
+    # gone in the middle of a load: not committed
+    ctl = Asked(f, "load", other)
+    p.hear("policy.load")
+    p.close()
+    same(ctl.end(), (3, "The dataplane went away before it answered.\n"))
+
+
+def test_dataplane_comes_back(f):
+    p = Peer(f)
+    m = f.manager(ready=False)
+    p.accept()
+    p.hello()
+    same(p.load(), (1, 4))
+    p.hello()
+    m.wait_for("epoch 1 committed")
+    p.close()
+    m.wait_for("the dataplane has gone")
+    again = Peer(f)  # with the same policy: nothing is sent
+    again.held, again.epoch = p.held, 1
+    again.accept()
+    again.hello()
+    ctl = Asked(f, "--json", "status")
+    again.hear("status")
+    again.answer({"epoch": 1, "state": "running", "workers": 1, "uptime_s": 1, "sessions": 0, "needs_restart": []})
+    status = json.loads(ctl.end()[1])
+    same((status["manager"]["in_force"], status["dataplane"]["state"]), (True, "running"))
+    again.close()
+    m.wait_for("the dataplane has gone", 2)
+    later = Peer(f)  # with a later one that we know nothing of: numbered on from there
+    later.epoch = 9
+    later.accept()
+    later.hello()
+    same(later.load(), (10, 4))
+    later.hello()
+    later.close()
+    m.wait_for("the dataplane has gone", 3)
+    same(f.status()["epoch"], 10)
+    same(m.end(), 0)
+
+
+def test_the_dataplane_has_its_say_at_start(f):
+    p = Peer(f)
+    m = f.manager(ready=False)
+    p.accept()
+    p.hello()
+    p.hear("policy.load")
+    p.answer(error={"code": "bad_image", "message": "Offset 7."})
+    m.wait_for("load refused")
+    same(os.listdir(os.path.join(f.path, "state", "policy")), [])
+    p.close()
+
+
+def test_a_peer_that_sends_nonsense(f):
+    p = Peer(f)
+    m = f.manager(ready=False)
+    p.accept()
+    p.hear("hello")
+    p.socket.send(b"\xff not JSON")
+    p.socket.send(b'{"id":77,"result":{}}')
+    p.answer(result={"protocol": 1, "epoch": "nine", "parts": {"a": 1}})
+    same(p.load(), (1, 4))
+    p.close()
+    m.wait_for("the dataplane has gone")
+    same(f.status()["epoch"], 1)
 
 
 def test_roles(f):
