@@ -69,7 +69,7 @@ static struct server *slot_find(struct backends *b, const struct policy_server *
 			if (!unused)
 				unused = s;
 		} else if (s->index == BACKEND_NONE && s->port == ps->port &&
-		    memcmp(s->addr, ps->addr, sizeof(s->addr)) == 0) {
+			   memcmp(s->addr, ps->addr, sizeof(s->addr)) == 0) {
 			return s;
 		}
 	}
@@ -147,7 +147,8 @@ void backends_update(struct worker *w)
 	struct relay *r;
 
 	update_pools(w, map);
-	LIST_FOREACH (r, &w->all_relays, all) {
+	LIST_FOREACH(r, &w->all_relays, all)
+	{
 		r->pool = r->pool == BACKEND_NONE ? BACKEND_NONE : map[r->pool];
 		r->wanted_pool = r->wanted_pool == BACKEND_NONE ? BACKEND_NONE : map[r->wanted_pool];
 	}
@@ -295,8 +296,8 @@ struct smtp_words backends_words(const struct worker *w)
 
 /* ---- choice and limits ---- */
 
-enum backend_pick backend_choose(struct worker *w, unsigned pool, uint64_t avoid,
-    struct server **ret_server)
+enum backend_pick backend_choose(
+    struct worker *w, unsigned pool, uint64_t avoid, struct server **ret_server)
 {
 	struct backends *b = w->backends;
 	const struct backend_pool *p = backend_pool(w, pool);
@@ -347,7 +348,7 @@ static void serve_waiters(struct worker *w, struct backend_pool *p)
 	struct server *s;
 
 	while ((r = TAILQ_FIRST(&p->waiters)) &&
-	    backend_choose(w, p->index, r->avoid, &s) == BACKEND_PICKED) {
+	       backend_choose(w, p->index, r->avoid, &s) == BACKEND_PICKED) {
 		backend_wait_cancel(w, r);
 		relay_start(w, r, s);
 	}

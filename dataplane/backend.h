@@ -39,8 +39,8 @@ struct server {
 };
 
 struct backend_pool {
-	uint64_t id; /* of its name */
-	uint16_t index; /* in the running policy */
+	uint64_t id;       /* of its name */
+	uint16_t index;    /* in the running policy */
 	uint16_t first, n; /* policy indexes of its servers */
 	uint16_t fallback; /* pool index, BACKEND_NONE */
 	uint8_t hello;     /* enum policy_hello */
@@ -67,13 +67,13 @@ const struct backend_pool *backend_pool(const struct worker *w, unsigned index);
 struct smtp_words backends_words(const struct worker *w);
 
 enum backend_pick {
-	BACKEND_PICKED,  /* *ret_server has room */
-	BACKEND_BUSY,    /* servers are up, all at their limit */
-	BACKEND_NOBODY,  /* none is up */
+	BACKEND_PICKED, /* *ret_server has room */
+	BACKEND_BUSY,   /* servers are up, all at their limit */
+	BACKEND_NOBODY, /* none is up */
 };
 /* `avoid`: policy indexes tried before, as bits by position in the pool (the first 64). */
-enum backend_pick backend_choose(struct worker *w, unsigned pool, uint64_t avoid,
-    struct server **ret_server);
+enum backend_pick backend_choose(
+    struct worker *w, unsigned pool, uint64_t avoid, struct server **ret_server);
 
 /* Takes and gives back one of a server's connections. Giving back starts whoever waits. */
 void backend_take(struct worker *w, struct server *s);

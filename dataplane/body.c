@@ -25,8 +25,8 @@ void body_account(struct worker *w, struct relay *r)
 	if (held == b->held)
 		return;
 	if (r->session)
-		b->source_held = sources_window(w->sources, r->session->facts.client,
-		    (int32_t)held - (int32_t)b->held);
+		b->source_held = sources_window(
+		    w->sources, r->session->facts.client, (int32_t)held - (int32_t)b->held);
 	b->held = held;
 }
 
@@ -55,7 +55,8 @@ static void relieve(struct worker *w)
 	struct relay *r, *most = NULL;
 	unsigned looked = 0;
 
-	TAILQ_FOREACH (r, &w->inspected, inspected) {
+	TAILQ_FOREACH(r, &w->inspected, inspected)
+	{
 		if (!most || r->body.window.extents > most->body.window.extents)
 			most = r;
 		if (++looked == 8)
@@ -235,7 +236,8 @@ bool body_dropped_enough(struct worker *w, struct session *s, uint64_t n)
 void body_pace(struct worker *w, struct session *s, enum body_step step)
 {
 	if (step == BODY_WAITS_BACKEND)
-		session_deadline(w, s, 0); /* not the client's fault; the backend has timers of its own */
+		session_deadline(
+		    w, s, 0); /* not the client's fault; the backend has timers of its own */
 	else if (step == BODY_WAITS_CLIENT && (s->moved || s->deadline_ns == UINT64_MAX))
 		session_deadline(w, s, w->set->smtp.data_timeout_ms);
 	s->moved = false;
@@ -397,7 +399,8 @@ void body_run(struct worker *w, struct session *s)
 			session_wake(w, s); /* others get their turn */
 			break;
 		}
-		if (b->phase != BODY_DISCARD && (r->state == RELAY_FAILED || r->state == RELAY_REFUSED))
+		if (b->phase != BODY_DISCARD &&
+		    (r->state == RELAY_FAILED || r->state == RELAY_REFUSED))
 			body_discard(w, r);
 		switch ((enum body_phase)b->phase) {
 		case BODY_WINDOW: step = collect(w, s); break;

@@ -69,8 +69,8 @@ struct worker {
 	struct relay_list all_relays; /* for changes of policy */
 	struct relay_list dead;       /* let go in this turn, given back at its end */
 	struct relay_queue inspected; /* bodies under inspection, oldest first */
-	uint32_t epoch; /* of the policy last seen */
-	uint64_t minute; /* of the refusal texts */
+	uint32_t epoch;               /* of the policy last seen */
+	uint64_t minute;              /* of the refusal texts */
 	bool draining, drain_told;
 	uint16_t session_seq;
 	uint32_t syn_event_budget;

@@ -217,7 +217,8 @@ void chunk_run(struct worker *w, struct session *s)
 			session_wake(w, s);
 			break;
 		}
-		if (b->phase != BODY_DISCARD && (r->state == RELAY_FAILED || r->state == RELAY_REFUSED))
+		if (b->phase != BODY_DISCARD &&
+		    (r->state == RELAY_FAILED || r->state == RELAY_REFUSED))
 			body_discard(w, r);
 		switch ((enum body_phase)b->phase) {
 		case BODY_WINDOW: step = collect(w, s); break;

@@ -54,8 +54,8 @@ static enum outcome hello_check(struct worker *w, struct session *s, const struc
 	return OUTCOME_GONE; /* check is content: the filters, then proceed */
 }
 
-static enum outcome hello_proceed(struct worker *w, struct session *s,
-    const struct smtp_command *cmd)
+static enum outcome hello_proceed(
+    struct worker *w, struct session *s, const struct smtp_command *cmd)
 {
 	char buf[REPLY_MAX];
 	size_t n;
@@ -70,9 +70,8 @@ static enum outcome hello_proceed(struct worker *w, struct session *s,
 		s->facts.pipelined_early = true;
 	s->at = AT_HELO;
 	greeting_offer(w, s);
-	n = s->facts.esmtp ?
-	    greeting_ehlo(w, s, buf, sizeof(buf)) :
-	    (size_t)snprintf(buf, sizeof(buf), "250 %.255s\r\n", smtp_hostname(w));
+	n = s->facts.esmtp ? greeting_ehlo(w, s, buf, sizeof(buf))
+			   : (size_t)snprintf(buf, sizeof(buf), "250 %.255s\r\n", smtp_hostname(w));
 	session_write(w, s, buf, n, 250);
 	return OUTCOME_DONE;
 }
@@ -134,8 +133,8 @@ static enum outcome rcpt_check(struct worker *w, struct session *s, const struct
 }
 
 /* Every host the mail could be relayed through must be served (P15). */
-static bool rcpt_route(struct worker *w, struct session *s, const struct smtp_command *cmd,
-    unsigned *ret_pool)
+static bool rcpt_route(
+    struct worker *w, struct session *s, const struct smtp_command *cmd, unsigned *ret_pool)
 {
 	const struct policy_list *list;
 	struct text domain = cmd->path.domain;
@@ -236,8 +235,8 @@ static enum outcome data_proceed(struct worker *w, struct session *s, const stru
 }
 
 /* A chunk's bytes follow its command whatever we think of it: they are read and dropped. */
-static enum outcome swallow(struct worker *w, struct session *s, const struct smtp_command *cmd,
-    enum reply reply)
+static enum outcome swallow(
+    struct worker *w, struct session *s, const struct smtp_command *cmd, enum reply reply)
 {
 	uint64_t limit = w->set->limits.message_size;
 
@@ -309,8 +308,8 @@ static enum outcome quit_proceed(struct worker *w, struct session *s, const stru
 	return OUTCOME_GONE;
 }
 
-static enum outcome not_implemented(struct worker *w, struct session *s,
-    const struct smtp_command *cmd)
+static enum outcome not_implemented(
+    struct worker *w, struct session *s, const struct smtp_command *cmd)
 {
 	(void)cmd;
 	brain_count(w, BRAIN_commands_unknown);
@@ -324,8 +323,8 @@ static enum outcome unknown(struct worker *w, struct session *s, const struct sm
 	return answer(w, s, REPLY_UNKNOWN);
 }
 
-static enum outcome starttls_check(struct worker *w, struct session *s,
-    const struct smtp_command *cmd)
+static enum outcome starttls_check(
+    struct worker *w, struct session *s, const struct smtp_command *cmd)
 {
 	if (w->set->smtp.starttls == STARTTLS_OFF)
 		return not_implemented(w, s, cmd);
@@ -334,8 +333,8 @@ static enum outcome starttls_check(struct worker *w, struct session *s,
 	return s->words & SMTP_WORD_STARTTLS ? OUTCOME_GONE : answer(w, s, REPLY_NO_TLS);
 }
 
-static enum outcome starttls_proceed(struct worker *w, struct session *s,
-    const struct smtp_command *cmd)
+static enum outcome starttls_proceed(
+    struct worker *w, struct session *s, const struct smtp_command *cmd)
 {
 	unsigned pool = w->set->default_pool >= 0 ? (unsigned)w->set->default_pool : 0;
 
@@ -440,7 +439,8 @@ enum outcome command_run(struct worker *w, struct session *s, struct text line)
 				brain_count(w, BRAIN_rcpt_refused);
 			}
 			if (cmd.verb == SMTP_BDAT) {
-				relay_reason(w, s->relay, reply_code(v.kind, v.reason, PHASE_DATA), v.reason);
+				relay_reason(w, s->relay, reply_code(v.kind, v.reason, PHASE_DATA),
+				    v.reason);
 				body_chunk(w, s, &cmd, true);
 				return OUTCOME_DONE;
 			}

@@ -18,7 +18,7 @@
 enum {
 	SIZE_MARGIN = 1024, /* for our Received line (DESIGN, 9) */
 	OF_BACKENDS = SMTP_WORD_8BITMIME | SMTP_WORD_SMTPUTF8 | SMTP_WORD_CHUNKING | SMTP_WORD_DSN |
-	    SMTP_WORD_ENHANCED,
+		      SMTP_WORD_ENHANCED,
 };
 
 static const struct {
@@ -38,8 +38,8 @@ size_t greeting_banner(const struct worker *w, char *buf, size_t cap)
 {
 	const char *text = policy_string(w->policy, w->set->smtp.banner);
 
-	return (size_t)snprintf(buf, cap, "220 %.255s%s%.200s\r\n", smtp_hostname(w),
-	    text[0] ? " " : "", text);
+	return (size_t)snprintf(
+	    buf, cap, "220 %.255s%s%.200s\r\n", smtp_hostname(w), text[0] ? " " : "", text);
 }
 
 void greeting_offer(const struct worker *w, struct session *s)
@@ -70,8 +70,8 @@ size_t greeting_ehlo(const struct worker *w, const struct session *s, char *buf,
 	}
 	/* RFC 1870: without a number, no fixed limit */
 	if (s->size_limit)
-		n += (size_t)snprintf(buf + n, cap - n, "250 SIZE %llu\r\n",
-		    (unsigned long long)s->size_limit);
+		n += (size_t)snprintf(
+		    buf + n, cap - n, "250 SIZE %llu\r\n", (unsigned long long)s->size_limit);
 	else
 		n += (size_t)snprintf(buf + n, cap - n, "250 SIZE\r\n");
 	return n;
@@ -96,12 +96,14 @@ size_t greeting_received(const struct worker *w, const struct session *s, char b
 {
 	char helo[128], addr[INET6_ADDRSTRLEN], token[TOKEN_LEN + 1];
 	static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
-	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
-		"Oct", "Nov", "Dec" };
+	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug",
+		"Sep", "Oct", "Nov", "Dec" };
 	time_t t = (time_t)(w->now_ns / 1000000000ull);
 	struct ip_addr client = ip_addr_from_v6(s->facts.client);
 	bool v4 = ip_addr_is_v4(&client);
-	const char *with = !s->facts.esmtp ? "SMTP" : s->used & SMTP_WORD_SMTPUTF8 ? "UTF8SMTP" : "ESMTP";
+	const char *with = !s->facts.esmtp                ? "SMTP"
+			   : s->used & SMTP_WORD_SMTPUTF8 ? "UTF8SMTP"
+							  : "ESMTP";
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
@@ -109,13 +111,13 @@ size_t greeting_received(const struct worker *w, const struct session *s, char b
 	inet_ntop(v4 ? AF_INET : AF_INET6, client.b + (v4 ? 12 : 0), addr, sizeof(addr));
 	token_make(w->config.token_key,
 	    &(struct token_fields){ .reason = (uint8_t)s->verdict.reason,
-	        .epoch = (uint16_t)s->epoch,
-	        .minute = (uint32_t)(w->now_ns / 60000000000ull) & 0x3ffffff,
-	        .session = s->number },
+		.epoch = (uint16_t)s->epoch,
+		.minute = (uint32_t)(w->now_ns / 60000000000ull) & 0x3ffffff,
+		.session = s->number },
 	    token);
 	return (size_t)snprintf(buf, RECEIVED_MAX,
 	    "Received: from %s ([%s%s])\r\n\tby %.255s with %s id %s;\r\n"
 	    "\t%s, %d %s %d %02d:%02d:%02d +0000\r\n",
-	    helo, v4 ? "" : "IPv6:", addr, smtp_hostname(w), with, token, days[tm.tm_wday], tm.tm_mday,
-	    months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	    helo, v4 ? "" : "IPv6:", addr, smtp_hostname(w), with, token, days[tm.tm_wday],
+	    tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }

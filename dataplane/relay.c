@@ -9,19 +9,31 @@
 #include <string.h>
 
 enum {
-	TRIES_MAX = 4,          /* servers tried for one hand-over */
+	TRIES_MAX = 4,            /* servers tried for one hand-over */
 	CHECK_TIMEOUT_MS = 30000, /* for each reply of a health check */
 	QUIT_TIMEOUT_MS = 5000,
 	IDLE_TIMEOUT_MS = 30000,
 };
 
 const char *const relay_state_words[RELAY_N_STATES] = {
-	[RELAY_WAITING] = "waiting",   [RELAY_CONNECTING] = "connecting", [RELAY_GREETING] = "greeting",
-	[RELAY_EHLO] = "ehlo",         [RELAY_XCLIENT] = "xclient",       [RELAY_ATTACHED] = "attached",
-	[RELAY_MAIL] = "mail",         [RELAY_READY] = "ready",           [RELAY_DATA] = "data",
-	[RELAY_BODY] = "body",         [RELAY_FINAL] = "final",           [RELAY_REFUSED] = "refused",
-	[RELAY_FAILED] = "failed",     [RELAY_RSET] = "rset",             [RELAY_IDLE] = "idle",
-	[RELAY_QUIT] = "quit",         [RELAY_TLS] = "tls",               [RELAY_PIPE] = "pipe",
+	[RELAY_WAITING] = "waiting",
+	[RELAY_CONNECTING] = "connecting",
+	[RELAY_GREETING] = "greeting",
+	[RELAY_EHLO] = "ehlo",
+	[RELAY_XCLIENT] = "xclient",
+	[RELAY_ATTACHED] = "attached",
+	[RELAY_MAIL] = "mail",
+	[RELAY_READY] = "ready",
+	[RELAY_DATA] = "data",
+	[RELAY_BODY] = "body",
+	[RELAY_FINAL] = "final",
+	[RELAY_REFUSED] = "refused",
+	[RELAY_FAILED] = "failed",
+	[RELAY_RSET] = "rset",
+	[RELAY_IDLE] = "idle",
+	[RELAY_QUIT] = "quit",
+	[RELAY_TLS] = "tls",
+	[RELAY_PIPE] = "pipe",
 };
 
 /* ---- small helpers ---- */
@@ -175,8 +187,8 @@ static void relay_place(struct worker *w, struct relay *r)
 		const struct backend_pool *p = backend_pool(w, r->pool);
 		struct server *server;
 
-		switch (r->tries < TRIES_MAX ? backend_choose(w, r->pool, r->avoid, &server) :
-		                               BACKEND_NOBODY) {
+		switch (r->tries < TRIES_MAX ? backend_choose(w, r->pool, r->avoid, &server)
+					     : BACKEND_NOBODY) {
 		case BACKEND_PICKED: relay_start(w, r, server); return;
 		case BACKEND_BUSY:
 			r->state = RELAY_WAITING;
@@ -203,8 +215,8 @@ static void relay_place(struct worker *w, struct relay *r)
 	}
 }
 
-struct relay *relay_open(struct worker *w, struct session *s, unsigned pool,
-    enum relay_purpose purpose)
+struct relay *relay_open(
+    struct worker *w, struct session *s, unsigned pool, enum relay_purpose purpose)
 {
 	struct relay *r = relay_new(w, purpose);
 
@@ -418,7 +430,7 @@ static bool relay_reusable(const struct worker *w, const struct relay *r)
 	if (relay_hello(w, r) == HELLO_XCLIENT && !(r->words.words & SMTP_WORD_XCLIENT))
 		return false;
 	return !w->draining && r->purpose == RELAY_FOR_MAIL && r->server->index != BACKEND_NONE &&
-	    !r->server->drained && relay_hello(w, r) != HELLO_PROXY_V2;
+	       !r->server->drained && relay_hello(w, r) != HELLO_PROXY_V2;
 }
 
 void relay_idle(struct worker *w, struct relay *r)
@@ -498,5 +510,5 @@ void relay_reset(struct worker *w, struct relay *r)
 bool relay_is_opening(const struct relay *r)
 {
 	return r->state <= RELAY_XCLIENT || r->state == RELAY_MAIL || r->state == RELAY_RSET ||
-	    r->state == RELAY_TLS;
+	       r->state == RELAY_TLS;
 }

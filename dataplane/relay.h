@@ -27,10 +27,10 @@ enum relay_state {
 	RELAY_XCLIENT,
 	RELAY_ATTACHED, /* no transaction */
 	RELAY_MAIL,
-	RELAY_READY,    /* MAIL accepted; RCPTs may be under way */
+	RELAY_READY, /* MAIL accepted; RCPTs may be under way */
 	RELAY_DATA,
 	RELAY_BODY,
-	RELAY_FINAL, /* the dot, or the last chunk, has gone */
+	RELAY_FINAL,   /* the dot, or the last chunk, has gone */
 	RELAY_REFUSED, /* MAIL or DATA refused; `stored` says how */
 	RELAY_FAILED,
 	RELAY_RSET,
@@ -57,14 +57,14 @@ struct body {
 	struct smtp_data data;
 	struct window window;
 	uint64_t dropped; /* bytes read after the refusal */
-	uint8_t phase;   /* enum body_phase */
+	uint8_t phase;    /* enum body_phase */
 	bool bdat, chunk_last, close_after;
-	bool judge_now; /* window memory is short: this one goes first */
-	bool announce;  /* BDAT: the chunk's own command has not gone to the backend yet */
-	bool told;      /* BDAT: the refusal has been given to a chunk */
-	bool listed;    /* on the worker's list of bodies under inspection */
-	uint32_t held;  /* bytes counted against the quota of the source */
-	uint32_t source_held; /* what all its windows hold */
+	bool judge_now;         /* window memory is short: this one goes first */
+	bool announce;          /* BDAT: the chunk's own command has not gone to the backend yet */
+	bool told;              /* BDAT: the refusal has been given to a chunk */
+	bool listed;            /* on the worker's list of bodies under inspection */
+	uint32_t held;          /* bytes counted against the quota of the source */
+	uint32_t source_held;   /* what all its windows hold */
 	uint16_t chunk_replies; /* BDAT replies still due from the backend, the last's not counted */
 };
 
@@ -75,10 +75,10 @@ struct relay {
 	uint8_t tries;
 	uint8_t generation; /* counts connections, so that a reply's reader sees that its own has gone */
 	bool xclient_done, waiting, fell_back, eof;
-	uint16_t pool; /* index in the running policy, kept right by backends_update() */
+	uint16_t pool;        /* index in the running policy, kept right by backends_update() */
 	uint16_t wanted_pool; /* before any fallback; likewise */
-	uint16_t pending; /* RCPTs whose answer is due */
-	uint16_t reason;  /* of a failure or refusal, unless `stored` has the backend's words */
+	uint16_t pending;     /* RCPTs whose answer is due */
+	uint16_t reason;      /* of a failure or refusal, unless `stored` has the backend's words */
 	uint16_t refuse_code; /* of `reason` */
 	uint32_t reply_used;  /* bytes of the reply under hand */
 	uint64_t avoid;
@@ -100,8 +100,8 @@ _Static_assert(sizeof(struct relay) <= 640, "counted in the budget of a relaying
 
 /* Opens for a session: finds a server or a place in the queue, or fails. Never NULL but when the
  * relay table is full. Its state tells the rest. */
-struct relay *relay_open(struct worker *w, struct session *s, unsigned pool,
-    enum relay_purpose purpose);
+struct relay *relay_open(
+    struct worker *w, struct session *s, unsigned pool, enum relay_purpose purpose);
 struct relay *relay_check(struct worker *w, struct server *server);
 
 /* The session lets go: QUIT or reuse where the state allows, abort where a message is under way. */

@@ -7,7 +7,7 @@
 #include "session.h"
 
 /* relay.c */
-uint8_t relay_hello(const struct worker *w, const struct relay *r); /* enum policy_hello */
+uint8_t relay_hello(const struct worker *w, const struct relay *r);  /* enum policy_hello */
 void relay_deadline(struct worker *w, struct relay *r, uint32_t ms); /* 0: none */
 /* Enters a state and sets its time-out. */
 void relay_state(struct worker *w, struct relay *r, enum relay_state state);
@@ -19,7 +19,8 @@ void relay_lost(struct worker *w, struct relay *r);
 void relay_idle(struct worker *w, struct relay *r);
 
 /* relay_talk.c */
-void relay_say_hello(struct worker *w, struct relay *r); /* XCLIENT or EHLO on a connection taken over */
+void relay_say_hello(
+    struct worker *w, struct relay *r); /* XCLIENT or EHLO on a connection taken over */
 void relay_say_rset(struct worker *w, struct relay *r);
 void relay_say_quit(struct worker *w, struct relay *r);
 

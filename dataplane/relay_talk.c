@@ -109,7 +109,8 @@ static void say_ehlo(struct worker *w, struct relay *r)
 	struct text helo = s ? session_helo(s) : (struct text){ 0 };
 	int n;
 
-	if (helo.len && helo.len <= SESSION_HELO_MAX && (relay_hello(w, r) != HELLO_XCLIENT || r->xclient_done))
+	if (helo.len && helo.len <= SESSION_HELO_MAX &&
+	    (relay_hello(w, r) != HELLO_XCLIENT || r->xclient_done))
 		n = snprintf(line, sizeof(line), "EHLO %.*s\r\n", helo.len, helo.p);
 	else
 		n = snprintf(line, sizeof(line), "EHLO %.255s\r\n", smtp_hostname(w));
@@ -126,9 +127,9 @@ static void client_of(struct worker *w, const struct session *s, struct proxy_cl
 
 	token_make(w->config.token_key,
 	    &(struct token_fields){ .reason = (uint8_t)s->verdict.reason,
-	        .epoch = (uint16_t)s->epoch,
-	        .minute = (uint32_t)(w->now_ns / 60000000000ull) & 0x3ffffff,
-	        .session = s->number },
+		.epoch = (uint16_t)s->epoch,
+		.minute = (uint32_t)(w->now_ns / 60000000000ull) & 0x3ffffff,
+		.session = s->number },
 	    token);
 	snprintf(verdict, 60, "%s%s%s", verdict_words[kind], s->verdict.reason ? " " : "",
 	    s->verdict.reason ? reason_infos[s->verdict.reason].name : "");
@@ -221,7 +222,7 @@ static size_t put_params(char *buf, size_t cap, struct text params, uint32_t wor
 			break;
 		if (!(len >= 5 && strncasecmp(p, "SIZE=", 5) == 0 && !(words & SMTP_WORD_SIZE)) &&
 		    !(len == 9 && strncasecmp(p, "BODY=7BIT", 9) == 0 &&
-		        !(words & SMTP_WORD_8BITMIME))) {
+			!(words & SMTP_WORD_8BITMIME))) {
 			buf[n++] = ' ';
 			memcpy(buf + n, p, len);
 			n += len;
@@ -276,8 +277,8 @@ void relay_data(struct worker *w, struct relay *r)
 int relay_bdat(struct worker *w, struct relay *r, uint64_t size, bool last)
 {
 	char line[48];
-	int n = snprintf(line, sizeof(line), "BDAT %llu%s\r\n", (unsigned long long)size,
-	    last ? " LAST" : "");
+	int n = snprintf(
+	    line, sizeof(line), "BDAT %llu%s\r\n", (unsigned long long)size, last ? " LAST" : "");
 
 	if (tcp_write_space(w->stack, r->conn) < (size_t)n)
 		return -EAGAIN;
@@ -307,7 +308,8 @@ void relay_final_wait(struct worker *w, struct relay *r)
 	uint32_t ms = p ? p->final_timeout_ms : 660000;
 
 	relay_state(w, r, RELAY_FINAL);
-	relay_deadline(w, r, ms > 600000 ? ms : 660000); /* longer than the client's ten minutes (P2) */
+	relay_deadline(
+	    w, r, ms > 600000 ? ms : 660000); /* longer than the client's ten minutes (P2) */
 }
 
 /* ---- what replies mean ---- */

@@ -44,12 +44,13 @@ unsigned reply_code(enum verdict_kind kind, enum reason reason, enum phase phase
 	if (code == 521 && phase != PHASE_CONNECT && reason != REASON_BARE_NEWLINE_CUT)
 		code = 550;
 	if (phase == PHASE_CONNECT && code != 521 && code != 421)
-		code = code / 100 == 4 ? 421 : 521; /* a greeting knows no other (RFC 5321 3.1, 7504) */
+		code = code / 100 == 4 ? 421
+				       : 521; /* a greeting knows no other (RFC 5321 3.1, 7504) */
 	return code;
 }
 
-size_t reply_reason(char buf[REPLY_MAX], unsigned code, enum reason reason,
-    const struct reply_token *token)
+size_t reply_reason(
+    char buf[REPLY_MAX], unsigned code, enum reason reason, const struct reply_token *token)
 {
 	const struct reason_info *info = &reason_infos[reason];
 	const char *enhanced = info->enhanced[0] ? info->enhanced + 1 : ".7.1";
@@ -59,10 +60,10 @@ size_t reply_reason(char buf[REPLY_MAX], unsigned code, enum reason reason,
 
 	token_make(token->key,
 	    &(struct token_fields){
-	        .reason = (uint8_t)reason,
-	        .epoch = (uint16_t)token->epoch,
-	        .minute = (uint32_t)(token->now_ns / 60000000000ull) & 0x3ffffff,
-	        .session = token->session,
+		.reason = (uint8_t)reason,
+		.epoch = (uint16_t)token->epoch,
+		.minute = (uint32_t)(token->now_ns / 60000000000ull) & 0x3ffffff,
+		.session = token->session,
 	    },
 	    mac);
 	/* RFC 2034 section 4: the class of the enhanced code is that of the reply */

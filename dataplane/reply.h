@@ -37,8 +37,8 @@ struct reply_token {
 /* All return the bytes written, CR LF included. */
 size_t reply_plain(char buf[REPLY_MAX], enum reply reply);
 uint16_t reply_plain_code(enum reply reply);
-size_t reply_reason(char buf[REPLY_MAX], unsigned code, enum reason reason,
-    const struct reply_token *token);
+size_t reply_reason(
+    char buf[REPLY_MAX], unsigned code, enum reason reason, const struct reply_token *token);
 
 /* The code for a verdict of this kind and reason in a phase: the row's, save that a deferral is
  * never a 5yz nor a refusal a silence, and that a 521 (which closes) is a 550 past the greeting. */

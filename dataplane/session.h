@@ -44,19 +44,19 @@ enum command_phase {
 enum { SESSION_TEXT = 208, SESSION_HELO_MAX = 255, REPLY_ROOM = EXTENT_BYTES + REPLY_MAX };
 
 struct session {
-	uint8_t owner;         /* OWNER_SESSION */
-	uint8_t state;         /* enum session_state */
-	uint8_t at;            /* one bit of enum command_phase */
-	bool queued : 1;       /* on the worker's run queue */
-	bool skipping : 1;     /* an over-long line: up to its end */
-	bool line_counted : 1; /* the line at the head of the queue was counted */
-	bool eof : 1;          /* the client closed its side */
-	bool tracked : 1;      /* by sources.h */
-	bool condemned : 1;    /* refused by a filter: the short time-out serves */
+	uint8_t owner;          /* OWNER_SESSION */
+	uint8_t state;          /* enum session_state */
+	uint8_t at;             /* one bit of enum command_phase */
+	bool queued : 1;        /* on the worker's run queue */
+	bool skipping : 1;      /* an over-long line: up to its end */
+	bool line_counted : 1;  /* the line at the head of the queue was counted */
+	bool eof : 1;           /* the client closed its side */
+	bool tracked : 1;       /* by sources.h */
+	bool condemned : 1;     /* refused by a filter: the short time-out serves */
 	bool final_unacked : 1; /* the final 250 is not yet acknowledged */
 	bool greeted : 1;
-	bool more_behind : 1; /* bytes follow the line under hand */
-	bool moved : 1;       /* the body advanced: its time-out starts anew */
+	bool more_behind : 1;  /* bytes follow the line under hand */
+	bool moved : 1;        /* the body advanced: its time-out starts anew */
 	struct tcp_conn *conn; /* NULL: the client has gone, the backend's last word is awaited */
 	struct relay *relay;
 	struct extent *line;      /* a command line that lies in two pieces, so far */
@@ -76,7 +76,7 @@ struct session {
 	uint16_t number; /* in the token */
 	uint16_t last_code, messages, rcpts, server;
 	uint8_t swallow; /* enum reply to a chunk that no relay takes */
-	uint16_t used; /* enum smtp_word that the transaction needs of the backend */
+	uint16_t used;   /* enum smtp_word that the transaction needs of the backend */
 	uint16_t helo_len, mail_len, params_len, rcpt_len; /* in this order in `text` */
 	char text[SESSION_TEXT];
 };
@@ -92,8 +92,8 @@ void session_wake(struct worker *w, struct session *s); /* runs later in the tur
 
 bool session_can_write(const struct worker *w, const struct session *s, size_t len);
 /* Writes a reply; the caller has asked session_can_write(). Counts 5yz as errors. */
-void session_write(struct worker *w, struct session *s, const char *reply, size_t len,
-    unsigned code);
+void session_write(
+    struct worker *w, struct session *s, const char *reply, size_t len, unsigned code);
 void session_reply(struct worker *w, struct session *s, enum reply reply);
 void session_refuse(struct worker *w, struct session *s, unsigned code, enum reason reason);
 /* The backend's stored words, or the reason, that ended the relay's transaction. */

@@ -7,8 +7,13 @@
 #include <string.h>
 
 static const char *const phase_words[PHASE_N] = {
-	[PHASE_SYN] = "syn",   [PHASE_CONNECT] = "connect", [PHASE_HELO] = "helo", [PHASE_MAIL] = "mail",
-	[PHASE_RCPT] = "rcpt", [PHASE_DATA] = "data",       [PHASE_BODY] = "body",
+	[PHASE_SYN] = "syn",
+	[PHASE_CONNECT] = "connect",
+	[PHASE_HELO] = "helo",
+	[PHASE_MAIL] = "mail",
+	[PHASE_RCPT] = "rcpt",
+	[PHASE_DATA] = "data",
+	[PHASE_BODY] = "body",
 };
 
 struct brain_counter_info {
@@ -22,8 +27,8 @@ static const struct brain_counter_info brain_infos[BRAIN_N_COUNTERS] = {
 #undef BRAIN
 };
 
-static void put(struct stats_name *n, uint32_t kind, const char *prefix, const char *name,
-    const char *text)
+static void put(
+    struct stats_name *n, uint32_t kind, const char *prefix, const char *name, const char *text)
 {
 	size_t k = (size_t)snprintf(n->name, sizeof(n->name), "%s%s", prefix, name);
 
@@ -47,10 +52,10 @@ unsigned stats_fill_names(struct stats_name names[STATS_MAX_COUNTERS])
 	for (unsigned k = 0; k < VERDICT_N_KINDS; k++) {
 		for (unsigned p = 0; p < PHASE_N; p++) {
 			snprintf(name, sizeof(name), "%s_%s", verdict_words[k], phase_words[p]);
-			snprintf(text, sizeof(text), "Verdicts '%s' reached at %s", verdict_words[k],
-			    phase_words[p]);
-			put(&names[STATS_AT_VERDICT + k * PHASE_N + p], STATS_COUNTER, "verdict_", name,
-			    text);
+			snprintf(text, sizeof(text), "Verdicts '%s' reached at %s",
+			    verdict_words[k], phase_words[p]);
+			put(&names[STATS_AT_VERDICT + k * PHASE_N + p], STATS_COUNTER, "verdict_",
+			    name, text);
 		}
 	}
 	for (unsigned i = 0; i < BRAIN_N_COUNTERS; i++)

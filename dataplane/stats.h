@@ -26,9 +26,9 @@ enum {
 enum stats_kind { STATS_COUNTER, STATS_GAUGE };
 
 struct stats_name {
-	char name[STATS_NAME_LEN];   /* snake_case; reasons are "reason_<name>" */
+	char name[STATS_NAME_LEN]; /* snake_case; reasons are "reason_<name>" */
 	char text[STATS_TEXT_LEN]; /* one sentence */
-	uint32_t kind;               /* enum stats_kind */
+	uint32_t kind;             /* enum stats_kind */
 	uint32_t reserved;
 };
 
@@ -42,9 +42,10 @@ enum stats_server_state { SERVER_UNKNOWN, SERVER_UP, SERVER_DOWN, SERVER_DRAINED
 
 struct stats_worker {
 	_Alignas(64) uint64_t counters[STATS_MAX_COUNTERS]; /* by index of names[] */
-	_Alignas(64) uint64_t turns, busy_turns, busy_tsc, idle_tsc; /* the cycle meter, by the live shell */
-	uint64_t last_turn_ns; /* Unix epoch; the watchdog reads it */
-	uint64_t max_turn_ns;  /* longest turn since start */
+	_Alignas(64) uint64_t turns,
+	    busy_turns, busy_tsc, idle_tsc; /* the cycle meter, by the live shell */
+	uint64_t last_turn_ns;              /* Unix epoch; the watchdog reads it */
+	uint64_t max_turn_ns;               /* longest turn since start */
 	_Alignas(64) struct stats_server servers[STATS_MAX_SERVERS];
 };
 

@@ -171,8 +171,8 @@ static void policy_changed(struct worker *w)
 
 /* ---- life ---- */
 
-static void turn_begins(struct worker *w, const struct policy *policy, uint64_t now_ns,
-    struct worker_out *out)
+static void turn_begins(
+    struct worker *w, const struct policy *policy, uint64_t now_ns, struct worker_out *out)
 {
 	w->policy = policy;
 	w->set = policy_settings(policy);
@@ -323,8 +323,8 @@ static void tell_drain(struct worker *w)
 	struct session *s;
 
 	w->drain_told = true;
-	LIST_FOREACH (s, &w->all, all)
-		session_wake(w, s);
+	LIST_FOREACH(s, &w->all, all)
+	session_wake(w, s);
 	relays_drain(w);
 }
 

@@ -52,8 +52,8 @@ struct answer {
 /* ---- events: one fixed record, written by the worker, told by the shell as a JSON line ---- */
 
 enum event_kind {
-	EVENT_SESSION,        /* a session has ended; everything below is filled */
-	EVENT_REFUSED_SYN,    /* a sampled refusal, trap, reset or drop at the SYN */
+	EVENT_SESSION,     /* a session has ended; everything below is filled */
+	EVENT_REFUSED_SYN, /* a sampled refusal, trap, reset or drop at the SYN */
 	EVENT_BACKEND_UP,
 	EVENT_BACKEND_DOWN,
 	EVENT_POSSIBLE_DOUBLE, /* the backend said 250 to the final dot and the client could not be told */
@@ -70,14 +70,14 @@ struct event {
 	uint64_t duration_ns; /* of the session */
 	uint8_t client[16];
 	uint16_t client_port;
-	uint16_t last_code;  /* last reply given */
-	uint16_t messages;   /* accepted by the backend */
-	uint16_t rcpts;      /* accepted, all messages */
-	uint16_t server;     /* index into the policy's servers, 0xffff: none */
-	uint16_t session;    /* as in the token */
+	uint16_t last_code; /* last reply given */
+	uint16_t messages;  /* accepted by the backend */
+	uint16_t rcpts;     /* accepted, all messages */
+	uint16_t server;    /* index into the policy's servers, 0xffff: none */
+	uint16_t session;   /* as in the token */
 	uint32_t epoch;
 	uint32_t commands;
-	uint64_t bytes_in, bytes_out; /* of the client's connection, payload */
+	uint64_t bytes_in, bytes_out;      /* of the client's connection, payload */
 	char helo[64], mail[64], rcpt[64]; /* cut, zero-terminated; rcpt is the first accepted */
 };
 
@@ -89,7 +89,7 @@ struct worker_out {
 	unsigned n_questions, cap_questions;
 	struct event *events;
 	unsigned n_events, cap_events; /* beyond: lost, counted */
-	bool busy; /* more work is waiting: call again without sleeping */
+	bool busy;                     /* more work is waiting: call again without sleeping */
 };
 
 /* host: frame_alloc is the shell's; judge_syns is set by the worker itself. stats: the worker's

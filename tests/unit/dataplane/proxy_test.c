@@ -29,8 +29,8 @@ static struct proxy_client client_of(const uint8_t client[16], const uint8_t ser
 
 static void tcp4_header(void **state)
 {
-	static const uint8_t want[] = { 0x0d, 0x0a, 0x0d, 0x0a, 0, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54,
-		0x0a, 0x21, 0x11, 0, 12, 192, 0, 2, 7, 192, 0, 2, 25, 0x9c, 0x40, 0, 25 };
+	static const uint8_t want[] = { 0x0d, 0x0a, 0x0d, 0x0a, 0, 0x0d, 0x0a, 0x51, 0x55, 0x49,
+		0x54, 0x0a, 0x21, 0x11, 0, 12, 192, 0, 2, 7, 192, 0, 2, 25, 0x9c, 0x40, 0, 25 };
 	struct proxy_client c = client_of(v4_client, v4_server);
 	uint8_t buf[PROXY_V2_MAX];
 
@@ -51,8 +51,9 @@ static void tlvs_carry_token_and_verdict(void **state)
 	n = proxy_v2(buf, &c);
 	assert_int_equal(n, 28 + 6 + 14);
 	assert_int_equal(buf[14] << 8 | buf[15], n - 16);
-	assert_memory_equal(buf + 28, "\xe0\x00\x03"
-				      "ABC\xe1\x00\x0bmark LISTED",
+	assert_memory_equal(buf + 28,
+	    "\xe0\x00\x03"
+	    "ABC\xe1\x00\x0bmark LISTED",
 	    20);
 }
 
@@ -97,8 +98,8 @@ static void xclient_names_what_is_offered(void **state)
 	size_t n;
 
 	(void)state;
-	n = proxy_xclient(buf, XCLIENT_NAME | XCLIENT_ADDR | XCLIENT_PORT | XCLIENT_PROTO | XCLIENT_HELO,
-	    &c);
+	n = proxy_xclient(
+	    buf, XCLIENT_NAME | XCLIENT_ADDR | XCLIENT_PORT | XCLIENT_PROTO | XCLIENT_HELO, &c);
 	buf[n] = 0;
 	assert_string_equal(buf, "XCLIENT NAME=[UNAVAILABLE] ADDR=192.0.2.7 PORT=40000 PROTO=ESMTP"
 				 " HELO=a+2Bb.example\r\n");

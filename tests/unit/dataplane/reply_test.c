@@ -100,7 +100,8 @@ static void plain_replies_are_lines_with_agreeing_codes(void **state)
 		size_t n = reply_plain(buf, i);
 
 		buf[n] = 0;
-		assert_int_equal((buf[0] - 48) * 100 + (buf[1] - 48) * 10 + buf[2] - 48, reply_plain_code(i));
+		assert_int_equal(
+		    (buf[0] - 48) * 100 + (buf[1] - 48) * 10 + buf[2] - 48, reply_plain_code(i));
 		assert_memory_equal(buf + n - 2, "\r\n", 2);
 		assert_ptr_equal(strchr(buf, '\r'), buf + n - 2);
 		if (i != REPLY_DATA_GO)

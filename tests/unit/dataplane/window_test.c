@@ -118,8 +118,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(too_small_a_budget_is_refused),
-		cmocka_unit_test_setup_teardown(bytes_come_out_in_order_whatever_the_pieces, setup,
-		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    bytes_come_out_in_order_whatever_the_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(windows_stop_short_of_the_reserve, setup, teardown),
 		cmocka_unit_test_setup_teardown(room_is_what_append_takes, setup, teardown),
 		cmocka_unit_test_setup_teardown(low_means_below_a_quarter, setup, teardown),

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The beginning of a session: judged as soon as the cookie is proven and, where a greet delay gave
+ * the client time to speak out of turn, again at its end; then greeted, refused or tarpitted.
+ */
+#include "session_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { TARPIT_SENT_MS = 60000 /* for the first line to be acknowledged */ };
+
+void session_tarpit(struct worker *w, struct session *s)
+{
+	const struct policy_list *list = policy_list_of(w->policy, s->facts.client);
+	uint32_t pace_ms = list && list->tarpit_pace_ms ? list->tarpit_pace_ms : 10000;
+
+	session_consume(w, s, tcp_unread(s->conn));
+	if (s->eof) {
+		session_close(w, s);
+		return;
+	}
+	if (tcp_shrink_to_tarpit(w->stack, s->conn, TARPIT_TEXT, pace_ms) < 0)
+		return; /* once the first line is acknowledged */
+	s->conn = NULL;
+	brain_count(w, BRAIN_tarpitted);
+	session_end(w, s);
+}
+
+void session_greet(struct worker *w, struct session *s)
+{
+	char buf[REPLY_MAX];
+	size_t n = greeting_banner(w, buf, sizeof(buf));
+
+	s->state = SESSION_COMMAND;
+	s->at = AT_START;
+	session_write(w, s, buf, n, 220);
+	session_command_deadline(w, s);
+	session_wake(w, s);
+}
+
+/* Judged at the proven cookie and, when there was a delay, again at its end. False: it ended. */
+bool session_judge_connect(struct worker *w, struct session *s)
+{
+	struct verdict v = session_judge(w, s, PHASE_CONNECT);
+	char line[HOSTNAME_MAX + 16];
+
+	session_note_verdict(w, s, v, PHASE_CONNECT);
+	switch ((enum verdict_kind)v.kind) {
+	case VERDICT_GREY:
+	case VERDICT_DEFER:
+	case VERDICT_REFUSE: session_refuse_verdict(w, s, v, PHASE_CONNECT); return false;
+	case VERDICT_TARPIT:
+	case VERDICT_TRAP: /* the handshake is over: a record that drips is the cheapest silence left */
+		count_reason(w, v.reason);
+		session_write(w, s, line,
+		    (size_t)snprintf(line, sizeof(line), "220-%.255s\r\n", smtp_hostname(w)), 220);
+		s->state = SESSION_TARPIT;
+		session_deadline(w, s, TARPIT_SENT_MS);
+		return false;
+	case VERDICT_RESET:
+	case VERDICT_DROP:
+		count_reason(w, v.reason);
+		session_abort(w, s);
+		return false;
+	default: return true;
+	}
+}
+
+static void session_turn_away(struct worker *w, struct tcp_conn *conn, enum reason reason)
+{
+	char buf[REPLY_MAX];
+	struct reply_token token = {
+		.key = w->config.token_key,
+		.epoch = w->epoch,
+		.now_ns = w->now_ns,
+		.url = policy_string(w->policy, w->set->smtp.contact_url),
+	};
+	size_t n = reply_reason(buf, 421, reason, &token);
+
+	count_reason(w, reason);
+	tcp_consume(w->stack, conn, tcp_unread(conn));
+	tcp_write(w->stack, conn, buf, n);
+	tcp_close(w->stack, conn);
+}
+
+void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events)
+{
+	struct source_counts counts;
+	struct tcp_info info;
+	struct session *s;
+
+	if (events & (TCP_EV_RESET | TCP_EV_TIMEOUT)) {
+		tcp_close(w->stack, conn);
+		return;
+	}
+	if (w->draining) {
+		session_turn_away(w, conn, REASON_DRAIN);
+		return;
+	}
+	s = pool_get(&w->sessions);
+	if (!s) {
+		brain_count(w, BRAIN_session_table_full);
+		session_turn_away(w, conn, REASON_OVERLOAD);
+		return;
+	}
+	memset(s, 0, sizeof(*s));
+	tcp_get_info(conn, &info);
+	s->owner = OWNER_SESSION;
+	s->conn = conn;
+	s->state = SESSION_DELAY;
+	s->at = AT_START;
+	s->opened_ns = w->now_ns;
+	s->deadline_ns = UINT64_MAX;
+	s->epoch = w->epoch;
+	s->server = BACKEND_NONE;
+	s->eof = events & TCP_EV_EOF;
+	if (++w->session_seq == 0)
+		w->session_seq = 1;
+	s->number = w->session_seq;
+	memcpy(s->facts.client, info.remote.b, 16);
+	memcpy(s->facts.server, info.local.b, 16);
+	s->facts.client_port = info.remote_port;
+	s->facts.listener = info.listener;
+	LIST_INSERT_HEAD(&w->all, s, all);
+	tcp_set_user(conn, s);
+	brain_count(w, BRAIN_sessions_opened);
+	s->tracked = sources_open(w->sources, s->facts.client, w->now_ns, &counts);
+	if (!s->tracked)
+		brain_count(w, BRAIN_source_table_full);
+	s->facts.source_connections = counts.connections;
+	s->facts.source_rate = counts.rate;
+	s->facts.prefix_connections = counts.prefix_connections;
+	if (tcp_unread(conn) > 0) {
+		s->facts.talked_early = true;
+		brain_count(w, BRAIN_talked_early);
+	}
+	if (!session_judge_connect(w, s))
+		return;
+	if (w->set->smtp.greet_delay_ms && !s->facts.trusted)
+		session_deadline(w, s, w->set->smtp.greet_delay_ms);
+	else
+		session_greet(w, s);
+}

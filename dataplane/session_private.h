@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between the session's own files, nobody else's. */
+#ifndef POSTERN_DATAPLANE_SESSION_PRIVATE_H
+#define POSTERN_DATAPLANE_SESSION_PRIVATE_H
+
+#include "relay.h"
+#include "session.h"
+
+/* session.c */
+void session_close(struct worker *w, struct session *s); /* the record is gone afterwards */
+void session_abort(struct worker *w, struct session *s); /* likewise */
+void session_end(struct worker *w, struct session *s);   /* likewise; the connection went before */
+void session_release_relay(struct worker *w, struct session *s);
+void session_command_deadline(struct worker *w, struct session *s);
+
+/* session_open.c */
+bool session_judge_connect(struct worker *w, struct session *s); /* false: it ended, or ends */
+void session_greet(struct worker *w, struct session *s);
+void session_tarpit(struct worker *w, struct session *s); /* tries; the record may be gone */
+
+/* session_line.c: one command. False: nothing more can be done now; the record may be gone. */
+bool session_command(struct worker *w, struct session *s);
+
+/* session_text.c */
+void session_forget(struct worker *w, struct session *s); /* the transaction, not the relay's */
+struct text session_rcpt(const struct session *s);        /* the first accepted, cut */
+
+#endif

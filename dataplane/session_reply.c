@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a session says and how verdicts on it are counted. Texts come from reply.h; here they are
+ * written, counted and remembered for the event.
+ */
+#include "session_private.h"
+
+/* ---- writing ---- */
+
+bool session_can_write(const struct worker *w, const struct session *s, size_t len)
+{
+	return s->conn && tcp_write_space(w->stack, s->conn) >= len;
+}
+
+void session_write(struct worker *w, struct session *s, const char *reply, size_t len, unsigned code)
+{
+	size_t n = tcp_write(w->stack, s->conn, reply, len);
+
+	s->bytes_out += n;
+	s->last_code = (uint16_t)code;
+	if (code / 100 == 5)
+		s->facts.errors++;
+	s->final_unacked = false;
+}
+
+void session_reply(struct worker *w, struct session *s, enum reply reply)
+{
+	char buf[REPLY_MAX];
+	size_t n = reply_plain(buf, reply);
+
+	session_write(w, s, buf, n, reply_plain_code(reply));
+}
+
+void session_refuse(struct worker *w, struct session *s, unsigned code, enum reason reason)
+{
+	char buf[REPLY_MAX];
+	struct reply_token token = {
+		.key = w->config.token_key,
+		.epoch = s->epoch,
+		.now_ns = w->now_ns,
+		.session = s->number,
+		.url = policy_string(w->policy, w->set->smtp.contact_url),
+	};
+	size_t n = reply_reason(buf, code, reason, &token);
+
+	count_reason(w, reason);
+	if (s->verdict.reason == REASON_NONE)
+		s->verdict.reason = (uint16_t)reason;
+	session_write(w, s, buf, n, code);
+}
+
+void session_refuse_stored(struct worker *w, struct session *s)
+{
+	struct relay *r = s->relay;
+
+	if (r->stored)
+		session_write(w, s, (const char *)r->stored->data, r->stored->len, r->stored_code);
+	else
+		session_refuse(w, s, r->refuse_code, r->reason);
+}
+
+void session_refuse_verdict(struct worker *w, struct session *s, struct verdict v, enum phase phase)
+{
+	unsigned code = reply_code(v.kind, v.reason, phase);
+
+	session_refuse(w, s, code, v.reason);
+	if (v.kind >= VERDICT_REFUSE)
+		s->condemned = true;
+	if (code == 421 || code == 521)
+		session_linger(w, s);
+}
+
+/* ---- judgement ---- */
+
+struct verdict session_judge(struct worker *w, struct session *s, enum phase phase)
+{
+	return policy_judge(w->policy, phase, &s->facts, s->score);
+}
+
+void session_note_verdict(struct worker *w, struct session *s, struct verdict v, enum phase phase)
+{
+	s->score = v.score;
+	if (v.kind == VERDICT_NONE || (v.kind == VERDICT_PASS && s->facts.trusted))
+		return;
+	count_verdict(w, v.kind, phase);
+	if (v.kind == VERDICT_PASS)
+		s->facts.trusted = true;
+	if (v.kind >= s->verdict.kind) {
+		s->verdict = v;
+		s->verdict.phase = (uint8_t)phase;
+	}
+}
