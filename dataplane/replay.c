@@ -48,11 +48,12 @@ struct actor {
 
 /* What is told of a session. */
 struct row {
+	struct ip_addr client; /* on stage */
 	uint16_t local_port;
 	uint8_t verdict, phase;
 	uint16_t reason, last_code, messages;
 	unsigned heard_code; /* the last reply as the client heard it */
-	bool seen, reset, timed_out;
+	bool seen, reset, timed_out, loopback;
 };
 
 struct replay {
@@ -175,6 +176,12 @@ static void clients_turn(void *arg)
 			speak(rp, &rp->actors[i]);
 }
 
+static bool is_loopback(const struct ip_addr *a)
+{
+	static const struct ip_addr one = { .b = { [15] = 1 } };
+	return ip_addr_is_v4(a) ? a->b[12] == 127 : ip_addr_eq(a, &one);
+}
+
 static void enter(struct replay *rp)
 {
 	const struct capture_session *s = &rp->capture.sessions[rp->next];
@@ -182,7 +189,11 @@ static void enter(struct replay *rp)
 	while (a->session)
 		a++;
 	struct row *row = &rp->rows[rp->next];
-	struct tcp_connect req = { .src = s->client, .dst = rig_server(!ip_addr_is_v4(&s->client)),
+	bool v6 = !ip_addr_is_v4(&s->client);
+	/* captures made on one machine: no stack takes a loopback address from a wire */
+	row->loopback = is_loopback(&s->client);
+	row->client = row->loopback ? rig_client(1, v6) : s->client;
+	struct tcp_connect req = { .src = row->client, .dst = rig_server(v6),
 		.dst_port = policy_settings(rp->policy)->listeners[0].port, .transparent = true,
 		.user = a };
 	struct tcp_conn *conn;
@@ -209,7 +220,7 @@ static void on_event(void *arg, const struct event *e)
 	for (unsigned i = rp->next; i-- > 0;) { /* the latest first: ports are used again */
 		struct row *row = &rp->rows[i];
 		if (row->seen || row->local_port != e->client_port ||
-		    memcmp(rp->capture.sessions[i].client.b, e->client, 16) != 0)
+		    memcmp(row->client.b, e->client, 16) != 0)
 			continue;
 		row->seen = true;
 		row->verdict = e->verdict;
@@ -278,20 +289,23 @@ static void lower(const char *s, char *buf, size_t room)
 }
 
 /* What happened at the SYN leaves no session: the policy's own word, by the same function. */
-static void complete_row(const struct replay *rp, struct row *row, const struct capture_session *s)
+static void complete_row(const struct replay *rp, struct row *row)
 {
 	struct verdict v;
+	if (!row->last_code) /* what is refused without state is told by the text alone */
+		row->last_code = (uint16_t)row->heard_code;
 	if (row->seen)
 		return;
-	policy_judge_syns(rp->policy, (const uint8_t(*)[16])s->client.b, 1, &v);
+	policy_judge_syns(rp->policy, (const uint8_t(*)[16])row->client.b, 1, &v);
 	row->verdict = v.kind;
 	row->reason = v.reason;
 	row->phase = PHASE_SYN;
-	row->last_code = (uint16_t)row->heard_code;
 }
 
 static void print_rows(struct replay *rp)
 {
+	static const char *const rig_note[2] = { "loopback, seen as 192.0.2.101",
+		"loopback, seen as 2001:db8:1::101" };
 	unsigned by_verdict[VERDICT_N_KINDS] = { 0 }, messages = 0;
 	if (!rp->json)
 		printf("%-20s %-39s %5s %-8s %-18s %4s %4s %7s  %s\n", "time (UTC)", "client", "port",
@@ -302,13 +316,14 @@ static void print_rows(struct replay *rp)
 		char addr[INET6_ADDRSTRLEN], reason[64], when[32];
 		time_t t = (time_t)(s->first_ns / 1000000000);
 		struct tm tm;
-		complete_row(rp, row, s);
+		complete_row(rp, row);
 		address(&s->client, addr);
 		lower(reason_infos[row->reason].name, reason, sizeof(reason));
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
 		const char *note = s->gap ? "gap in capture"
 		    : !s->saw_syn	  ? "begins in the middle"
 		    : !s->saw_server	  ? "one-sided"
+		    : row->loopback	  ? rig_note[!ip_addr_is_v4(&s->client)]
 		    : row->reset	  ? "reset"
 		    : row->timed_out	  ? "no answer"
 					  : "";
