@@ -79,6 +79,7 @@ struct worker {
 
 	struct stack_host host; /* the shell's */
 	struct worker_config config;
+	char tarpit_text[HOSTNAME_MAX + 16]; /* lent to the stack */
 	uint8_t scratch[SCRATCH_OUT];
 };
 

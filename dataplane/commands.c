@@ -167,6 +167,8 @@ static enum outcome rcpt_forward(struct worker *w, struct session *s, const stru
 
 	if (r->pending >= PENDING_MAX || !relay_has_room(w, r))
 		return OUTCOME_WAIT;
+	if (r->pending && !(r->words.words & SMTP_WORD_PIPELINING))
+		return OUTCOME_WAIT; /* one command at a time (RFC 2920 3.1) */
 	if (words_used(cmd) & ~r->words.words)
 		return refuse_rcpt(w, s, REASON_BACKEND_WORDS);
 	if (s->facts.rcpts_accepted == 0 && r->pending == 0)

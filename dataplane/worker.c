@@ -160,12 +160,12 @@ static void set_texts(struct worker *w)
 
 static void policy_changed(struct worker *w)
 {
-	char line[HOSTNAME_MAX + 16];
-	int n = snprintf(line, sizeof(line), "220-%.255s\r\n", smtp_hostname(w));
+	int n = snprintf(w->tarpit_text, sizeof(w->tarpit_text), "220-%.255s\r\n",
+	    smtp_hostname(w));
 
 	w->epoch = policy_epoch(w->policy);
 	w->minute = UINT64_MAX;
-	stack_set_tarpit_text(w->stack, TARPIT_TEXT, line, (size_t)n);
+	stack_set_tarpit_text(w->stack, TARPIT_TEXT, w->tarpit_text, (size_t)n);
 	backends_update(w);
 }
 

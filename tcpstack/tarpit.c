@@ -306,6 +306,8 @@ static bool drip(struct stack *st, struct tarpit_record *r, uint64_t now_ns, str
 
 	if (ip_path_resolve(st, &remote, now_ns, &path) < 0)
 		return true; /* no way to it now: its turn comes again */
+	if (at >= len)
+		at = 0; /* the text was replaced by a shorter one */
 	if (r->unacked)
 		at = at ? (uint16_t)(at - 1) : (uint16_t)(len - 1);
 	struct tcp_segment seg;

@@ -159,6 +159,11 @@ static void server_does(struct run *r, struct peer *p, char *text)
 			    p->in + p->parsed);
 		if (peer_ended(p))
 			run_fail(r, "expected silence, the connection has ended");
+	} else if (!strcmp(word, "unfinished")) {
+		run_trace(r, "S%u has `%.*s`", r->step->which, (int)(p->n_in - p->parsed),
+		    p->in + p->parsed);
+		if (p->taken < p->n_lines || p->parsed == p->n_in)
+			run_fail(r, "expected a line begun and not ended");
 	} else if (!strcmp(word, "refused")) {
 		wait_ms(r, WAIT_MS, has_ended);
 		if (p->open || p->conn)
