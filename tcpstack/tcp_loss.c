@@ -140,7 +140,8 @@ static bool reno_on_ack(struct tcp_conn *c, struct tcp_half *half, const struct 
     bool duplicate)
 {
 	if (news->acked > 0) {
-		uint32_t gone = news->acked / c->mss;
+		/* one of them filled the hole, the others had been counted as duplicates */
+		uint32_t gone = news->acked > c->mss ? news->acked / c->mss - 1 : 0;
 
 		c->dupacks = (uint8_t)(c->dupacks > gone ? c->dupacks - gone : 0);
 		if (c->ca_state != CA_RECOVERY || seq_leq(c->recover, c->snd_una)) {
@@ -152,6 +153,7 @@ static bool reno_on_ack(struct tcp_conn *c, struct tcp_half *half, const struct 
 
 			if (!r->retrans)
 				rec_mark_lost(c, r, c->tx_head);
+			c->flags |= CF_FORCE;
 		}
 		return true;
 	}
@@ -192,6 +194,6 @@ void tcp_loss_on_ack(struct stack *st, struct tcp_conn *c, const struct packet *
 	}
 	if (c->ca_state == CA_OPEN && lost)
 		tcp_enter_recovery(half, c);
-	else if (c->ca_state != CA_RECOVERY && news->acked > 0)
+	else if (c->ca_state != CA_RECOVERY && news->acked > 0 && !(c->flags & CF_NEXT_NOW))
 		cc_on_ack(c, news->acked);
 }

@@ -408,6 +408,7 @@ enum emit_status tcp_transmit(struct stack *st, struct tcp_conn *c, struct frame
 	while (status == EMIT_SENT && c->dup_acks_owed > 1 && !(c->flags & CF_SACK)) {
 		status = emit_ack(st, c, c->snd_nxt, out);
 		c->dup_acks_owed--;
+		c->flags |= CF_ACK_NOW;
 	}
 	if (status == EMIT_SENT && c->flags & CF_ACK_NOW)
 		status = emit_ack(st, c, c->snd_nxt, out);

@@ -50,8 +50,8 @@ void tcp_set_probe(struct stack *st, struct tcp_conn *c)
 	/* A lone segment may meet a delayed ACK. */
 	us += c->tx_count == 1 ? 200000 : 2000;
 	c->probe_at = tick_after_us(half, us);
-	if (c->rto_at && (int32_t)(c->probe_at - c->rto_at) >= 0)
-		c->probe_at = 0; /* the time-out comes first anyway */
+	if (c->rto_at && (int32_t)(c->probe_at - c->rto_at) > 0)
+		c->probe_at = c->rto_at; /* in its place: cheaper for the window */
 }
 
 static void probe_tail(struct stack *st, struct tcp_conn *c)
@@ -143,18 +143,17 @@ void tcp_timers(struct stack *st, struct tcp_conn *c)
 		c->flags |= CF_ACK_NOW;
 		conn_want_output(st, c);
 	}
-	if (tick_due(half, c->rto_at)) {
+	if (tick_due(half, c->probe_at) && !(c->flags & CF_REO_TIMER)) {
+		c->probe_at = 0;
+		probe_tail(st, c);
+	} else if (tick_due(half, c->rto_at)) {
 		rto_fired(st, c);
 	} else if (tick_due(half, c->probe_at)) {
 		c->probe_at = 0;
-		if (c->flags & CF_REO_TIMER) {
-			if (rack_detect(half, c)) {
-				if (c->ca_state == CA_OPEN)
-					tcp_enter_recovery(half, c);
-				conn_want_output(st, c);
-			}
-		} else {
-			probe_tail(st, c);
+		if (rack_detect(half, c)) {
+			if (c->ca_state == CA_OPEN)
+				tcp_enter_recovery(half, c);
+			conn_want_output(st, c);
 		}
 	}
 	conn_rearm(half, c);
