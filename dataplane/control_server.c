@@ -19,6 +19,7 @@
 
 struct control_server {
 	int listener, stop_fd;
+	uint32_t manager; /* its user */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	const struct control_method *methods;
 	void *arg;
@@ -152,7 +153,7 @@ static void welcome(struct control_server *s)
 		return;
 	if (s->n_clients == CONTROL_MAX_CLIENTS ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 ||
-	    (peer.uid != 0 && peer.uid != geteuid())) {
+	    (peer.uid != 0 && peer.uid != geteuid() && peer.uid != s->manager)) {
 		close(fd);
 		return;
 	}
@@ -188,6 +189,17 @@ static void *run(void *arg)
 	return NULL;
 }
 
+uint32_t control_server_manager(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash + 1 - path)) : strdup(".");
+	struct stat st;
+	uint32_t uid = folder && stat(folder, &st) == 0 ? st.st_uid : geteuid();
+
+	free(folder);
+	return uid;
+}
+
 int control_server_new(const char *path, const struct control_method *methods, void *arg,
     struct control_server **ret_server, char **ret_error)
 {
@@ -200,6 +212,7 @@ int control_server_new(const char *path, const struct control_method *methods, v
 	s->listener = s->stop_fd = -1;
 	s->methods = methods;
 	s->arg = arg;
+	s->manager = control_server_manager(path);
 	if (strlen(path) >= sizeof(addr.sun_path)) {
 		free(s);
 		return fail(ret_error, ENAMETOOLONG,
@@ -225,6 +238,7 @@ int control_server_new(const char *path, const struct control_method *methods, v
 	s->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (s->listener < 0 || s->stop_fd < 0 ||
 	    bind(s->listener, (struct sockaddr *)&addr, sizeof(addr)) != 0 || chmod(path, 0600) != 0 ||
+	    (s->manager != geteuid() && chown(path, s->manager, (gid_t)-1) != 0) ||
 	    listen(s->listener, CONTROL_MAX_CLIENTS) != 0) {
 		rc = fail(ret_error, errno, "the control socket %s cannot be made: %s", path,
 		    strerror(errno));

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
 	CONTROL_MAX_PACKET = 65536, /* bytes; longer: too_big */
@@ -31,6 +32,10 @@ struct control_method {
 };
 
 struct control_server;
+
+/* The manager's user: the owner of the folder that the socket is in. Beside it root and the
+ * dataplane's own user may connect; so a manager without root steers a dataplane with it. */
+uint32_t control_server_manager(const char *path);
 
 /* methods ends with a NULL name. On failure *ret_error is a sentence (caller frees). */
 int control_server_new(const char *path, const struct control_method *methods, void *arg,

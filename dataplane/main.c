@@ -155,6 +155,7 @@ static int serve(struct live *l, struct generation *first)
 	if (rc)
 		return generation_put(l->store, first), complain(strdup(strerror(-rc)));
 	snprintf(path, sizeof(path), "%s/dataplane.sock", l->run_dir);
+	policy_store_trust(l->store, control_server_manager(path));
 	rc = control_server_new(path, live_methods, l, &server, &error);
 	if (rc) {
 		l->publish = publish_free(l->publish);

@@ -49,6 +49,9 @@ enum load_error {
 int policy_store_new(const char *dir, struct policy_store **ret_store);
 struct policy_store *policy_store_free(struct policy_store *s); /* all generations have been put */
 
+/* Descriptors that this user made are taken, too, beside root's and our own: the manager's. */
+void policy_store_trust(struct policy_store *s, uint32_t uid);
+
 /* path NULL: the last committed image of the directory; -ENOENT when there is none. *ret_error is a
  * sentence (caller frees). */
 int policy_store_read(struct policy_store *s, const char *path, struct generation **ret_gen,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -195,6 +196,45 @@ static void a_second_server_is_told_of_the_first(void **state)
 	free(error);
 }
 
+/* The folder belongs to the manager's user, who has no root; another one stays out. */
+static void the_folders_owner_may_ask(void **state)
+{
+	static const char ping[] = "{\"id\":1,\"method\":\"echo\"}";
+	char folder[] = "/tmp/control_server_user.XXXXXX", socket_path[64], first[64];
+	struct control_server *own = NULL;
+	char *error = NULL;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* to be another takes root */
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(chmod(folder, 0755), 0);
+	assert_int_equal(chown(folder, 65534, (gid_t)-1), 0);
+	snprintf(socket_path, sizeof(socket_path), "%s/sock", folder);
+	assert_int_equal(control_server_manager(socket_path), 65534);
+	assert_int_equal(control_server_new(socket_path, methods, NULL, &own, &error), 0);
+	memcpy(first, path, sizeof(first));
+	memcpy(path, socket_path, sizeof(path));
+	assert_int_equal(seteuid(65534), 0);
+	int fd = dial();
+	const char *got = ask(fd, ping, sizeof(ping) - 1);
+	assert_int_equal(seteuid(0), 0);
+	assert_non_null(strstr(got, "\"result\""));
+	close(fd);
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	memcpy(addr.sun_path, path, sizeof(path));
+	assert_int_equal(seteuid(65533), 0);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int rc = connect(fd, (struct sockaddr *)&addr, sizeof(addr)), why = errno;
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(rc, -1);
+	assert_int_equal(why, EACCES);
+	close(fd);
+	memcpy(path, first, sizeof(path));
+	control_server_free(own);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +242,7 @@ int main(void)
 		cmocka_unit_test(bad_requests_have_their_codes),
 		cmocka_unit_test(descriptors_travel_and_are_closed),
 		cmocka_unit_test(no_more_than_eight),
+		cmocka_unit_test(the_folders_owner_may_ask),
 		cmocka_unit_test(a_second_server_is_told_of_the_first),
 	};
 

@@ -285,6 +285,21 @@ static void a_failed_write_leaves_the_old_image(void **state)
 	generation_put(store, gen);
 }
 
+/* Made by a manager without root, then by anybody. */
+static void a_part_of_the_managers_user_is_taken(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* to be another takes root */
+	close(offers[0].fd);
+	assert_int_equal(seteuid(65534), 0);
+	offers[0].fd = memfd_of(parts[0].base, parts[0].len, ALL_SEALS);
+	assert_int_equal(seteuid(0), 0);
+	refused(LOAD_BAD_FD);
+	policy_store_trust(store, 65534);
+	generation_put(store, take(1));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, each_setup, each_teardown)
 
 int main(void)
@@ -293,6 +308,7 @@ int main(void)
 		TEST(the_last_image_survives),
 		TEST(parts_are_shared_and_freed_with_the_last_user),
 		TEST(a_part_without_seals_is_refused),
+		TEST(a_part_of_the_managers_user_is_taken),
 		TEST(size_and_hash_must_agree),
 		TEST(four_generations_are_the_most),
 		TEST(every_cut_of_a_file_is_refused),
