@@ -22,6 +22,7 @@ import tap
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RESULTS = os.path.join(TOP, "build", "test-results.json")
 STILL_EVERY_S = 30
+FAILURES_SHOWN = 40
 NEEDED_BY = {"protocol": ["tcp", "smtp", "unit"]}  # runs after these, and has them run
 
 
@@ -280,8 +281,10 @@ def main():
                               "tests": {r.name: r.state for r in results}}), flush=True)
     if failures and len(chosen) > 1:
         say("failed:")
-        for f in failures:
+        for f in failures[:FAILURES_SHOWN]:
             say("  " + f)
+        if len(failures) > FAILURES_SHOWN:
+            say(f"  ... and {len(failures) - FAILURES_SHOWN} more")
     say(f"took {time.monotonic() - began:.0f} s")
     print(f"{counts['passed']} passed, {counts['failed']} failed"
           + (f", {counts['skipped']} skipped" if counts["skipped"] else ""), flush=True)
