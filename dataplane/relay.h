@@ -96,7 +96,7 @@ struct relay {
 	bool reply_cut;
 	struct body body;
 };
-_Static_assert(sizeof(struct relay) <= 640, "counted in the budget of a relaying session");
+_Static_assert(sizeof(struct relay) <= 320, "counted in the budget of a relaying session");
 
 /* Opens for a session: finds a server or a place in the queue, or fails. Never NULL but when the
  * relay table is full. Its state tells the rest. */

@@ -41,7 +41,7 @@ enum command_phase {
 	AT_ANY = AT_START | AT_HELO | AT_MAIL | AT_RCPT | AT_BDAT,
 };
 
-enum { SESSION_TEXT = 208, SESSION_HELO_MAX = 255, REPLY_ROOM = EXTENT_BYTES + REPLY_MAX };
+enum { SESSION_TEXT = 176, SESSION_HELO_MAX = 255, REPLY_ROOM = EXTENT_BYTES + REPLY_MAX };
 
 struct session {
 	uint8_t owner;          /* OWNER_SESSION */
@@ -80,7 +80,8 @@ struct session {
 	uint16_t helo_len, mail_len, params_len, rcpt_len; /* in this order in `text` */
 	char text[SESSION_TEXT];
 };
-_Static_assert(sizeof(struct session) <= 640, "with a connection of 384 at most 1,024 (DESIGN)");
+_Static_assert(
+    sizeof(struct session) <= 512, "with a connection of 448 below 1,024 bytes (DESIGN)");
 
 /* A fresh connection. */
 void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events);
