@@ -64,21 +64,22 @@ void tcp_set_user(struct tcp_conn *c, void *user)
 /* ---- reading ---- */
 
 /* An owner that keeps up and empties half the buffer each round trip is given more of it. */
-static void tune_window(struct tcp_half *half, struct tcp_conn *c, uint32_t n)
+static void tune_window(struct stack *st, struct tcp_conn *c, uint32_t n)
 {
+	uint16_t now = (uint16_t)st->tcp->tick;
 	uint32_t rtt_ticks = (uint32_t)((uint64_t)(c->srtt_us ? c->srtt_us : 100000) * 1000 >>
 	    WHEEL_SHIFT);
 
-	if (c->rcv_limit >= c->rcv_max)
+	if (c->window_fixed || c->rcv_limit >= st->config.rcv_buf)
 		return;
-	if (half->tick - c->tune_tick > rtt_ticks) {
+	if ((uint16_t)(now - c->tune_tick) > rtt_ticks) {
 		c->tune_read = 0;
-		c->tune_tick = half->tick;
+		c->tune_tick = now;
 	}
 	c->tune_read += n;
 	if (c->tune_read > c->rcv_limit / 2) {
-		c->rcv_limit = min_u32(c->rcv_limit * 2, c->rcv_max);
-		c->tune_tick = half->tick;
+		c->rcv_limit = min_u32(c->rcv_limit * 2, st->config.rcv_buf);
+		c->tune_tick = now;
 		c->tune_read = 0;
 	}
 }
@@ -94,7 +95,7 @@ size_t tcp_peek(struct tcp_conn *c, const uint8_t **ret_data)
 
 	if (c->unread == 0)
 		return 0;
-	k = chunk_at(conn_pool(c), c->rcv_head);
+	k = chunk_at(&conn_half(c)->chunks, c->rcv_head);
 	*ret_data = k->data + k->start;
 	return (size_t)(k->end - k->start);
 }
@@ -122,7 +123,7 @@ void tcp_consume(struct stack *st, struct tcp_conn *c, size_t n)
 	}
 	if (c->state == TCP_CLOSED)
 		return;
-	tune_window(half, c, (uint32_t)n);
+	tune_window(st, c, (uint32_t)n);
 	if (!(c->flags & CF_FIN_RCVD) && tcp_window_worth_telling(half, c)) {
 		c->flags |= CF_ACK_NOW;
 		conn_want_output(st, c);
@@ -131,7 +132,8 @@ void tcp_consume(struct stack *st, struct tcp_conn *c, size_t n)
 
 void tcp_set_window(struct stack *st, struct tcp_conn *c, uint32_t bytes)
 {
-	c->rcv_max = c->rcv_limit = min_u32(bytes, st->config.rcv_buf);
+	c->rcv_limit = min_u32(bytes, st->config.rcv_buf);
+	c->window_fixed = 1;
 	if (c->state >= TCP_ESTABLISHED && tcp_window_worth_telling(st->tcp, c)) {
 		c->flags |= CF_ACK_NOW;
 		conn_want_output(st, c);
@@ -181,7 +183,8 @@ size_t tcp_write(struct stack *st, struct tcp_conn *c, const void *data, size_t 
 	done = sendq_write(half, c, data, n);
 	if (done < n) {
 		count(st, STACK_chunks_exhausted);
-		conn_list_append(half, &half->starved, c, LINK_STARVED);
+		conn_list_append(half, &half->memory, c, LINK_MEMORY);
+		half->hungry = true;
 	}
 	if (done < len)
 		c->flags |= CF_WANT_WRITE;
@@ -358,6 +361,10 @@ int tcp_connect(struct stack *st, const struct tcp_connect *req, uint64_t now_ns
 
 void tcp_get_info(const struct tcp_conn *c, struct tcp_info *ret_info)
 {
+	/* 32 bits of it are kept, half a millisecond each */
+	uint64_t tick = conn_half(c)->now_ns >> WHEEL_SHIFT;
+	uint64_t opened = tick - (uint32_t)((uint32_t)tick - c->tick_opened);
+
 	*ret_info = (struct tcp_info){
 		.local = c->key.local,
 		.remote = c->key.remote,
@@ -372,7 +379,7 @@ void tcp_get_info(const struct tcp_conn *c, struct tcp_info *ret_info)
 		.rcv_wscale = c->rcv_wscale,
 		.syn_ttl = c->syn_ttl,
 		.srtt_us = c->srtt_us,
-		.opened_ns = c->opened_ns,
+		.opened_ns = opened << WHEEL_SHIFT,
 		.retransmits = c->retransmits,
 	};
 }

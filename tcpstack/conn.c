@@ -27,7 +27,6 @@ int tcp_half_new(const struct stack_config *config, uint64_t now_ns, struct tcp_
 		return -ENOMEM;
 	memset(half, 0, sizeof(*half));
 	half_clock(half, now_ns);
-	wheel_init(&half->wheel, now_ns);
 	wheel_init(&half->owner_wheel, now_ns);
 	half->max_conns = config->max_conns;
 	half->conns = aligned_alloc(64, (conns_size + 63) & ~(size_t)63);
@@ -35,6 +34,7 @@ int tcp_half_new(const struct stack_config *config, uint64_t now_ns, struct tcp_
 		goto fail_conns;
 	memset(&half->conns[0], 0, sizeof(half->conns[0]));
 	half->conns[0].user = half;
+	index_wheel_init(&half->wheel, &half->conns[0].timer, sizeof(half->conns[0]), now_ns);
 	ret = chunk_pool_init(&half->chunks, config->max_chunks);
 	if (ret < 0)
 		goto fail_chunks;
@@ -134,7 +134,7 @@ void conn_rearm(struct tcp_half *half, struct tcp_conn *c)
 {
 	const uint32_t at[] = { c->rto_at, c->probe_at, c->delack_at, c->life_at, c->keep_at };
 	int32_t least = INT32_MAX;
-	uint64_t deadline_ns;
+	uint32_t tick;
 
 	for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
 		if (at[i] != 0 && (int32_t)(at[i] - half->tick) < least)
@@ -142,9 +142,9 @@ void conn_rearm(struct tcp_half *half, struct tcp_conn *c)
 	}
 	if (least == INT32_MAX)
 		return; /* an armed entry fires for nothing and is gone */
-	deadline_ns = (uint64_t)((int64_t)(half->now_ns >> WHEEL_SHIFT) + least) << WHEEL_SHIFT;
-	if (!c->timer.link || deadline_ns < c->timer.deadline_ns)
-		wheel_set(&half->wheel, &c->timer, deadline_ns);
+	tick = half->tick + (uint32_t)least;
+	if (c->timer.tick == 0 || (int32_t)(tick - c->timer.tick) < 0)
+		index_wheel_set(&half->wheel, c->self, tick);
 }
 
 /* ---- coming and going ---- */
@@ -170,9 +170,7 @@ struct tcp_conn *conn_new(struct stack *st, const struct flow_key *key)
 	for (unsigned id = 0; id < N_LINKS; id++)
 		c->link[id].prev = i;
 	c->key = *key;
-	c->opened_ns = half->now_ns;
-	c->tick_rx = c->tick_tx = half->tick;
-	c->rcv_max = st->config.rcv_buf;
+	c->tick_rx = c->tick_tx = c->tick_opened = half->tick;
 	c->rcv_limit = min_u32(st->config.rcv_buf, 65535);
 	c->flags = ip_addr_is_v4(&key->remote) ? CF_V4 : 0;
 	rtt_init(c);
@@ -195,10 +193,10 @@ void conn_free(struct stack *st, struct tcp_conn *c)
 		flow_remove(&half->flows, c->key.hash, i);
 	drop_queues(st, c);
 	chunk_put_list(&half->chunks, c->rcv_head);
-	wheel_cancel(&half->wheel, &c->timer);
+	index_wheel_cancel(&half->wheel, c->self);
 	conn_list_remove(half, c->flags & CF_STALLED ? &half->stalled : &half->out, c, LINK_OUT);
 	conn_list_remove(half, &half->ready, c, LINK_READY);
-	conn_list_remove(half, &half->starved, c, LINK_STARVED);
+	conn_list_remove(half, &half->memory, c, LINK_MEMORY);
 	c->state = TCP_CLOSED;
 	c->flags = CF_UNHASHED;
 	c->link[0].next = half->free_head;
@@ -209,7 +207,7 @@ void conn_free(struct stack *st, struct tcp_conn *c)
 static void timers_off(struct tcp_half *half, struct tcp_conn *c)
 {
 	c->rto_at = c->probe_at = c->delack_at = c->life_at = c->keep_at = 0;
-	wheel_cancel(&half->wheel, &c->timer);
+	index_wheel_cancel(&half->wheel, c->self);
 }
 
 void conn_end(struct stack *st, struct tcp_conn *c, unsigned events)
@@ -560,12 +558,24 @@ int conn_shrink(struct stack *st, struct tcp_conn *c, struct conn_remains *ret_r
 
 /* ---- memory pressure ---- */
 
+void conn_leave_memory_list(struct tcp_half *half, struct tcp_conn *c)
+{
+	if (!c->ooo_head && !(c->flags & (CF_WND_HELD | CF_WANT_WRITE)))
+		conn_list_remove(half, &half->memory, c, LINK_MEMORY);
+}
+
 bool conn_relieve_pressure(struct stack *st)
 {
 	struct tcp_half *half = st->tcp;
+	uint32_t next;
 
-	while (half->ooo.head) {
-		reasm_clear(st, &half->conns[half->ooo.head]);
+	for (uint32_t i = half->memory.head, n = 0; i && n < 4096; i = next, n++) {
+		struct tcp_conn *c = &half->conns[i];
+
+		next = c->link[LINK_MEMORY].next;
+		if (!c->ooo_head)
+			continue;
+		reasm_clear(st, c);
 		count(st, STACK_reasm_evicted);
 		if (chunk_allowed(&half->chunks, CHUNK_IN_ORDER))
 			return true;
@@ -576,24 +586,31 @@ bool conn_relieve_pressure(struct stack *st)
 void conn_feed_starved(struct stack *st)
 {
 	struct tcp_half *half = st->tcp;
-	unsigned limit = 64;
+	uint32_t next;
 
-	while (half->starved.head && limit-- > 0 &&
-	    chunk_free_count(&half->chunks) > half->chunks.max / 4) {
-		struct tcp_conn *c = &half->conns[half->starved.head];
+	if (!half->hungry || chunk_free_count(&half->chunks) <= half->chunks.max / 4)
+		return;
+	half->hungry = half->memory.head != 0;
+	for (uint32_t i = half->memory.head, n = 0; i && n < 64; i = next, n++) {
+		struct tcp_conn *c = &half->conns[i];
+		uint32_t flags = c->flags & (CF_WND_HELD | CF_WANT_WRITE);
 
-		conn_list_remove(half, &half->starved, c, LINK_STARVED);
-		if (c->flags & CF_WND_HELD) {
-			c->flags &= ~(uint32_t)CF_WND_HELD;
-			if (c->state != TCP_CLOSED && tcp_window_worth_telling(half, c)) {
-				c->flags |= CF_ACK_NOW;
-				conn_want_output(st, c);
-			}
+		next = c->link[LINK_MEMORY].next;
+		half->hungry = next != 0;
+		if (flags & CF_WANT_WRITE && tcp_write_space(st, c) < st->config.snd_buf / 4)
+			flags &= ~(uint32_t)CF_WANT_WRITE; /* its own bound: an ACK will tell */
+		/* What holds data still goes to the end, so that all have their turn. */
+		c->flags &= ~flags;
+		conn_list_remove(half, &half->memory, c, LINK_MEMORY);
+		if (c->ooo_head)
+			conn_list_append(half, &half->memory, c, LINK_MEMORY);
+		if (flags & CF_WND_HELD && c->state != TCP_CLOSED &&
+		    tcp_window_worth_telling(half, c)) {
+			c->flags |= CF_ACK_NOW;
+			conn_want_output(st, c);
 		}
-		if (c->flags & CF_WANT_WRITE) {
-			c->flags &= ~(uint32_t)CF_WANT_WRITE;
+		if (flags & CF_WANT_WRITE)
 			conn_tell(st, c, TCP_EV_WRITE);
-		}
 	}
 }
 
@@ -602,15 +619,11 @@ void conn_feed_starved(struct stack *st)
 static void run_timers(struct stack *st)
 {
 	struct tcp_half *half = st->tcp;
-	struct stack_timer *t;
+	uint32_t i;
 	unsigned limit = TIMERS_PER_TURN;
 
-	while (limit-- > 0 && (t = wheel_pop(&half->wheel, half->now_ns)) != NULL) {
-		struct tcp_conn *c = (struct tcp_conn *)(void *)((uint8_t *)t -
-		    offsetof(struct tcp_conn, timer));
-
-		tcp_timers(st, c);
-	}
+	while (limit-- > 0 && (i = index_wheel_pop(&half->wheel, half->now_ns)) != 0)
+		tcp_timers(st, &half->conns[i]);
 	timewait_expire(&half->tw, &half->flows, half->now_ns, TIMERS_PER_TURN);
 }
 
@@ -679,7 +692,7 @@ void conn_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 uint64_t conn_next_deadline(const struct stack *st)
 {
 	const struct tcp_half *half = st->tcp;
-	uint64_t least = wheel_next(&half->wheel), at = wheel_next(&half->owner_wheel);
+	uint64_t least = wheel_clock_next(&half->wheel.clock), at = wheel_next(&half->owner_wheel);
 
 	if (half->out.head || half->ready.head)
 		return half->now_ns;

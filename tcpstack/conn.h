@@ -80,8 +80,9 @@ enum conn_flag {
 	CF_KEEP_PROBE = 1u << 31, /* a keep-alive is to be sent */
 };
 
-/* Lists a connection may be on; LINK_OUT also serves `stalled`. */
-enum conn_list_id { LINK_OUT, LINK_READY, LINK_OOO, LINK_STARVED, N_LINKS };
+/* Lists a connection may be on; LINK_OUT also serves `stalled`. LINK_MEMORY: it holds data out of
+ * order, or waits for the pool (CF_WND_HELD, CF_WANT_WRITE). */
+enum conn_list_id { LINK_OUT, LINK_READY, LINK_MEMORY, N_LINKS };
 
 struct conn_link {
 	uint32_t prev, next; /* index; 0: none. Not on a list: prev == its own index */
@@ -107,17 +108,18 @@ struct tcp_conn {
 
 	/* line 1: receiving */
 	uint32_t rcv_adv;   /* right edge ever offered; never moves left */
-	uint32_t rcv_limit; /* bytes that may be unread now: tuned up to rcv_max */
-	uint32_t rcv_max;   /* bytes, by tcp_set_window() */
+	uint32_t rcv_limit; /* bytes that may be unread now: tuned up to rcv_buf, or the owner's */
 	uint32_t unread;
 	uint32_t rcv_head, rcv_tail; /* chunks in order */
 	uint32_t ooo_head, ooo_recent; /* runs out of order (reasm.c), and the one touched last */
 	uint32_t ts_recent, ts_recent_tick;
 	uint32_t last_ack_sent;
-	uint32_t dsack_start, dsack_end;
+	uint32_t dsack_start;
 	uint32_t tune_read; /* bytes consumed since tune_tick */
-	uint32_t tune_tick;
-	uint8_t ooo_runs;
+	uint16_t dsack_len;
+	uint16_t tune_tick; /* low bits */
+	uint8_t ooo_runs : 7;
+	uint8_t window_fixed : 1; /* rcv_limit is the owner's word */
 	uint8_t rcv_wscale, snd_wscale;
 	uint8_t segs_unacked; /* received since the last ACK */
 
@@ -149,24 +151,27 @@ struct tcp_conn {
 	uint32_t ts_offset;
 	uint16_t undo_retrans; /* retransmissions not yet proven needless by DSACK */
 	uint16_t n_sacked;
-	uint8_t ca_state, dupacks, backoff, reo_mult;
-	uint8_t keep_probes, dup_acks_owed;
+	uint8_t ca_state : 4, backoff : 4;
+	uint8_t dupacks, reo_mult;
+	uint8_t keep_probes : 4, dup_acks_owed : 4;
 	uint8_t reo_persist;
 	uint8_t syn_ttl;
-	uint32_t tick_challenge; /* of the last challenge ACK */
 
 	/* line 5: time, lists, owner */
 	uint32_t rto_at, probe_at, delack_at, life_at, keep_at;
 	uint32_t tick_rx, tick_tx; /* last segment received, last data sent */
+	uint32_t tick_opened;
 	uint16_t listener;
+	uint16_t tick_challenge; /* of the last challenge ACK, in 128 ticks; 0: none */
 	uint32_t self; /* own index: conns[0].user is the half (tcp_peek() is given no stack) */
 	struct conn_link link[N_LINKS];
 
-	struct stack_timer timer;
+	struct index_timer timer;
 	struct ip_path path;
 	void *user;
-	uint64_t opened_ns;
 };
+
+_Static_assert(sizeof(struct tcp_conn) <= 384, "six cache lines; with a session at most 1,024 bytes");
 
 
 struct tcp_half {
@@ -174,14 +179,16 @@ struct tcp_half {
 	uint32_t now_us, tick;
 	struct tcp_conn *conns; /* conns[0] is never used */
 	uint32_t max_conns, free_head, fresh, n_conns;
-	struct conn_list out, stalled, ready, ooo, starved;
+	struct conn_list out, stalled, ready, memory;
 	uint64_t stalled_until_ns; /* when `stalled` is tried again */
 	uint64_t port_counter;     /* RFC 6056 */
 	bool out_full;             /* the last output stopped for want of frames */
+	bool hungry;               /* something on `memory` waits for the pool */
 	struct chunk_pool chunks;
 	struct flow_table flows;
 	struct timewait tw;
-	struct wheel wheel, owner_wheel;
+	struct index_wheel wheel;
+	struct wheel owner_wheel;
 };
 
 /* A flow table index with this bit is a TIME-WAIT entry. */
@@ -237,9 +244,10 @@ static inline uint32_t conn_index(const struct tcp_half *half, const struct tcp_
 	return c->self;
 }
 
-static inline const struct chunk_pool *conn_pool(const struct tcp_conn *c)
+/* For functions that are given no stack. */
+static inline const struct tcp_half *conn_half(const struct tcp_conn *c)
 {
-	return &((const struct tcp_half *)(c - c->self)->user)->chunks;
+	return (c - c->self)->user;
 }
 
 static inline bool conn_listed(const struct tcp_half *half, const struct tcp_conn *c,
@@ -252,6 +260,9 @@ void conn_list_append(struct tcp_half *half, struct conn_list *list, struct tcp_
     enum conn_list_id id); /* already on it: nothing happens */
 void conn_list_remove(struct tcp_half *half, struct conn_list *list, struct tcp_conn *c,
     enum conn_list_id id); /* not on it: nothing happens */
+
+/* Off the memory list, unless something keeps it there. */
+void conn_leave_memory_list(struct tcp_half *half, struct tcp_conn *c);
 
 /* ---- life (conn.c) ---- */
 

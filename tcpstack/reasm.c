@@ -139,7 +139,7 @@ bool reasm_add(struct stack *st, struct tcp_conn *c, uint32_t seq, const uint8_t
 	while (run_at(half, at)->run_next &&
 	    seq_leq(run_at(half, run_at(half, at)->run_next)->run_seq, run_at(half, at)->run_end))
 		merge_next(half, c, at);
-	conn_list_append(half, &half->ooo, c, LINK_OOO);
+	conn_list_append(half, &half->memory, c, LINK_MEMORY);
 	return true;
 }
 
@@ -184,7 +184,7 @@ uint32_t reasm_advance(struct stack *st, struct tcp_conn *c)
 		c->rcv_nxt = end;
 	}
 	if (c->ooo_head == 0)
-		conn_list_remove(half, &half->ooo, c, LINK_OOO);
+		conn_leave_memory_list(half, c);
 	return moved;
 }
 
@@ -200,7 +200,7 @@ void reasm_clear(struct stack *st, struct tcp_conn *c)
 	}
 	c->ooo_runs = 0;
 	c->ooo_recent = 0;
-	conn_list_remove(half, &half->ooo, c, LINK_OOO);
+	conn_leave_memory_list(half, c);
 }
 
 unsigned reasm_sack_blocks(const struct tcp_half *half, const struct tcp_conn *c,

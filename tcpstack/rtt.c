@@ -35,7 +35,7 @@ void rtt_sample(struct tcp_conn *c, uint32_t rtt_us)
 
 uint32_t rtt_rto_us(const struct tcp_conn *c)
 {
-	uint64_t rto = (uint64_t)c->rto_us << (c->backoff < 16 ? c->backoff : 16);
+	uint64_t rto = (uint64_t)c->rto_us << c->backoff;
 
 	return rto < RTO_MAX_US ? (uint32_t)rto : RTO_MAX_US;
 }

@@ -29,13 +29,14 @@ static void ack_now(struct stack *st, struct tcp_conn *c)
 static void challenge(struct stack *st, struct tcp_conn *c)
 {
 	struct tcp_half *half = st->tcp;
-	uint32_t gap = tick_after_ms(half, CHALLENGE_MS) - half->tick;
+	uint16_t now = (uint16_t)(half->tick >> 7);
+	uint16_t gap = (uint16_t)((tick_after_ms(half, CHALLENGE_MS) - half->tick) >> 7);
 
-	if (c->tick_challenge && half->tick - c->tick_challenge < gap) {
+	if (c->tick_challenge && (uint16_t)(now - c->tick_challenge) < gap) {
 		count(st, STACK_tcp_challenges_limited);
 		return;
 	}
-	c->tick_challenge = half->tick ? half->tick : 1;
+	c->tick_challenge = now ? now : 1;
 	count(st, STACK_tcp_challenges);
 	ack_now(st, c);
 }
@@ -48,7 +49,7 @@ static void note_dsack(struct tcp_conn *c, uint32_t start, uint32_t end)
 		return;
 	c->flags |= CF_DSACK;
 	c->dsack_start = start;
-	c->dsack_end = end;
+	c->dsack_len = (uint16_t)(end - start);
 }
 
 static void take_in_order(struct stack *st, struct tcp_conn *c, const uint8_t *data, uint32_t len,

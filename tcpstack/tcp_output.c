@@ -68,7 +68,8 @@ static uint16_t offer_window(struct stack *st, struct tcp_conn *c)
 	if (pool_short(half) && !(c->flags & CF_WND_HELD)) {
 		count(st, STACK_windows_held);
 		c->flags |= CF_WND_HELD;
-		conn_list_append(half, &half->starved, c, LINK_STARVED);
+		conn_list_append(half, &half->memory, c, LINK_MEMORY);
+		half->hungry = true;
 	}
 	wire = (c->rcv_adv - c->rcv_nxt + ((uint32_t)1 << c->rcv_wscale) - 1) >> c->rcv_wscale;
 	wire = min_u32(wire, 65535);
@@ -104,7 +105,8 @@ static void fill_sack(const struct tcp_half *half, const struct tcp_conn *c,
 	if (!(c->flags & CF_SACK))
 		return;
 	if (c->flags & CF_DSACK)
-		seg->opt.sack[n++] = (struct tcp_sack_block){ c->dsack_start, c->dsack_end };
+		seg->opt.sack[n++] = (struct tcp_sack_block){ c->dsack_start,
+			c->dsack_start + c->dsack_len };
 	n += reasm_sack_blocks(half, c, seg->opt.sack + n, max - n);
 	seg->opt.n_sack = (uint8_t)n;
 }

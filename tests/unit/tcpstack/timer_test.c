@@ -63,7 +63,7 @@ static void fires_in_order_never_early_and_in_time(void **state)
 	assert_true(fired > 1000 && armed > fired);
 	for (unsigned k = 0; k < N; k++)
 		wheel_cancel(w, &t[k]);
-	assert_int_equal(w->armed, 0);
+	assert_int_equal(w->clock.armed, 0);
 	assert_true(wheel_next(w) == UINT64_MAX);
 	free(t);
 	free(w);
@@ -90,11 +90,52 @@ static void cancel_and_re_arm(void **state)
 	free(w);
 }
 
+static void index_wheel_agrees(void **state)
+{
+	struct element {
+		uint64_t other;
+		struct index_timer timer;
+	} *e = calloc(N + 1, sizeof(*e));
+	struct index_wheel *w = malloc(sizeof(*w));
+	uint64_t now_ns = start_ns;
+	unsigned fired = 0;
+
+	(void)state;
+	index_wheel_init(w, &e[0].timer, sizeof(*e), now_ns);
+	for (unsigned step = 0; step < 60000; step++) {
+		uint32_t i = 1 + (uint32_t)(next_random() % N), f;
+		uint64_t span = next_random() % (1ull << (20 + next_random() % 27));
+
+		index_wheel_set(w, i, (uint32_t)wheel_tick(now_ns + span));
+		if (next_random() % 8 == 0)
+			index_wheel_cancel(w, 1 + (uint32_t)(next_random() % N));
+		now_ns += next_random() % (1ull << (10 + next_random() % (step % 3000 ? 20 : 36)));
+		while ((f = index_wheel_pop(w, now_ns)) != 0) {
+			assert_int_equal(e[f].timer.tick, 0);
+			fired++;
+		}
+		if (step % 500 == 0) {
+			uint32_t tick = (uint32_t)(now_ns >> WHEEL_SHIFT);
+
+			assert_true(wheel_clock_next(&w->clock) > now_ns);
+			for (uint32_t k = 1; k <= N; k++) /* nothing due was left */
+				assert_false(e[k].timer.tick && (int32_t)(tick - e[k].timer.tick) >= 0);
+		}
+	}
+	assert_true(fired > 1000);
+	for (uint32_t k = 1; k <= N; k++)
+		index_wheel_cancel(w, k);
+	assert_int_equal(w->clock.armed, 0);
+	free(w);
+	free(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fires_in_order_never_early_and_in_time),
 		cmocka_unit_test(cancel_and_re_arm),
+		cmocka_unit_test(index_wheel_agrees),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
