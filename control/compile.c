@@ -109,6 +109,7 @@ static void compile_host(struct compiler *c, struct policy_host *host)
 		port->name = string(c, ports[i].name.text);
 		port->device = string(c, ports[i].device.text);
 		port->mtu = (uint32_t)ports[i].mtu.number;
+		port->queues = (uint32_t)ports[i].queues.number;
 	}
 	for (size_t i = 0; i < from->interfaces.n; i++)
 		add_addresses(from, host, &interfaces[i]);

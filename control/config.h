@@ -36,7 +36,7 @@ struct config_items {
 };
 
 struct config_port {
-	struct config_value name, device, mtu;
+	struct config_value name, device, mtu, queues;
 };
 
 struct config_interface {

@@ -35,6 +35,8 @@ static const struct schema_key port_keys[] = {
 		   "(net_af_packet0,iface=outside)." },
 	{ "mtu", SCHEMA_NUMBER, 0, AT(mtu), 1280, 9216, .def = "1500", .unit = "bytes",
 	    .doc = "Largest IP packet sent and received; 1280 is IPv6's least." },
+	{ "queues", SCHEMA_NUMBER, 0, AT(queues), 0, 64, .def = "0", .unit = "queue pairs",
+	    .doc = "Queue pairs of the port, at most one per worker; 0: one per worker." },
 };
 static const struct schema_section port_section = { sizeof(struct config_port),
 	COUNT(port_keys), port_keys };

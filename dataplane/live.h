@@ -99,7 +99,7 @@ struct live {
 	struct stats_file *stats;
 	unsigned n_workers, n_ports;
 	unsigned idle_sleep_max_us;
-	bool all_virtual, all_interrupts;
+	bool all_virtual, all_interrupts, any_xdp;
 	struct live_spread spread;
 	struct live_worker *workers[LIVE_MAX_WORKERS];
 	struct policy_host host; /* as taken at start */
@@ -138,6 +138,6 @@ void live_drain(struct live *l);
 void live_stop(struct live *l, int exit_code);
 
 /* live_privileges.c: drops what is not needed once ports are open, in every thread. */
-int live_drop_privileges(void);
+int live_drop_privileges(bool keep_net_admin);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Once ports are open nothing here needs root's powers: capabilities are dropped in every thread,
- * for good (bounding set, no new privileges), save the two that a virtual port's driver uses while
+ * for good (bounding set, no new privileges), save those that a virtual port's driver uses while
  * it runs. Capabilities belong to threads; libpsx reaches only threads made by code linked with
  * its wrapper, and DPDK makes its threads inside shared libraries, so each thread of the process is
  * asked by a signal to drop its own. Seccomp is left to a later step: DPDK's drivers differ in the
@@ -22,11 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* AF_PACKET sockets of a port that is started again, memory locked later (policies). */
-enum { KEPT = 1u << CAP_NET_RAW | 1u << CAP_IPC_LOCK };
-
-/* Written by each thread's handler; a signal has no other argument. */
-static atomic_uint dropped, failed;
+/* Written before the signals go out, and by each thread's handler: a signal has no other argument. */
+static atomic_uint kept, dropped, failed;
 
 static void drop_here(int sig)
 {
@@ -38,8 +35,8 @@ static void drop_here(int sig)
 	if (syscall(SYS_capget, &header, caps) == 0) {
 		for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
 			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* EPERM without CAP_SETPCAP: not root then */
-		caps[0].permitted &= KEPT;
-		caps[0].effective &= KEPT;
+		caps[0].permitted &= atomic_load(&kept);
+		caps[0].effective &= atomic_load(&kept);
 		caps[0].inheritable = 0;
 		caps[1] = (struct __user_cap_data_struct){ 0 };
 	}
@@ -49,7 +46,7 @@ static void drop_here(int sig)
 	errno = saved;
 }
 
-int live_drop_privileges(void)
+int live_drop_privileges(bool keep_net_admin)
 {
 	const int sig = SIGRTMAX - 3;
 	const struct timespec ms = { .tv_nsec = 1000000 };
@@ -60,6 +57,10 @@ int live_drop_privileges(void)
 
 	if (!dir)
 		return -errno;
+	/* NET_RAW: AF_PACKET sockets; IPC_LOCK: memory locked later. NET_ADMIN: AF_XDP's program is taken
+	 * off its interface at the end. */
+	atomic_store(&kept, 1u << CAP_NET_RAW | 1u << CAP_IPC_LOCK |
+	    (keep_net_admin ? 1u << CAP_NET_ADMIN : 0));
 	sigaction(sig, &action, &old);
 	while ((e = readdir(dir))) {
 		if (isdigit((unsigned char)e->d_name[0]) &&

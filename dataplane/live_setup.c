@@ -103,6 +103,7 @@ static int open_ports(struct live *l, const struct policy *policy, char **ret_er
 
 		l->all_virtual &= info->is_virtual;
 		l->all_interrupts &= info->interrupts;
+		l->any_xdp |= strncmp(ports[i].device, "net_af_xdp", 10) == 0;
 	}
 	return 0;
 }

@@ -163,14 +163,16 @@ static int serve(struct live *l, struct generation *first)
 	}
 	if (pthread_create(&duty.thread, NULL, duty_run, &duty) != 0)
 		abort();
-	rc = live_drop_privileges();
+	rc = live_drop_privileges(l->any_xdp);
 	if (rc)
 		fprintf(stderr, "postern-dataplane: capabilities could not be dropped in every thread: %s\n",
 		    strerror(-rc));
 	fprintf(stderr, "postern-dataplane %s: policy epoch %u, %u worker%s, %u port%s, %s\n",
 	    live_version(), first->epoch, l->n_workers, l->n_workers == 1 ? "" : "s", l->n_ports,
 	    l->n_ports == 1 ? "" : "s",
-	    rc ? "capabilities kept" : "capabilities dropped save net_raw and ipc_lock");
+	    rc           ? "capabilities kept"
+	    : l->any_xdp ? "capabilities dropped save net_raw, net_admin and ipc_lock"
+	                 : "capabilities dropped save net_raw and ipc_lock");
 	events_tell(l->events, hw_now_ns(), "started", "%s, policy epoch %u", live_version(), first->epoch);
 
 	for (unsigned i = 0; i < l->n_workers; i++)

@@ -12,6 +12,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -223,6 +225,29 @@ static int check_iface(const struct hw_port_request *port, const char *iface, ch
 	return 0;
 }
 
+/* AF_XDP binds to queues that the interface has; AF_PACKET spreads over as many as are asked for. */
+static int check_channels(const struct hw_port_request *port, const char *iface, char **ret_error)
+{
+	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
+	struct ifreq ifr = { .ifr_data = (void *)&channels };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+	unsigned have;
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", iface);
+	rc = fd < 0 ? -1 : ioctl(fd, SIOCETHTOOL, &ifr);
+	if (fd >= 0)
+		close(fd);
+	/* DPDK counts combined queues alone: an interface that has none (veth) is one queue to it */
+	have = rc == 0 && channels.combined_count ? channels.combined_count : 1;
+	if (have >= port->queues)
+		return 0;
+	return hw_fail(ret_error, EINVAL,
+	    "port %s (%s): %u queue pairs are wanted (host.ports[].queues, else one per worker), but the "
+	    "interface \"%s\" has %u for AF_XDP: lower queues, or `ethtool -L %s combined %u` where its "
+	    "driver can",
+	    port->name, port->device, port->queues, iface, have, iface, port->queues);
+}
+
 static int check_pci(const struct hw_port_request *port, char **ret_error)
 {
 	char address[32], path[128], link[256];
@@ -303,6 +328,8 @@ int hw_eal_precheck(const char *const *eal, unsigned n_eal, const struct hw_port
 			    ports[i].name, ports[i].device);
 		} else if (begins(ports[i].device, "net_af_")) {
 			rc = check_iface(&ports[i], iface, ret_error);
+			if (!rc && begins(ports[i].device, "net_af_xdp"))
+				rc = check_channels(&ports[i], iface, ret_error);
 		} else {
 			rc = 0;
 		}
