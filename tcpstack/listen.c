@@ -93,12 +93,9 @@ static void syn_go_on(struct stack *st, const struct syn *s, uint64_t now_ns, st
 		.isn = pkt->seq,
 		.ts_recent = o->ts_val,
 		.src_port = pkt->src_port,
-		.own = pkt->own_index,
-		.listener = s->listener & 15u,
-		.mss = o->mss ? (o->mss > 16383 ? 16383 : o->mss) : cookie_mss(pkt->v4, 1),
-		.wscale = o->has_wscale ? o->wscale & 15u : 15u,
-		.sack = o->sack_ok,
-		.ts = o->has_ts,
+		.word = synring_word(pkt->own_index, s->listener,
+		    o->mss ? (o->mss > 16383 ? 16383 : o->mss) : cookie_mss(pkt->v4, 1),
+		    o->has_wscale ? o->wscale : 15, o->sack_ok, o->has_ts),
 	};
 
 	memcpy(e.src, pkt->src.b, 16);

@@ -50,16 +50,15 @@ static inline bool ratelimit_take(struct ratelimit *rl, uint64_t key, uint64_t n
 	struct ratelimit_slot *s = rl->slots + ((key * rl->multiplier) >> rl->shift) * RATELIMIT_WAYS;
 	unsigned way = 0;
 
-	for (unsigned i = 0; i < RATELIMIT_WAYS; i++) {
-		if (s[i].key == key) {
-			way = i;
-			goto found;
-		}
-		if (s[i].full_ns < s[way].full_ns)
-			way = i;
+	while (way < RATELIMIT_WAYS && s[way].key != key)
+		way++;
+	if (way == RATELIMIT_WAYS) {
+		/* The smallest of four, without a branch that strangers' addresses could mislead. */
+		unsigned a = s[1].full_ns < s[0].full_ns, b = 2 + (s[3].full_ns < s[2].full_ns);
+		unsigned second = -(unsigned)(s[b].full_ns < s[a].full_ns);
+		way = (a & ~second) | (b & second);
+		s[way].key = key;
 	}
-	s[way].key = key;
-found:;
 	uint64_t full = (s[way].full_ns > now_ns ? s[way].full_ns : now_ns) + rl->interval_ns;
 	if (full - now_ns > 1000000000u)
 		return false;

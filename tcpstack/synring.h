@@ -17,11 +17,24 @@ struct synring_entry {
 	uint32_t ts_recent; /* its TSval */
 	uint16_t src_port;
 	uint16_t born; /* in units of 8 ms */
-	uint32_t own : 6, listener : 4, mss : 14, wscale : 4 /* 15: none */, sack : 1, ts : 1, sent : 2;
+	union {
+		struct {
+			uint32_t own : 6, listener : 4, mss : 14, wscale : 4 /* 15: none */, sack : 1, ts : 1,
+			    sent : 2;
+		};
+		uint32_t word; /* all of them, for synring_word() */
+	};
 };
 
 _Static_assert(sizeof(struct synring_entry) == 32, "64 k of them are 2 MiB");
 _Static_assert(STACK_MAX_ADDRS <= 64 && STACK_MAX_LISTENERS <= 16, "they fit their bits");
+
+/* The small fields at once: compilers build bit-fields by narrow stores and a stalling wide load. */
+static inline uint32_t synring_word(unsigned own, unsigned listener, unsigned mss, unsigned wscale,
+    bool sack, bool ts)
+{
+	return own | listener << 6 | mss << 10 | wscale << 24 | (uint32_t)sack << 28 | (uint32_t)ts << 29;
+}
 
 struct synring {
 	struct synring_entry *entries;

@@ -96,6 +96,16 @@ static void each_is_due_three_times(void **state)
 	synring_fini(&r);
 }
 
+static void word_is_the_fields(void **state)
+{
+	(void)state;
+	struct synring_entry e = { .own = 63, .listener = 9, .mss = 16000, .wscale = 14, .sack = 1 };
+
+	assert_int_equal(e.word, synring_word(63, 9, 16000, 14, true, false));
+	e = (struct synring_entry){ .own = 1, .mss = 536, .wscale = 15, .ts = 1 };
+	assert_int_equal(e.word, synring_word(1, 0, 536, 15, false, true));
+}
+
 static void removed_is_not_due(void **state)
 {
 	(void)state;
@@ -119,6 +129,7 @@ int main(void)
 		cmocka_unit_test(young_entries_are_never_overwritten),
 		cmocka_unit_test(each_is_due_three_times),
 		cmocka_unit_test(removed_is_not_due),
+		cmocka_unit_test(word_is_the_fields),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
