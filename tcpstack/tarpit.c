@@ -17,7 +17,7 @@
 #include "siphash.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 
 enum {
 	DRIPS_PER_TURN = 512,
@@ -28,6 +28,24 @@ enum {
 
 static const uint64_t MS_NS = 1000000u;
 
+/* Zeroed and untouched: what no client ever needs costs nothing. Huge pages where the system has
+ * them, since a look-up in a large table is a TLB miss first of all. */
+static void *table_alloc(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	(void)madvise(p, bytes, MADV_HUGEPAGE); /* a wish */
+	return p;
+}
+
+static void table_free(void *p, size_t bytes)
+{
+	if (p)
+		munmap(p, bytes);
+}
+
 int tarpit_init(struct tarpit *t, uint32_t max, const uint8_t key[16])
 {
 	*t = (struct tarpit){ 0 };
@@ -37,22 +55,20 @@ int tarpit_init(struct tarpit *t, uint32_t max, const uint8_t key[16])
 		t->n_buckets *= 2;
 	t->max = max;
 	t->free = UINT32_MAX;
-	/* calloc: pages that no client ever needs are never touched. */
-	t->records = calloc(max, sizeof(*t->records));
-	t->buckets = aligned_alloc(64, t->n_buckets * sizeof(*t->buckets));
+	t->records = table_alloc(max * sizeof(*t->records));
+	t->buckets = table_alloc(t->n_buckets * sizeof(*t->buckets));
 	if (!t->records || !t->buckets) {
 		tarpit_fini(t);
 		return -ENOMEM;
 	}
-	memset(t->buckets, 0, t->n_buckets * sizeof(*t->buckets));
 	memcpy(t->key, key, sizeof(t->key));
 	return 0;
 }
 
 void tarpit_fini(struct tarpit *t)
 {
-	free(t->records);
-	free(t->buckets);
+	table_free(t->records, t->max * sizeof(*t->records));
+	table_free(t->buckets, t->n_buckets * sizeof(*t->buckets));
 	t->records = NULL;
 	t->buckets = NULL;
 }
@@ -112,9 +128,32 @@ static void index_remove(struct tarpit *t, uint32_t index)
 	}
 }
 
-static struct tarpit_record *record_find(const struct tarpit *t, const struct packet *pkt)
+static uint64_t packet_hash(const struct tarpit *t, const struct packet *pkt)
 {
-	uint64_t h = hash_of(t, pkt->src.b, pkt->src_port, pkt->dst_port, pkt->own_index);
+	return hash_of(t, pkt->src.b, pkt->src_port, pkt->dst_port, pkt->own_index);
+}
+
+void tarpit_prefetch(const struct stack *st, struct packet *const *pkts, unsigned n,
+    uint64_t *ret_hashes)
+{
+	const struct tarpit *t = &st->ip->tarpit;
+
+	for (unsigned i = 0; i < n; i++) {
+		ret_hashes[i] = packet_hash(t, pkts[i]);
+		__builtin_prefetch(&t->buckets[(uint32_t)ret_hashes[i] & (t->n_buckets - 1)], 1);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		const struct tarpit_bucket *k = &t->buckets[(uint32_t)ret_hashes[i] & (t->n_buckets - 1)];
+		uint32_t tag = (uint32_t)(ret_hashes[i] >> 56);
+		for (unsigned s = 0; s < TARPIT_SLOTS; s++) {
+			if (k->slot[s] && k->slot[s] >> 24 == tag)
+				__builtin_prefetch(&t->records[(k->slot[s] & 0xffffffu) - 1], 1);
+		}
+	}
+}
+
+static struct tarpit_record *record_find(const struct tarpit *t, const struct packet *pkt, uint64_t h)
+{
 	uint32_t b = (uint32_t)h & (t->n_buckets - 1);
 	uint32_t tag = (uint32_t)(h >> 56);
 
@@ -239,16 +278,18 @@ int tcp_shrink_to_tarpit(struct stack *st, struct tcp_conn *c, unsigned text_id,
 
 void tarpit_forget(struct stack *st, const struct packet *pkt)
 {
-	struct tarpit_record *r = record_find(&st->ip->tarpit, pkt);
+	struct tarpit *t = &st->ip->tarpit;
+	struct tarpit_record *r = record_find(t, pkt, packet_hash(t, pkt));
 
 	if (r)
-		record_free(&st->ip->tarpit, r);
+		record_free(t, r);
 }
 
-bool tarpit_input(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out)
+bool tarpit_input(struct stack *st, const struct packet *pkt, uint64_t hash, uint64_t now_ns,
+    struct frame_out *out)
 {
 	struct tarpit *t = &st->ip->tarpit;
-	struct tarpit_record *r = pkt->dst_own ? record_find(t, pkt) : NULL;
+	struct tarpit_record *r = pkt->dst_own ? record_find(t, pkt, hash) : NULL;
 
 	if (!r)
 		return false;
