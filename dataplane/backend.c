@@ -419,6 +419,11 @@ static bool prefix_covers(const struct stack_ip *a, const uint8_t dst[16])
 	return bytes == 16 || ((a->addr.b[bytes] ^ dst[bytes]) & mask) == 0;
 }
 
+static bool is_link_local(const struct ip_addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 bool backend_source(const struct worker *w, const uint8_t dst[16], struct ip_addr *ret_src)
 {
 	const struct stack_config *c = &w->config.stack;
@@ -430,6 +435,8 @@ bool backend_source(const struct worker *w, const uint8_t dst[16], struct ip_add
 		int rank;
 
 		if (ip_addr_is_v4(&a->addr) != ip_addr_is_v4(&to))
+			continue;
+		if (is_link_local(&a->addr) && !is_link_local(&to))
 			continue;
 		rank = (a->reserved_for_connect ? 2 : 0) + (prefix_covers(a, dst) ? 1 : 0);
 		if (rank > best_rank) {

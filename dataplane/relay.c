@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum {
+	LOOK_FOR_ROOM = 256,
 	TRIES_MAX = 4,            /* servers tried for one hand-over */
 	CHECK_TIMEOUT_MS = 30000, /* for each reply of a health check */
 	QUIT_TIMEOUT_MS = 5000,
@@ -181,6 +182,22 @@ void relays_bury(struct worker *w)
 
 /* ---- opening ---- */
 
+/* Sessions that hold a connection between two messages are asked to let it go; among the newest
+ * relays, so that the look is bounded. */
+static void relay_make_room(struct worker *w)
+{
+	struct relay *r;
+	unsigned looked = 0;
+
+	LIST_FOREACH(r, &w->all_relays, all)
+	{
+		if (r->session && relay_is_wanted(w, r))
+			session_wake(w, r->session);
+		if (++looked == LOOK_FOR_ROOM)
+			return;
+	}
+}
+
 static void relay_place(struct worker *w, struct relay *r)
 {
 	for (;;) {
@@ -198,6 +215,7 @@ static void relay_place(struct worker *w, struct relay *r)
 				return;
 			}
 			brain_count(w, BRAIN_backend_waits);
+			relay_make_room(w);
 			relay_deadline(w, r, p->wait_timeout_ms ? p->wait_timeout_ms : 1);
 			return;
 		case BACKEND_NOBODY:
@@ -507,8 +525,9 @@ void relay_reset(struct worker *w, struct relay *r)
 	relay_release(w, r);
 }
 
-bool relay_is_opening(const struct relay *r)
+bool relay_is_wanted(const struct worker *w, const struct relay *r)
 {
-	return r->state <= RELAY_XCLIENT || r->state == RELAY_MAIL || r->state == RELAY_RSET ||
-	       r->state == RELAY_TLS;
+	const struct backend_pool *p = r->server ? backend_pool(w, r->server->pool) : NULL;
+
+	return r->state == RELAY_ATTACHED && p && p->n_waiting > 0;
 }

@@ -138,6 +138,7 @@ int relay_dot(struct worker *w, struct relay *r);
 void relay_final_wait(struct worker *w, struct relay *r);
 /* The transaction is over for the client (RSET, EHLO, a new MAIL after a refusal). */
 void relay_reset(struct worker *w, struct relay *r);
-bool relay_is_opening(const struct relay *r);
+/* It carries no transaction, and somebody waits for a connection to its server's pool. */
+bool relay_is_wanted(const struct worker *w, const struct relay *r);
 
 #endif

@@ -279,6 +279,9 @@ void session_run(struct worker *w, struct session *s)
 	case SESSION_COMMAND:
 		if (s->relay && s->relay->pending)
 			relay_resume(w, s->relay); /* answers that waited for room */
+		else if (s->relay && relay_is_wanted(w, s->relay) && !s->line &&
+			 tcp_unread(s->conn) == 0)
+			session_release_relay(w, s); /* idle, while others wait for a connection */
 		while (session_command(w, s)) {
 			if (s->state != SESSION_COMMAND)
 				budget = 1; /* the next state runs from the queue */
