@@ -6,7 +6,7 @@
  */
 #include "fuzz.h"
 
-#include "compile.h"
+#include "control/compile.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 /* Any line as a request: read or refused with words, and the answer is one line of JSON. */
 #include "fuzz.h"
 
-#include "rpc.h"
+#include "control/rpc.h"
 
 #include <stdlib.h>
 #include <string.h>
