@@ -239,6 +239,13 @@ static int check_channels(const struct hw_port_request *port, const char *iface,
 		close(fd);
 	/* DPDK counts combined queues alone: an interface that has none (veth) is one queue to it */
 	have = rc == 0 && channels.combined_count ? channels.combined_count : 1;
+	/* what arrives on a queue without a socket would never be seen */
+	if (rc == 0 && channels.combined_count + channels.rx_count > port->queues)
+		return hw_fail(ret_error, EINVAL,
+		    "port %s (%s): the interface \"%s\" spreads over %u receive queues, but %u would be "
+		    "read (host.ports[].queues, else one per worker): `ethtool -L %s %s %u`, or raise queues",
+		    port->name, port->device, iface, channels.combined_count + channels.rx_count,
+		    port->queues, iface, channels.combined_count ? "combined" : "rx", port->queues);
 	if (have >= port->queues)
 		return 0;
 	return hw_fail(ret_error, EINVAL,
