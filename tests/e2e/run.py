@@ -15,6 +15,7 @@ import t_clients
 import t_crowd
 import t_direct
 import t_hello
+import t_hostile
 import t_loss
 import t_manager
 import t_servers
@@ -23,4 +24,4 @@ import t_sources
 import t_starttls
 
 sys.exit(framework.main([t_direct, t_clients, t_bodies, t_sources, t_hello, t_smuggle, t_starttls,
-                         t_manager, t_servers, t_crowd, t_loss]))
+                         t_hostile, t_manager, t_servers, t_crowd, t_loss]))
