@@ -195,7 +195,22 @@ def test_all_of_them_beside_real_mail(a):
 
 @bound(60)
 def test_nothing_is_left(a):
-    """Sessions, connections and payload memory go back to nothing."""
+    """Sessions, connections, hand-overs and payload memory go back to nothing."""
+    names = ("sessions", "connections", "relays", "chunks_used")
+
+    def left():
+        gauges = a.counters()
+        return {n: gauges[n] for n in names if gauges[n]}
+
     began = time.monotonic()
-    until("an end of all sessions", 30, lambda: sessions(a) == 0, 0.2)
-    print(f"# all gone after {time.monotonic() - began:.1f} s: {a.ask('status')}")
+    last = {}
+
+    def gone():
+        last.clear()
+        last.update(left())
+        return not last  # a health check may be on its way: then once more
+    try:
+        until("nothing left", 30, gone, 0.05)
+    except Exception as e:
+        raise AssertionError(f"left behind: {last}") from e
+    print(f"# all gone after {time.monotonic() - began:.1f} s")

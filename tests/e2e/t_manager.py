@@ -9,9 +9,8 @@ import subprocess
 import clients
 import mail
 from lab import until
-from target import BUILD, DEFAULT, Appliance, merged
+from target import BUILD, CTL, DEFAULT, Appliance, merged
 
-CTL = os.path.join(BUILD, "control", "posternctl")
 MANAGER = os.path.join(BUILD, "control", "postern-manager")
 LISTED = ("203.0.113.90", "2001:db8:bad:90::1")
 LISTS = {"lists": [{"name": "bad", "action": "refuse", "verify_share": 0, "entries": list(LISTED)}]}

@@ -19,6 +19,7 @@ from lab import TOP, Lab, LabError, until
 
 BUILD = os.environ.get("POSTERN_BUILD", os.path.join(TOP, "build"))
 COMPILE = os.path.join(BUILD, "control", "postern-compile")
+CTL = os.path.join(BUILD, "control", "posternctl")
 DATAPLANE = os.path.join(BUILD, "dataplane", "postern-dataplane")
 V4, V6 = "192.0.2.25", "2001:db8:1::25"
 MAIL1 = ("198.51.100.10", "2001:db8:2::10")
@@ -189,6 +190,12 @@ class Appliance:
         """Compiles and hands over; returns once workers see it."""
         image = Image(self.compile(change, "next.img"))
         return image.hand_over(self.ask)
+
+    def counters(self):
+        """Counters and gauges by name, all workers together; posternctl reads them."""
+        done = subprocess.run([CTL, "--run", self.state, "--json", "stats"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True, timeout=20, check=True)
+        return {c["name"]: c["total"] for c in json.loads(done.stdout)["counters"]}
 
     def events(self, kind=None):
         found = []
