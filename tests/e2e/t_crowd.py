@@ -54,7 +54,7 @@ def test_thousand_clients_deliver(a):
     outcome = clients.deliver_all(a.lab, a, messages, at_once=N, bound_s=100, sources=SOURCES)
     until("delivery", 60, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted), 0.5)
     doubled = a.audit(outcome)
-    print(f"# {N} clients at once: delivered {len(outcome.accepted)} lost 0 doubled {doubled}, "
+    print(f"{N} clients at once: delivered {len(outcome.accepted)} lost 0 doubled {doubled}, "
           f"{outcome.attempts} attempts")
 
 

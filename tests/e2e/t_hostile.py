@@ -190,7 +190,7 @@ def test_all_of_them_beside_real_mail(a):
     assert not outcome.retries, f"real mail had to try again: {outcome.retries}"
     until("delivery", 30, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted), 0.2)
     a.audit(outcome)
-    print(f"# {len(outcome.accepted)} messages beside {len(done)} hostile connections")
+    print(f"{len(outcome.accepted)} messages beside {len(done)} hostile connections")
 
 
 @bound(60)
@@ -213,4 +213,4 @@ def test_nothing_is_left(a):
         until("nothing left", 30, gone, 0.05)
     except Exception as e:
         raise AssertionError(f"left behind: {last}") from e
-    print(f"# all gone after {time.monotonic() - began:.1f} s")
+    print(f"all gone after {time.monotonic() - began:.1f} s")

@@ -28,7 +28,7 @@ def arrive(a, messages, at_once, bound_s):
     until("delivery", 30, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted), 0.2)
     doubled = a.audit(outcome)
     lost = int(a.lab.sh("lab_bridge_lost") or 0)
-    print(f"# {len(outcome.accepted)} messages, {outcome.attempts} attempts, {doubled} doubled, "
+    print(f"{len(outcome.accepted)} messages, {outcome.attempts} attempts, {doubled} doubled, "
           f"{lost} packets lost so far")
     assert lost > 0, "no packet was lost: the test proved nothing"
 

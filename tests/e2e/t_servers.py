@@ -56,7 +56,7 @@ def test_one_of_two_killed_amid_1000_messages(a):
     until("delivery", 40, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted), 0.2)
     doubled = a.audit(outcome)
     lost = N - len(outcome.accepted)
-    print(f"# delivered {len(outcome.accepted)} lost {lost} (doubled {doubled}, unsure "
+    print(f"delivered {len(outcome.accepted)} lost {lost} (doubled {doubled}, unsure "
           f"{len(outcome.unsure)}, {outcome.attempts} attempts, {outcome.retries})")
     assert lost == 0 and not outcome.refused, f"{lost} not delivered, {outcome.refused}"
 

@@ -33,7 +33,7 @@ def test_kill_9_amid_traffic(a):
     until("banner after the restart", 20, a.greets, 0.1)
     until("delivery", 30, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted), 0.2)
     doubled = mail.audit(a.lab, a.names, outcome.accepted, outcome.unsure)
-    print(f"# killed twice amid {N}: delivered {len(outcome.accepted)} lost "
+    print(f"killed twice amid {N}: delivered {len(outcome.accepted)} lost "
           f"{N - len(outcome.accepted)} doubled {doubled} unsure {len(outcome.unsure)}, "
           f"{outcome.attempts} attempts")
     assert len(outcome.accepted) == N, f"{outcome.retries}, {outcome.refused}"

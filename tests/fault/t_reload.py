@@ -61,7 +61,7 @@ def test_swapped_under_traffic(a):
     assert not outcome.retries, f"a swap disturbed clients: {outcome.retries}"
     until("delivery", 20, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted), 0.2)
     assert mail.audit(a.lab, a.names, outcome.accepted) == 0
-    print(f"# {len(swaps)} policies swapped under {len(messages)} messages")
+    print(f"{len(swaps)} policies swapped under {len(messages)} messages")
 
 
 def test_session_lives_through_swaps(a):
