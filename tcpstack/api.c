@@ -67,8 +67,8 @@ void tcp_set_user(struct tcp_conn *c, void *user)
 static void tune_window(struct stack *st, struct tcp_conn *c, uint32_t n)
 {
 	uint16_t now = (uint16_t)st->tcp->tick;
-	uint32_t rtt_ticks = (uint32_t)((uint64_t)(c->srtt_us ? c->srtt_us : 100000) * 1000 >>
-	    WHEEL_SHIFT);
+	uint32_t rtt_ticks =
+	    (uint32_t)((uint64_t)(c->srtt_us ? c->srtt_us : 100000) * 1000 >> WHEEL_SHIFT);
 
 	if (c->window_fixed || c->rcv_limit >= st->config.rcv_buf)
 		return;
@@ -147,7 +147,7 @@ static bool may_write(const struct tcp_conn *c)
 	if (c->flags & CF_FIN_QUEUED)
 		return false;
 	return c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT ||
-	    c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED;
+	       c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED;
 }
 
 size_t tcp_unsent_or_unacked(const struct tcp_conn *c)
@@ -163,8 +163,8 @@ size_t tcp_write_space(const struct stack *st, const struct tcp_conn *c)
 		return 0;
 	room = st->config.snd_buf - queued;
 	if (!chunk_allowed(&st->tcp->chunks, CHUNK_SEND))
-		room = min_u32(room, c->snd_tail ?
-		    CHUNK_DATA - chunk_at(&st->tcp->chunks, c->snd_tail)->end : 0);
+		room = min_u32(room,
+		    c->snd_tail ? CHUNK_DATA - chunk_at(&st->tcp->chunks, c->snd_tail)->end : 0);
 	return room;
 }
 
@@ -214,8 +214,8 @@ void tcp_close(struct stack *st, struct tcp_conn *c)
 	struct tcp_half *half = st->tcp;
 
 	assert(!(c->flags & CF_ORPHAN));
-	if (c->state == TCP_SYN_SENT || (c->state == TCP_CLOSED &&
-	    !(c->flags & CF_ACK_NOW && conn_listed(half, c, LINK_OUT)))) {
+	if (c->state == TCP_SYN_SENT ||
+	    (c->state == TCP_CLOSED && !(c->flags & CF_ACK_NOW && conn_listed(half, c, LINK_OUT)))) {
 		conn_free(st, c);
 		return;
 	}
@@ -267,7 +267,7 @@ static uint32_t client_isn(const struct stack *st, const struct flow_key *key)
 	memcpy(in + 32, &key->local_port, 2);
 	memcpy(in + 34, &key->remote_port, 2);
 	return (uint32_t)(st->tcp->now_ns >> 12) +
-	    (uint32_t)siphash24(st->config.secrets.isn_key, in, sizeof(in));
+	       (uint32_t)siphash24(st->config.secrets.isn_key, in, sizeof(in));
 }
 
 /* One offset per pair of addresses, so that timestamps rise over connections (RFC 7323 7.1 and
@@ -297,8 +297,8 @@ static bool choose_port(struct stack *st, struct flow_key *key)
 		struct tw_entry *e;
 
 		key->local_port = (uint16_t)(st->config.ephemeral_first + at * step);
-		key->hash = flow_hash(&half->flows, &key->local, key->local_port, &key->remote,
-		    key->remote_port);
+		key->hash = flow_hash(
+		    &half->flows, &key->local, key->local_port, &key->remote, key->remote_port);
 		if (conn_find(half, key, &e))
 			continue;
 		if (!e)
@@ -313,8 +313,8 @@ static bool choose_port(struct stack *st, struct flow_key *key)
 	return false;
 }
 
-int tcp_connect(struct stack *st, const struct tcp_connect *req, uint64_t now_ns,
-    struct tcp_conn **ret_conn)
+int tcp_connect(
+    struct stack *st, const struct tcp_connect *req, uint64_t now_ns, struct tcp_conn **ret_conn)
 {
 	struct tcp_half *half = st->tcp;
 	struct flow_key key = {

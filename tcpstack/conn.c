@@ -41,8 +41,8 @@ int tcp_half_new(const struct stack_config *config, uint64_t now_ns, struct tcp_
 	ret = timewait_init(&half->tw, config->max_timewait, config->msl_ms);
 	if (ret < 0)
 		goto fail_timewait;
-	ret = flow_table_init(&half->flows, config->max_conns + config->max_timewait,
-	    config->secrets.hash_key);
+	ret = flow_table_init(
+	    &half->flows, config->max_conns + config->max_timewait, config->secrets.hash_key);
 	if (ret < 0)
 		goto fail_flows;
 	*ret_half = half;
@@ -81,8 +81,8 @@ void tcp_half_usage(const struct tcp_half *half, struct stack_usage *ret_usage)
 
 /* ---- lists ---- */
 
-void conn_list_append(struct tcp_half *half, struct conn_list *list, struct tcp_conn *c,
-    enum conn_list_id id)
+void conn_list_append(
+    struct tcp_half *half, struct conn_list *list, struct tcp_conn *c, enum conn_list_id id)
 {
 	uint32_t i = conn_index(half, c);
 
@@ -97,8 +97,8 @@ void conn_list_append(struct tcp_half *half, struct conn_list *list, struct tcp_
 	list->tail = i;
 }
 
-void conn_list_remove(struct tcp_half *half, struct conn_list *list, struct tcp_conn *c,
-    enum conn_list_id id)
+void conn_list_remove(
+    struct tcp_half *half, struct conn_list *list, struct tcp_conn *c, enum conn_list_id id)
 {
 	struct conn_link *l = &c->link[id];
 
@@ -280,12 +280,12 @@ uint8_t conn_wscale_for(uint32_t rcv_buf)
 static bool key_eq(const struct flow_key *a, const struct flow_key *b)
 {
 	return a->hash == b->hash && a->local_port == b->local_port &&
-	    a->remote_port == b->remote_port && ip_addr_eq(&a->remote, &b->remote) &&
-	    ip_addr_eq(&a->local, &b->local);
+	       a->remote_port == b->remote_port && ip_addr_eq(&a->remote, &b->remote) &&
+	       ip_addr_eq(&a->local, &b->local);
 }
 
-struct tcp_conn *conn_find(struct tcp_half *half, const struct flow_key *key,
-    struct tw_entry **ret_tw)
+struct tcp_conn *conn_find(
+    struct tcp_half *half, const struct flow_key *key, struct tw_entry **ret_tw)
 {
 	struct flow_cursor cursor = { 0 };
 	uint32_t i;
@@ -344,8 +344,8 @@ void conn_prefetch_state(const struct stack *st, const struct packet *pkt)
 /* ---- from the IP half ---- */
 
 /* A segment in TIME-WAIT: acknowledged if it needs that; a FIN seen again restarts the wait. */
-static void timewait_arrives(struct stack *st, struct tw_entry *e, const struct packet *pkt,
-    struct frame_out *out)
+static void timewait_arrives(
+    struct stack *st, struct tw_entry *e, const struct packet *pkt, struct frame_out *out)
 {
 	struct tcp_half *half = st->tcp;
 	struct ip_path path;

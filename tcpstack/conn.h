@@ -46,38 +46,38 @@ struct tx_rec {
 _Static_assert(sizeof(struct tx_rec) == 16, "128 records fill a chunk");
 
 enum conn_flag {
-	CF_TS = 1u << 0,          /* timestamps negotiated */
+	CF_TS = 1u << 0, /* timestamps negotiated */
 	CF_SACK = 1u << 1,
-	CF_CLIENT = 1u << 2,      /* made by tcp_connect() */
-	CF_ORPHAN = 1u << 3,      /* tcp_close() was called */
+	CF_CLIENT = 1u << 2, /* made by tcp_connect() */
+	CF_ORPHAN = 1u << 3, /* tcp_close() was called */
 	CF_KEEPALIVE = 1u << 4,
-	CF_FIN_QUEUED = 1u << 5,  /* FIN follows the unsent bytes */
+	CF_FIN_QUEUED = 1u << 5, /* FIN follows the unsent bytes */
 	CF_FIN_SENT = 1u << 6,
 	CF_FIN_RCVD = 1u << 7,
-	CF_ACK_NOW = 1u << 8,     /* the next output carries an ACK */
-	CF_RST = 1u << 9,         /* send RST, then the connection is gone */
-	CF_WANT_WRITE = 1u << 10, /* tcp_write() took less than asked */
-	CF_TELL_SENT = 1u << 11,  /* something was written since TCP_EV_SENT was last told */
-	CF_TX_DIR = 1u << 12,     /* tx_page is a directory of pages */
-	CF_PERSIST = 1u << 13,    /* rto_at drives zero-window probes */
-	CF_PROBED = 1u << 14,     /* a probe byte at snd_nxt is out, without a record */
-	CF_TLP = 1u << 15,        /* a tail loss probe is out, up to tlp_end */
-	CF_TLP_RETRANS = 1u << 16,/* ... and it was a retransmission */
-	CF_REO_TIMER = 1u << 17,  /* probe_at is RACK's reordering timer, not the probe time-out */
-	CF_REO_SEEN = 1u << 18,   /* RFC 8985 6.2 step 3 */
-	CF_DSACK = 1u << 19,      /* dsack_* is to be reported */
-	CF_UNDO = 1u << 20,       /* undo_* holds what a spurious recovery restores */
-	CF_LOST_DATA = 1u << 21,  /* orphan: something arrived that nobody reads */
-	CF_FORCE = 1u << 22,      /* persist time-out: send what fits, however little */
-	CF_UNHASHED = 1u << 23,   /* not in the flow table any more */
+	CF_ACK_NOW = 1u << 8,      /* the next output carries an ACK */
+	CF_RST = 1u << 9,          /* send RST, then the connection is gone */
+	CF_WANT_WRITE = 1u << 10,  /* tcp_write() took less than asked */
+	CF_TELL_SENT = 1u << 11,   /* something was written since TCP_EV_SENT was last told */
+	CF_TX_DIR = 1u << 12,      /* tx_page is a directory of pages */
+	CF_PERSIST = 1u << 13,     /* rto_at drives zero-window probes */
+	CF_PROBED = 1u << 14,      /* a probe byte at snd_nxt is out, without a record */
+	CF_TLP = 1u << 15,         /* a tail loss probe is out, up to tlp_end */
+	CF_TLP_RETRANS = 1u << 16, /* ... and it was a retransmission */
+	CF_REO_TIMER = 1u << 17,   /* probe_at is RACK's reordering timer, not the probe time-out */
+	CF_REO_SEEN = 1u << 18,    /* RFC 8985 6.2 step 3 */
+	CF_DSACK = 1u << 19,       /* dsack_* is to be reported */
+	CF_UNDO = 1u << 20,        /* undo_* holds what a spurious recovery restores */
+	CF_LOST_DATA = 1u << 21,   /* orphan: something arrived that nobody reads */
+	CF_FORCE = 1u << 22,       /* persist time-out: send what fits, however little */
+	CF_UNHASHED = 1u << 23,    /* not in the flow table any more */
 	CF_V4 = 1u << 24,
-	CF_WND_HELD = 1u << 25,   /* the pool is short: window kept back, to be looked at again */
-	CF_FRTO_1 = 1u << 26,     /* RFC 5682: first ACK after the time-out awaited */
-	CF_FRTO_2 = 1u << 27,     /* ... second */
-	CF_STALLED = 1u << 28,    /* on `stalled`: the next hop is unresolved */
+	CF_WND_HELD = 1u << 25,     /* the pool is short: window kept back, to be looked at again */
+	CF_FRTO_1 = 1u << 26,       /* RFC 5682: first ACK after the time-out awaited */
+	CF_FRTO_2 = 1u << 27,       /* ... second */
+	CF_STALLED = 1u << 28,      /* on `stalled`: the next hop is unresolved */
 	CF_CWND_LIMITED = 1u << 29, /* cwnd was what stopped the last output */
-	CF_NEXT_NOW = 1u << 30,   /* F-RTO: new data before retransmissions */
-	CF_KEEP_PROBE = 1u << 31, /* a keep-alive is to be sent */
+	CF_NEXT_NOW = 1u << 30,     /* F-RTO: new data before retransmissions */
+	CF_KEEP_PROBE = 1u << 31,   /* a keep-alive is to be sent */
 };
 
 /* Lists a connection may be on; LINK_OUT also serves `stalled`. LINK_MEMORY: it holds data out of
@@ -110,7 +110,7 @@ struct tcp_conn {
 	uint32_t rcv_adv;   /* right edge ever offered; never moves left */
 	uint32_t rcv_limit; /* bytes that may be unread now: tuned up to rcv_buf, or the owner's */
 	uint32_t unread;
-	uint32_t rcv_head, rcv_tail; /* chunks in order */
+	uint32_t rcv_head, rcv_tail;   /* chunks in order */
 	uint32_t ooo_head, ooo_recent; /* runs out of order (reasm.c), and the one touched last */
 	uint32_t ts_recent, ts_recent_tick;
 	uint32_t last_ack_sent;
@@ -127,7 +127,7 @@ struct tcp_conn {
 	uint32_t snd_wl1, max_wnd; /* no WL2: an ACK below snd_una updates nothing here */
 	uint32_t unsent;
 	uint32_t snd_head, snd_tail, snd_cur; /* chunks; snd_cur holds the next unsent byte */
-	uint16_t snd_cur_off; /* of the next unsent byte in snd_cur */
+	uint16_t snd_cur_off;                 /* of the next unsent byte in snd_cur */
 	uint16_t peer_mss;
 	uint32_t tx_head, tx_count; /* ring of records: index of the first, and how many */
 	uint32_t tx_page;
@@ -139,9 +139,9 @@ struct tcp_conn {
 	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us;
 	uint32_t sacked_bytes, lost_bytes, retrans_bytes;
 	uint32_t rack_xmit_us, rack_end, rack_rtt_us;
-	uint32_t fack; /* right edge of what was ever delivered */
+	uint32_t fack;     /* right edge of what was ever delivered */
 	uint32_t sk_start; /* [sk_start, fack) is known to be marked throughout */
-	uint32_t recover;          /* snd_nxt when recovery began */
+	uint32_t recover;  /* snd_nxt when recovery began */
 	uint32_t undo_cwnd;
 
 	/* line 4 */
@@ -171,8 +171,8 @@ struct tcp_conn {
 	void *user;
 };
 
-_Static_assert(sizeof(struct tcp_conn) <= 384, "six cache lines; with a session at most 1,024 bytes");
-
+_Static_assert(
+    sizeof(struct tcp_conn) <= 384, "six cache lines; with a session at most 1,024 bytes");
 
 struct tcp_half {
 	uint64_t now_ns; /* of the call under way */
@@ -201,9 +201,9 @@ enum {
 	KEEPALIVE_PROBES = 8,
 	KEEPALIVE_STEP_MS = 15000,
 	STALL_MS = 20,
-	MSS_DEFAULT_V4 = 536,  /* RFC 9293 3.7.1 */
+	MSS_DEFAULT_V4 = 536, /* RFC 9293 3.7.1 */
 	MSS_DEFAULT_V6 = 1220,
-	MTU_FLOOR_V4 = 552,    /* no believable path is narrower (RFC 1191 section 7) */
+	MTU_FLOOR_V4 = 552, /* no believable path is narrower (RFC 1191 section 7) */
 	MTU_FLOOR_V6 = 1280,
 	TIMERS_PER_TURN = 256,
 	SEGMENTS_PER_TURN = 64, /* of one connection */
@@ -221,7 +221,8 @@ static inline void half_clock(struct tcp_half *half, uint64_t now_ns)
 /* A deadline so many microseconds from now, rounded up; never 0. */
 static inline uint32_t tick_after_us(const struct tcp_half *half, uint64_t us)
 {
-	uint32_t t = (uint32_t)((half->now_ns + us * 1000 + ((1u << WHEEL_SHIFT) - 1)) >> WHEEL_SHIFT);
+	uint32_t t =
+	    (uint32_t)((half->now_ns + us * 1000 + ((1u << WHEEL_SHIFT) - 1)) >> WHEEL_SHIFT);
 
 	return t ? t : 1;
 }
@@ -250,8 +251,8 @@ static inline const struct tcp_half *conn_half(const struct tcp_conn *c)
 	return (c - c->self)->user;
 }
 
-static inline bool conn_listed(const struct tcp_half *half, const struct tcp_conn *c,
-    enum conn_list_id id)
+static inline bool conn_listed(
+    const struct tcp_half *half, const struct tcp_conn *c, enum conn_list_id id)
 {
 	return c->link[id].prev != conn_index(half, c);
 }
@@ -276,8 +277,8 @@ void conn_end(struct stack *st, struct tcp_conn *c, unsigned events);
 void conn_enter_timewait(struct stack *st, struct tcp_conn *c);
 /* Puts an RST in the output; the connection is freed when it has left. */
 void conn_abort(struct stack *st, struct tcp_conn *c);
-struct tcp_conn *conn_find(struct tcp_half *half, const struct flow_key *key,
-    struct tw_entry **ret_tw);
+struct tcp_conn *conn_find(
+    struct tcp_half *half, const struct flow_key *key, struct tw_entry **ret_tw);
 void conn_tell(struct stack *st, struct tcp_conn *c, unsigned events);
 void conn_want_output(struct stack *st, struct tcp_conn *c);
 /* Arms the wheel at the earliest deadline. */
@@ -292,15 +293,15 @@ uint8_t conn_wscale_for(uint32_t rcv_buf);
 
 /* ---- tcp_input.c ---- */
 
-void tcp_segment_arrives(struct stack *st, struct tcp_conn *c, const struct packet *pkt,
-    struct frame_out *out);
+void tcp_segment_arrives(
+    struct stack *st, struct tcp_conn *c, const struct packet *pkt, struct frame_out *out);
 
 /* ---- tcp_output.c ---- */
 
 /* Sends what may be sent, at most SEGMENTS_PER_TURN (ret_more: that was the limit). May free the
  * connection. */
-enum emit_status tcp_transmit(struct stack *st, struct tcp_conn *c, struct frame_out *out,
-    bool *ret_more);
+enum emit_status tcp_transmit(
+    struct stack *st, struct tcp_conn *c, struct frame_out *out, bool *ret_more);
 /* An RST with this sequence number, at once and without state. */
 void tcp_emit_reset(struct stack *st, struct tcp_conn *c, uint32_t seq, struct frame_out *out);
 /* True when the right edge could move far enough to be worth a segment. */

@@ -87,8 +87,9 @@ bool rack_detect(struct tcp_half *half, struct tcp_conn *c)
 
 		if (r->sacked) {
 			if (seq_leq(c->sk_start, r->seq) && seq_lt(r->seq, c->fack))
-				i = max_u32(i + 1 - c->tx_head, sendq_find(half, c, c->fack) -
-				    c->tx_head) + c->tx_head;
+				i = max_u32(i + 1 - c->tx_head,
+					sendq_find(half, c, c->fack) - c->tx_head) +
+				    c->tx_head;
 			else
 				i++;
 			continue;

@@ -16,10 +16,10 @@ struct ack_news {
 	uint32_t delivered; /* the same and newly sacked */
 	uint32_t rtt_us;    /* of the newest original transmission delivered; valid with has_rtt */
 	bool has_rtt;
-	bool dsack;         /* the peer got something twice */
-	bool sacked;        /* a block marked something new */
-	bool original;      /* something delivered had been sent once only */
-	bool lost;          /* rack_detect() found losses */
+	bool dsack;    /* the peer got something twice */
+	bool sacked;   /* a block marked something new */
+	bool original; /* something delivered had been sent once only */
+	bool lost;     /* rack_detect() found losses */
 };
 
 /* A record was delivered, cumulatively or by SACK (RFC 8985 6.2 steps 1 to 3). */

@@ -125,8 +125,8 @@ bool reasm_add(struct stack *st, struct tcp_conn *c, uint32_t seq, const uint8_t
 			*ret_duplicate = true;
 			return true;
 		}
-		done = chain_append(st, &at, &r->run_tail, data + known, len - known,
-		    CHUNK_OUT_OF_ORDER);
+		done = chain_append(
+		    st, &at, &r->run_tail, data + known, len - known, CHUNK_OUT_OF_ORDER);
 		if (done == 0)
 			return false;
 		r->run_end += done;
@@ -137,7 +137,7 @@ bool reasm_add(struct stack *st, struct tcp_conn *c, uint32_t seq, const uint8_t
 		c->ooo_recent = at;
 	}
 	while (run_at(half, at)->run_next &&
-	    seq_leq(run_at(half, run_at(half, at)->run_next)->run_seq, run_at(half, at)->run_end))
+	       seq_leq(run_at(half, run_at(half, at)->run_next)->run_seq, run_at(half, at)->run_end))
 		merge_next(half, c, at);
 	conn_list_append(half, &half->memory, c, LINK_MEMORY);
 	return true;

@@ -20,8 +20,8 @@ static void mark_sacked(struct tcp_half *half, struct tcp_conn *c, struct tx_rec
 	news->delivered += span;
 }
 
-void sack_process(struct tcp_half *half, struct tcp_conn *c, const struct packet *pkt,
-    struct ack_news *news)
+void sack_process(
+    struct tcp_half *half, struct tcp_conn *c, const struct packet *pkt, struct ack_news *news)
 {
 	const struct tcp_sack_block *b = pkt->opt.sack;
 	unsigned first = 0, n = pkt->opt.n_sack;
@@ -33,7 +33,7 @@ void sack_process(struct tcp_half *half, struct tcp_conn *c, const struct packet
 		first = 1;
 		/* Believable only near what was sent. */
 		news->dsack = seq_lt(b[0].start, b[0].end) && seq_leq(b[0].end, c->snd_nxt) &&
-		    seq_leq(c->snd_una - c->max_wnd, b[0].start);
+			      seq_leq(c->snd_una - c->max_wnd, b[0].start);
 	}
 	for (unsigned i = first; i < n; i++) {
 		uint32_t start = b[i].start, tail = c->tx_head + c->tx_count, at;

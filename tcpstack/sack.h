@@ -9,8 +9,8 @@
 
 #include "rack.h"
 
-void sack_process(struct tcp_half *half, struct tcp_conn *c, const struct packet *pkt,
-    struct ack_news *news);
+void sack_process(
+    struct tcp_half *half, struct tcp_conn *c, const struct packet *pkt, struct ack_news *news);
 /* The peer let go of what it had sacked (RFC 2018 section 8): nothing counts as delivered. */
 void sack_forget(struct tcp_half *half, struct tcp_conn *c);
 

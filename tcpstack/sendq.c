@@ -115,8 +115,8 @@ static bool make_room(struct tcp_half *half, struct tcp_conn *c)
 	return true;
 }
 
-bool sendq_next(struct tcp_half *half, struct tcp_conn *c, uint32_t len, bool fin,
-    struct tx_rec *ret_rec)
+bool sendq_next(
+    struct tcp_half *half, struct tcp_conn *c, uint32_t len, bool fin, struct tx_rec *ret_rec)
 {
 	assert(len <= c->unsent);
 	if (!make_room(half, c))

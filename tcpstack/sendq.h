@@ -18,8 +18,8 @@ uint32_t sendq_write(struct tcp_half *half, struct tcp_conn *c, const uint8_t *d
 struct tx_rec *sendq_rec(const struct tcp_half *half, struct tcp_conn *c, uint32_t i);
 /* The record that sending the next `len` unsent bytes would make; false: the pool has no room for
  * another record. Nothing has changed until it is committed, after its segment has left. */
-bool sendq_next(struct tcp_half *half, struct tcp_conn *c, uint32_t len, bool fin,
-    struct tx_rec *ret_rec);
+bool sendq_next(
+    struct tcp_half *half, struct tcp_conn *c, uint32_t len, bool fin, struct tx_rec *ret_rec);
 void sendq_commit(struct tcp_half *half, struct tcp_conn *c, const struct tx_rec *r);
 /* Ring index of the first record at or after seq; tx_head + tx_count when there is none. */
 uint32_t sendq_find(const struct tcp_half *half, struct tcp_conn *c, uint32_t seq);

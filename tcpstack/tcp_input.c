@@ -52,8 +52,8 @@ static void note_dsack(struct tcp_conn *c, uint32_t start, uint32_t end)
 	c->dsack_len = (uint16_t)(end - start);
 }
 
-static void take_in_order(struct stack *st, struct tcp_conn *c, const uint8_t *data, uint32_t len,
-    bool push)
+static void take_in_order(
+    struct stack *st, struct tcp_conn *c, const uint8_t *data, uint32_t len, bool push)
 {
 	struct tcp_half *half = st->tcp;
 
@@ -136,28 +136,23 @@ static void take_fin(struct stack *st, struct tcp_conn *c)
 	ack_now(st, c);
 	conn_tell(st, c, TCP_EV_EOF);
 	switch (c->state) {
-	case TCP_ESTABLISHED:
-		c->state = TCP_CLOSE_WAIT;
-		break;
+	case TCP_ESTABLISHED: c->state = TCP_CLOSE_WAIT; break;
 	case TCP_FIN_WAIT_1:
 		if (!fin_acked(c)) {
 			c->state = TCP_CLOSING;
 			break;
 		}
 		/* fall through */
-	case TCP_FIN_WAIT_2:
-		conn_enter_timewait(st, c);
-		break;
-	default:
-		break;
+	case TCP_FIN_WAIT_2: conn_enter_timewait(st, c); break;
+	default: break;
 	}
 }
 
 /* ---- ACK ---- */
 
 /* Takes what is below `ack` off the ring; true when a retransmission was among it. */
-static bool acknowledge(struct stack *st, struct tcp_conn *c, const struct packet *pkt,
-    struct ack_news *news)
+static bool acknowledge(
+    struct stack *st, struct tcp_conn *c, const struct packet *pkt, struct ack_news *news)
 {
 	struct tcp_half *half = st->tcp;
 	bool acked_retrans = false;
@@ -236,7 +231,7 @@ static void process_ack(struct stack *st, struct tcp_conn *c, const struct packe
 	if (news.acked > 0)
 		acked_retrans = acknowledge(st, c, pkt, &news);
 	duplicate = news.acked == 0 && c->tx_count > 0 && pkt->payload_len == 0 &&
-	    !window_changed && !(pkt->flags & TCP_FIN);
+		    !window_changed && !(pkt->flags & TCP_FIN);
 	if (news.has_rtt)
 		rtt_sample(c, news.rtt_us);
 	if (news.acked > 0)
@@ -299,11 +294,11 @@ static void establish(struct stack *st, struct tcp_conn *c)
 	conn_want_output(st, c);
 }
 
-static void syn_sent_arrives(struct stack *st, struct tcp_conn *c, const struct packet *pkt,
-    struct frame_out *out)
+static void syn_sent_arrives(
+    struct stack *st, struct tcp_conn *c, const struct packet *pkt, struct frame_out *out)
 {
-	bool ack_ok = pkt->flags & TCP_ACK && seq_lt(c->snd_una, pkt->ack) &&
-	    seq_leq(pkt->ack, c->snd_nxt);
+	bool ack_ok =
+	    pkt->flags & TCP_ACK && seq_lt(c->snd_una, pkt->ack) && seq_leq(pkt->ack, c->snd_nxt);
 
 	if (pkt->flags & TCP_ACK && !ack_ok) {
 		if (!(pkt->flags & TCP_RST))
@@ -357,8 +352,8 @@ static bool acceptable(const struct tcp_conn *c, uint32_t seq, uint32_t len)
 	return len > 0 && seq_lt(seq, c->rcv_nxt) && seq_lt(c->rcv_nxt, seq + len);
 }
 
-static void unacceptable(struct stack *st, struct tcp_conn *c, const struct packet *pkt,
-    uint32_t len)
+static void unacceptable(
+    struct stack *st, struct tcp_conn *c, const struct packet *pkt, uint32_t len)
 {
 	if (pkt->flags & TCP_RST)
 		return;
@@ -387,8 +382,8 @@ static void reset_arrives(struct stack *st, struct tcp_conn *c, const struct pac
 }
 
 /* False: dropped, and answered where that is due. */
-static bool check_timestamp(struct stack *st, struct tcp_conn *c, const struct packet *pkt,
-    uint32_t len)
+static bool check_timestamp(
+    struct stack *st, struct tcp_conn *c, const struct packet *pkt, uint32_t len)
 {
 	struct tcp_half *half = st->tcp;
 
@@ -430,8 +425,8 @@ static void settle_probe(struct stack *st, struct tcp_conn *c, const struct pack
 }
 
 /* False: the segment is dealt with. */
-static bool check_ack(struct stack *st, struct tcp_conn *c, const struct packet *pkt,
-    struct frame_out *out)
+static bool check_ack(
+    struct stack *st, struct tcp_conn *c, const struct packet *pkt, struct frame_out *out)
 {
 	if (!(pkt->flags & TCP_ACK))
 		return false;
@@ -462,19 +457,14 @@ static bool after_fin_acked(struct stack *st, struct tcp_conn *c)
 		if (c->flags & CF_ORPHAN)
 			c->life_at = tick_after_ms(st->tcp, FIN_WAIT2_MS);
 		return true;
-	case TCP_CLOSING:
-		conn_enter_timewait(st, c);
-		return false;
-	case TCP_LAST_ACK:
-		conn_end(st, c, 0);
-		return false;
-	default:
-		return true;
+	case TCP_CLOSING: conn_enter_timewait(st, c); return false;
+	case TCP_LAST_ACK: conn_end(st, c, 0); return false;
+	default: return true;
 	}
 }
 
-static void synchronised_arrives(struct stack *st, struct tcp_conn *c, const struct packet *pkt,
-    struct frame_out *out)
+static void synchronised_arrives(
+    struct stack *st, struct tcp_conn *c, const struct packet *pkt, struct frame_out *out)
 {
 	uint32_t len = seg_len(pkt);
 	bool at_end;
@@ -517,8 +507,9 @@ static void synchronised_arrives(struct stack *st, struct tcp_conn *c, const str
 		conn_abort(st, c); /* RFC 9293 3.6.1 */
 		return;
 	}
-	at_end = len == 0 ? false :
-	    take_payload(st, c, pkt->seq, pkt->payload, pkt->payload_len, pkt->flags & TCP_PSH);
+	at_end = len == 0 ? false
+			  : take_payload(st, c, pkt->seq, pkt->payload, pkt->payload_len,
+				pkt->flags & TCP_PSH);
 	if (pkt->flags & TCP_FIN) {
 		if (at_end)
 			take_fin(st, c);
@@ -528,8 +519,8 @@ static void synchronised_arrives(struct stack *st, struct tcp_conn *c, const str
 }
 
 /* The other half of a simultaneous open: its SYN counts no more (RFC 9293 figure 8). */
-static void crossed_syn_arrives(struct stack *st, struct tcp_conn *c, const struct packet *pkt,
-    struct frame_out *out)
+static void crossed_syn_arrives(
+    struct stack *st, struct tcp_conn *c, const struct packet *pkt, struct frame_out *out)
 {
 	struct packet p = *pkt;
 
@@ -545,8 +536,8 @@ static void crossed_syn_arrives(struct stack *st, struct tcp_conn *c, const stru
 	synchronised_arrives(st, c, &p, out);
 }
 
-void tcp_segment_arrives(struct stack *st, struct tcp_conn *c, const struct packet *pkt,
-    struct frame_out *out)
+void tcp_segment_arrives(
+    struct stack *st, struct tcp_conn *c, const struct packet *pkt, struct frame_out *out)
 {
 	struct tcp_half *half = st->tcp;
 

@@ -136,8 +136,8 @@ static void probe_outcome(struct stack *st, struct tcp_conn *c, const struct pac
 }
 
 /* RFC 6582, for peers without SACK. */
-static bool reno_on_ack(struct tcp_conn *c, struct tcp_half *half, const struct ack_news *news,
-    bool duplicate)
+static bool reno_on_ack(
+    struct tcp_conn *c, struct tcp_half *half, const struct ack_news *news, bool duplicate)
 {
 	if (news->acked > 0) {
 		/* one of them filled the hole, the others had been counted as duplicates */

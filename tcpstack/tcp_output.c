@@ -22,7 +22,9 @@ static uint16_t mss_of_path(const struct tcp_conn *c)
 
 void conn_set_mss(struct tcp_conn *c)
 {
-	uint16_t mss = c->peer_mss ? c->peer_mss : c->flags & CF_V4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
+	uint16_t mss = c->peer_mss        ? c->peer_mss
+		       : c->flags & CF_V4 ? MSS_DEFAULT_V4
+					  : MSS_DEFAULT_V6;
 
 	mss = (uint16_t)min_u32(mss, mss_of_path(c));
 	/* RFC 6691: the option's number counts no options, a segment's payload does */
@@ -52,7 +54,7 @@ bool tcp_window_worth_telling(const struct tcp_half *half, const struct tcp_conn
 	uint32_t edge = wanted_edge(half, c);
 
 	return seq_lt(c->rcv_adv, edge) &&
-	    edge - c->rcv_adv >= min_u32(2u * c->mss, max_u32(c->rcv_limit / 2, 1));
+	       edge - c->rcv_adv >= min_u32(2u * c->mss, max_u32(c->rcv_limit / 2, 1));
 }
 
 /* The window field, moving the right edge (never to the left) by at least a segment or half the
@@ -97,16 +99,15 @@ static void segment_init(struct stack *st, struct tcp_conn *c, struct tcp_segmen
 	}
 }
 
-static void fill_sack(const struct tcp_half *half, const struct tcp_conn *c,
-    struct tcp_segment *seg)
+static void fill_sack(const struct tcp_half *half, const struct tcp_conn *c, struct tcp_segment *seg)
 {
 	unsigned max = c->flags & CF_TS ? 3 : 4, n = 0;
 
 	if (!(c->flags & CF_SACK))
 		return;
 	if (c->flags & CF_DSACK)
-		seg->opt.sack[n++] = (struct tcp_sack_block){ c->dsack_start,
-			c->dsack_start + c->dsack_len };
+		seg->opt.sack[n++] =
+		    (struct tcp_sack_block){ c->dsack_start, c->dsack_start + c->dsack_len };
 	n += reasm_sack_blocks(half, c, seg->opt.sack + n, max - n);
 	seg->opt.n_sack = (uint8_t)n;
 }
@@ -125,8 +126,8 @@ static void fill_syn(const struct tcp_conn *c, const struct stack *st, struct tc
 }
 
 /* Every segment but an RST says the same about what was received. */
-static enum emit_status emit(struct stack *st, struct tcp_conn *c, struct tcp_segment *seg,
-    struct frame_out *out)
+static enum emit_status emit(
+    struct stack *st, struct tcp_conn *c, struct tcp_segment *seg, struct frame_out *out)
 {
 	struct tcp_half *half = st->tcp;
 	uint16_t mtu = c->path.mtu;
@@ -153,16 +154,16 @@ static enum emit_status emit(struct stack *st, struct tcp_conn *c, struct tcp_se
 	return EMIT_SENT;
 }
 
-static uint32_t payload_room(const struct tcp_half *half, struct tcp_conn *c,
-    struct tcp_segment *seg)
+static uint32_t payload_room(
+    const struct tcp_half *half, struct tcp_conn *c, struct tcp_segment *seg)
 {
 	(void)half;
 	return seg->opt.n_sack ? c->mss - (4u + 8u * seg->opt.n_sack) : c->mss;
 }
 
 /* Sends a record, in several segments where the segment size has shrunk since. */
-static enum emit_status emit_rec(struct stack *st, struct tcp_conn *c, const struct tx_rec *r,
-    bool last, struct frame_out *out)
+static enum emit_status emit_rec(
+    struct stack *st, struct tcp_conn *c, const struct tx_rec *r, bool last, struct frame_out *out)
 {
 	struct tcp_half *half = st->tcp;
 	uint32_t done = 0;
@@ -196,8 +197,8 @@ static enum emit_status emit_rec(struct stack *st, struct tcp_conn *c, const str
 	return EMIT_SENT;
 }
 
-static enum emit_status emit_ack(struct stack *st, struct tcp_conn *c, uint32_t seq,
-    struct frame_out *out)
+static enum emit_status emit_ack(
+    struct stack *st, struct tcp_conn *c, uint32_t seq, struct frame_out *out)
 {
 	struct tcp_segment seg;
 
@@ -208,8 +209,8 @@ static enum emit_status emit_ack(struct stack *st, struct tcp_conn *c, uint32_t 
 	return emit(st, c, &seg, out);
 }
 
-static enum emit_status emit_rst(struct stack *st, struct tcp_conn *c, uint32_t seq, bool ack,
-    struct frame_out *out)
+static enum emit_status emit_rst(
+    struct stack *st, struct tcp_conn *c, uint32_t seq, bool ack, struct frame_out *out)
 {
 	struct tcp_segment seg;
 	enum emit_status status;
@@ -232,8 +233,8 @@ void tcp_emit_reset(struct stack *st, struct tcp_conn *c, uint32_t seq, struct f
 
 /* ---- what to send ---- */
 
-static enum emit_status send_lost(struct stack *st, struct tcp_conn *c, unsigned *budget,
-    struct frame_out *out)
+static enum emit_status send_lost(
+    struct stack *st, struct tcp_conn *c, unsigned *budget, struct frame_out *out)
 {
 	struct tcp_half *half = st->tcp;
 	uint32_t tail = c->tx_head + c->tx_count;
@@ -279,8 +280,8 @@ static uint32_t usable_window(const struct tcp_conn *c)
 }
 
 /* How much of the unsent to put in one segment now; false: nothing may go. */
-static bool next_length(const struct tcp_half *half, struct tcp_conn *c, uint32_t *ret_len,
-    bool *ret_fin)
+static bool next_length(
+    const struct tcp_half *half, struct tcp_conn *c, uint32_t *ret_len, bool *ret_fin)
 {
 	uint32_t window = usable_window(c), inflight = conn_inflight(c), room, len;
 	struct tcp_segment seg = { .n_pieces = 0 };
@@ -306,8 +307,8 @@ static bool next_length(const struct tcp_half *half, struct tcp_conn *c, uint32_
 	return len > 0 || fin;
 }
 
-static enum emit_status send_new(struct stack *st, struct tcp_conn *c, unsigned *budget,
-    struct frame_out *out)
+static enum emit_status send_new(
+    struct stack *st, struct tcp_conn *c, unsigned *budget, struct frame_out *out)
 {
 	struct tcp_half *half = st->tcp;
 	struct tx_rec r;
@@ -351,8 +352,7 @@ static enum emit_status send_new(struct stack *st, struct tcp_conn *c, unsigned 
 
 /* A byte beyond the closed window (RFC 9293 3.8.6.1). It gets no record: if the peer takes it, the
  * ACK says so and tcp_input.c makes good. */
-static enum emit_status send_probe_byte(struct stack *st, struct tcp_conn *c,
-    struct frame_out *out)
+static enum emit_status send_probe_byte(struct stack *st, struct tcp_conn *c, struct frame_out *out)
 {
 	struct tcp_segment seg;
 	struct tx_rec r;
@@ -373,8 +373,8 @@ static enum emit_status send_probe_byte(struct stack *st, struct tcp_conn *c,
 	return status;
 }
 
-enum emit_status tcp_transmit(struct stack *st, struct tcp_conn *c, struct frame_out *out,
-    bool *ret_more)
+enum emit_status tcp_transmit(
+    struct stack *st, struct tcp_conn *c, struct frame_out *out, bool *ret_more)
 {
 	unsigned budget = SEGMENTS_PER_TURN;
 	uint32_t outstanding = c->tx_count;

@@ -43,8 +43,7 @@ void tcp_set_probe(struct stack *st, struct tcp_conn *c)
 		return;
 	c->probe_at = 0;
 	if (!(c->flags & CF_SACK) || c->ca_state != CA_OPEN || c->tx_count == 0 || c->n_sacked ||
-	    c->flags & CF_TLP || c->backoff || c->srtt_us == 0 ||
-	    c->state < TCP_ESTABLISHED)
+	    c->flags & CF_TLP || c->backoff || c->srtt_us == 0 || c->state < TCP_ESTABLISHED)
 		return;
 	us = 2 * (uint64_t)c->srtt_us;
 	/* A lone segment may meet a delayed ACK. */
@@ -118,8 +117,9 @@ static void keepalive_fired(struct stack *st, struct tcp_conn *c)
 
 static void life_over(struct stack *st, struct tcp_conn *c)
 {
-	count(st, c->state == TCP_FIN_WAIT_2 ? STACK_tcp_fin_wait2_ended :
-	    c->state == TCP_SYN_SENT ? STACK_tcp_connect_ended : STACK_tcp_user_timeouts);
+	count(st, c->state == TCP_FIN_WAIT_2 ? STACK_tcp_fin_wait2_ended
+		  : c->state == TCP_SYN_SENT ? STACK_tcp_connect_ended
+					     : STACK_tcp_user_timeouts);
 	conn_end(st, c, TCP_EV_TIMEOUT);
 }
 

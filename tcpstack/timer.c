@@ -11,7 +11,7 @@
 uint64_t wheel_tick(uint64_t deadline_ns)
 {
 	return (deadline_ns >> WHEEL_SHIFT) +
-	    ((deadline_ns & (((uint64_t)1 << WHEEL_SHIFT) - 1)) != 0);
+	       ((deadline_ns & (((uint64_t)1 << WHEEL_SHIFT) - 1)) != 0);
 }
 
 unsigned wheel_occupy(struct wheel_clock *w, uint64_t tick)
@@ -89,7 +89,7 @@ bool wheel_step(struct wheel_clock *w, uint64_t now_ns, unsigned *ret_slot)
 		}
 		/* Nothing left at this level: skip to the end of the widest empty range. */
 		while (level + 2 < WHEEL_LEVELS &&
-		    first_slot(w, level + 1, index_at(w, level + 1)) == WHEEL_SLOTS)
+		       first_slot(w, level + 1, index_at(w, level + 1)) == WHEEL_SLOTS)
 			level++;
 		to = ((w->tick >> (8 * (level + 1))) + 1) << (8 * (level + 1));
 		if (to > now)
@@ -201,7 +201,8 @@ static void index_link_in(struct index_wheel *w, uint32_t i)
 {
 	struct index_timer *t = timer_at(w, i);
 	/* 32 bits of it are kept; the rest follows from the clock's */
-	uint64_t tick = w->clock.tick + (uint64_t)(int64_t)(int32_t)(t->tick - (uint32_t)w->clock.tick);
+	uint64_t tick =
+	    w->clock.tick + (uint64_t)(int64_t)(int32_t)(t->tick - (uint32_t)w->clock.tick);
 	unsigned slot = wheel_occupy(&w->clock, tick);
 
 	t->prev = slot | TIMER_SLOT;

@@ -14,7 +14,12 @@
 
 #include "tcpstack.h"
 
-enum { WHEEL_SHIFT = 19, WHEEL_LEVELS = 4, WHEEL_SLOTS = 256, WHEEL_ALL = WHEEL_LEVELS * WHEEL_SLOTS };
+enum {
+	WHEEL_SHIFT = 19,
+	WHEEL_LEVELS = 4,
+	WHEEL_SLOTS = 256,
+	WHEEL_ALL = WHEEL_LEVELS * WHEEL_SLOTS
+};
 
 /* Which slots hold something, and how far time has come: what every kind of wheel shares. A slot
  * is numbered level * WHEEL_SLOTS + index. */
@@ -64,8 +69,8 @@ struct index_timer {
 
 struct index_wheel {
 	struct wheel_clock clock;
-	uint8_t *first;  /* the timer of element 0, which is never armed */
-	size_t stride;   /* bytes from one to the next */
+	uint8_t *first; /* the timer of element 0, which is never armed */
+	size_t stride;  /* bytes from one to the next */
 	uint32_t slot[WHEEL_ALL];
 };
 

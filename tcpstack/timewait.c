@@ -9,8 +9,8 @@
 
 int timewait_init(struct timewait *tw, uint32_t max, uint32_t msl_ms)
 {
-	struct tw_entry *entries = aligned_alloc(64,
-	    (((size_t)max + 1) * sizeof(*entries) + 63) & ~(size_t)63);
+	struct tw_entry *entries =
+	    aligned_alloc(64, (((size_t)max + 1) * sizeof(*entries) + 63) & ~(size_t)63);
 
 	if (!entries)
 		return -ENOMEM;

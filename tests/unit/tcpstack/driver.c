@@ -11,8 +11,8 @@ static const uint64_t start_ns = 1700000000ull * 1000000000ull;
 
 /* ---- in the IP half's place ---- */
 
-int ip_path_resolve(struct stack *st, const struct ip_addr *dst, uint64_t now_ns,
-    struct ip_path *ret_path)
+int ip_path_resolve(
+    struct stack *st, const struct ip_addr *dst, uint64_t now_ns, struct ip_path *ret_path)
 {
 	struct td *d = st->host.arg;
 
@@ -134,8 +134,10 @@ static void fill_packet(struct td *d, const struct td_in *in, struct packet *pkt
 		.dst_port = d->local_port,
 		.seq = d->irs + in->seq,
 		.ack = in->flags & TCP_ACK ? d->iss + in->ack : 0,
-		.window = in->zero_window ? 0 : in->window ? in->window :
-		    d->o.peer_window ? d->o.peer_window : 65535,
+		.window = in->zero_window    ? 0
+			  : in->window       ? in->window
+			  : d->o.peer_window ? d->o.peer_window
+					     : 65535,
 		.payload_len = (uint16_t)in->len,
 		.payload = in->data ? in->data : data,
 		.flags = in->flags,
@@ -149,11 +151,13 @@ static void fill_packet(struct td *d, const struct td_in *in, struct packet *pkt
 	}
 	if (d->o.ts && !d->omit_ts) {
 		pkt->opt.has_ts = true;
-		pkt->opt.ts_val = d->ts_val ? d->ts_val :
-		    d->peer_ts + (uint32_t)((d->now_ns - start_ns) / 1000000);
+		pkt->opt.ts_val = d->ts_val
+				      ? d->ts_val
+				      : d->peer_ts + (uint32_t)((d->now_ns - start_ns) / 1000000);
 		if (!in->opt.has_ts)
-			pkt->opt.ts_ecr = d->c && d->c->state != TCP_CLOSED ?
-			    ts_clock(d->now_ns) + d->c->ts_offset : 0;
+			pkt->opt.ts_ecr = d->c && d->c->state != TCP_CLOSED
+					      ? ts_clock(d->now_ns) + d->c->ts_offset
+					      : 0;
 	}
 	d->ts_val = 0;
 	for (uint32_t i = 0; i < in->len; i++)
@@ -218,7 +222,8 @@ void td_run_ms(struct td *d, uint32_t ms)
 			d->now_ns = at;
 		td_output(d);
 		if (conn_next_deadline(&d->st) <= d->now_ns)
-			d->now_ns += 1000000; /* output that waits for frames: the shell's next turn */
+			d->now_ns +=
+			    1000000; /* output that waits for frames: the shell's next turn */
 	}
 	if (d->now_ns < end_ns)
 		d->now_ns = end_ns;
@@ -233,8 +238,8 @@ struct td_seg td_expect_at(struct td *d, uint8_t flags, uint32_t seq, uint32_t a
 	struct td_seg s;
 
 	if (d->n_out == 0) {
-		print_error("expected flags %02x seq %u ack %u len %u, nothing was sent\n", flags, seq,
-		    ack, len);
+		print_error("expected flags %02x seq %u ack %u len %u, nothing was sent\n", flags,
+		    seq, ack, len);
 		_fail(file, line);
 	}
 	s = d->out[d->out_head];
@@ -242,8 +247,8 @@ struct td_seg td_expect_at(struct td *d, uint8_t flags, uint32_t seq, uint32_t a
 	d->n_out--;
 	if ((s.flags & ~TCP_PSH) != (flags & ~TCP_PSH) || s.seq - d->iss != seq ||
 	    (flags & TCP_ACK && s.ack - d->irs != ack) || s.len != len) {
-		print_error("expected flags %02x seq %u ack %u len %u, got %02x %u %u %u\n", flags, seq,
-		    ack, len, s.flags, s.seq - d->iss, s.ack - d->irs, s.len);
+		print_error("expected flags %02x seq %u ack %u len %u, got %02x %u %u %u\n", flags,
+		    seq, ack, len, s.flags, s.seq - d->iss, s.ack - d->irs, s.len);
 		_fail(file, line);
 	}
 	/* RFC 7323 3.2: on every segment but RST once negotiated */
@@ -260,8 +265,8 @@ void td_expect_none_at(struct td *d, const char *file, int line)
 
 	if (d->n_out == 0)
 		return;
-	print_error("expected nothing, got %u segments, the first %02x seq %u ack %u len %u\n", d->n_out,
-	    s->flags, s->seq - d->iss, s->ack - d->irs, s->len);
+	print_error("expected nothing, got %u segments, the first %02x seq %u ack %u len %u\n",
+	    d->n_out, s->flags, s->seq - d->iss, s->ack - d->irs, s->len);
 	_fail(file, line);
 }
 

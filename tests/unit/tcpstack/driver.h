@@ -34,9 +34,9 @@ struct td_options {
 	bool ts, sack;
 	bool wscale;
 	uint8_t peer_wscale;
-	uint16_t peer_mss;    /* 0: the option was absent */
-	uint16_t peer_window; /* 0: 65,535 */
-	uint16_t mtu;         /* 0: 1,500 */
+	uint16_t peer_mss;          /* 0: the option was absent */
+	uint16_t peer_window;       /* 0: 65,535 */
+	uint16_t mtu;               /* 0: 1,500 */
 	struct stack_config config; /* bounds; 0 takes a small default */
 };
 
@@ -48,14 +48,14 @@ struct td {
 	struct tcp_conn *c;
 	struct ip_addr local, remote;
 	uint16_t local_port, remote_port;
-	uint32_t iss, irs;   /* ours, the peer's */
-	uint32_t peer_ts;    /* the peer's clock at time 0 */
-	bool omit_ts;        /* the next segments carry no timestamp */
-	uint32_t ts_val;     /* if not 0: the next segment's TSval */
-	struct td_seg *out;  /* ring of what was emitted and not yet looked at */
+	uint32_t iss, irs;  /* ours, the peer's */
+	uint32_t peer_ts;   /* the peer's clock at time 0 */
+	bool omit_ts;       /* the next segments carry no timestamp */
+	uint32_t ts_val;    /* if not 0: the next segment's TSval */
+	struct td_seg *out; /* ring of what was emitted and not yet looked at */
 	unsigned out_head, n_out;
-	enum emit_status status; /* what emission returns */
-	unsigned frames_left;    /* then EMIT_NO_FRAME */
+	enum emit_status status;                             /* what emission returns */
+	unsigned frames_left;                                /* then EMIT_NO_FRAME */
 	void (*tap)(struct td *d, const struct td_seg *seg); /* instead of the ring, for pairs */
 	void *tap_arg;
 	unsigned events; /* collected by td_events() */
@@ -74,9 +74,9 @@ struct td_in {
 	uint8_t flags;
 	uint32_t seq, ack; /* relative */
 	uint32_t len;
-	const void *data;  /* NULL: a pattern that follows from the sequence number */
+	const void *data; /* NULL: a pattern that follows from the sequence number */
 	bool zero_window;
-	uint16_t window;   /* 0: as the options say */
+	uint16_t window;        /* 0: as the options say */
 	struct tcp_options opt; /* SACK blocks relative to ours; MSS and so on of SYNs */
 };
 void td_input(struct td *d, const struct td_in *in);
@@ -95,7 +95,7 @@ void td_run_ms(struct td *d, uint32_t ms); /* turns at every deadline until then
 /* ---- what came out ---- */
 struct td_seg td_expect_at(struct td *d, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t len,
     const char *file, int line);
-#define td_expect(d, flags, seq, ack, len) \
+#define td_expect(d, flags, seq, ack, len)                                                         \
 	td_expect_at((d), (flags), (seq), (ack), (len), __FILE__, __LINE__)
 void td_expect_none_at(struct td *d, const char *file, int line);
 #define td_expect_none(d) td_expect_none_at((d), __FILE__, __LINE__)

@@ -131,10 +131,15 @@ struct run {
 /* One end writes `bytes` of the pattern and closes; the other echoes nothing, reads, and closes. */
 static void transfer(const struct run *r, uint64_t seed, uint64_t *ret_ns, unsigned *ret_rtx)
 {
-	struct td_options o = { .v6 = r->v6, .ts = r->ts, .sack = r->sack, .wscale = true,
+	struct td_options o = { .v6 = r->v6,
+		.ts = r->ts,
+		.sack = r->sack,
+		.wscale = true,
 		.config = { .rcv_buf = r->buf, .snd_buf = r->buf, .max_chunks = 16384 } };
-	struct link l = { .rng = seed * 0x9e3779b97f4a7c15u + 1, .loss_permille = r->loss,
-		.dup_permille = r->dup, .delay_ns = (uint64_t)r->delay_ms * 1000000 / 2,
+	struct link l = { .rng = seed * 0x9e3779b97f4a7c15u + 1,
+		.loss_permille = r->loss,
+		.dup_permille = r->dup,
+		.delay_ns = (uint64_t)r->delay_ms * 1000000 / 2,
 		.jitter_ns = (uint64_t)r->jitter_ms * 1000000,
 		.queue_limit = r->queue_limit ? r->queue_limit : LINK_SLOTS };
 	struct td *a = td_new(&o), *b = td_new(&o);
@@ -156,8 +161,9 @@ static void transfer(const struct run *r, uint64_t seed, uint64_t *ret_ns, unsig
 	b->st.config.addrs[0].addr = b->local;
 	b->st.config.ephemeral_first = b->st.config.ephemeral_last = 25;
 	{
-		struct tcp_connect req = { .src = b->local, .dst = b->remote,
-			.dst_port = a->local_port };
+		struct tcp_connect req = {
+			.src = b->local, .dst = b->remote, .dst_port = a->local_port
+		};
 
 		assert_int_equal(tcp_connect(&b->st, &req, b->now_ns, &b->c), 0);
 		b->c->flags = a->c->flags;
@@ -175,8 +181,8 @@ static void transfer(const struct run *r, uint64_t seed, uint64_t *ret_ns, unsig
 		assert_true(next_ns != UINT64_MAX);
 		l.now_ns = next_ns > l.now_ns ? next_ns : l.now_ns;
 		if (l.now_ns > limit_ns)
-			fail_msg("seed %u: stuck at %u of %u bytes, %u read", (unsigned)seed, written,
-			    r->bytes, got);
+			fail_msg("seed %u: stuck at %u of %u bytes, %u read", (unsigned)seed,
+			    written, r->bytes, got);
 		while (l.n && l.slots[0]->at_ns <= l.now_ns)
 			deliver(&l);
 		for (int i = 0; i < 2; i++) {
@@ -195,7 +201,8 @@ static void transfer(const struct run *r, uint64_t seed, uint64_t *ret_ns, unsig
 				if (i == 0 && events & (TCP_EV_OPEN | TCP_EV_WRITE)) {
 					while (written < r->bytes) {
 						uint8_t block[4096];
-						uint32_t n = min_u32(sizeof(block), r->bytes - written);
+						uint32_t n =
+						    min_u32(sizeof(block), r->bytes - written);
 
 						for (uint32_t k = 0; k < n; k++)
 							block[k] = td_pattern(written + k);
@@ -243,10 +250,16 @@ static void lossless_transfer_is_bound_by_the_window(void **state)
 	unsigned rtx;
 
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		/* 8 MiB at 40 ms and 4 MiB of buffer: slow start, then a window a round trip. */
-		transfer(&(struct run){ .delay_ms = 40, .bytes = 8u << 20, .ts = true, .sack = true,
-		    .v6 = v6, .buf = 4u << 20 }, 1, &ns, &rtx);
+		transfer(&(struct run){ .delay_ms = 40,
+			     .bytes = 8u << 20,
+			     .ts = true,
+			     .sack = true,
+			     .v6 = v6,
+			     .buf = 4u << 20 },
+		    1, &ns, &rtx);
 		assert_int_equal(rtx, 1); /* the SYN, said again with the ACK of the other's */
 		assert_in_range(ns / 1000000, 80, 40 * 20);
 	}
@@ -264,8 +277,8 @@ static void seeded(const struct run *base, unsigned seeds, unsigned max_ms, unsi
 		r.sack = seed % 5 != 0;
 		transfer(&r, seed, &ns, &rtx);
 		if (ns / 1000000 > max_ms || rtx > max_rtx)
-			fail_msg("seed %u: %u ms, %u retransmissions", seed, (unsigned)(ns / 1000000),
-			    rtx);
+			fail_msg("seed %u: %u ms, %u retransmissions", seed,
+			    (unsigned)(ns / 1000000), rtx);
 	}
 }
 
@@ -279,22 +292,24 @@ static void small_dialogue_survives_loss(void **state)
 static void bulk_survives_loss(void **state)
 {
 	(void)state;
-	seeded(&(struct run){ .loss = 20, .delay_ms = 40, .bytes = 400000, .buf = 262144 }, 40, 60000,
-	    120);
+	seeded(&(struct run){ .loss = 20, .delay_ms = 40, .bytes = 400000, .buf = 262144 }, 40,
+	    60000, 120);
 }
 
 static void bulk_survives_reordering_and_duplicates(void **state)
 {
 	(void)state;
-	seeded(&(struct run){ .dup = 50, .loss = 5, .delay_ms = 40, .jitter_ms = 15, .bytes = 400000,
-	    .buf = 262144 }, 40, 60000, 300);
+	seeded(
+	    &(struct run){
+		.dup = 50, .loss = 5, .delay_ms = 40, .jitter_ms = 15, .bytes = 400000, .buf = 262144 },
+	    40, 60000, 300);
 }
 
 static void bulk_survives_a_short_queue(void **state)
 {
 	(void)state;
-	seeded(&(struct run){ .queue_limit = 40, .delay_ms = 40, .bytes = 1000000, .buf = 1u << 20 }, 10,
-	    60000, 600);
+	seeded(&(struct run){ .queue_limit = 40, .delay_ms = 40, .bytes = 1000000, .buf = 1u << 20 },
+	    10, 60000, 600);
 }
 
 int main(void)

@@ -23,7 +23,8 @@ static uint32_t read_all(struct td *d)
 static void old_timestamp_is_refused(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -42,7 +43,8 @@ static void old_timestamp_is_refused(void **state)
 static void timestamp_of_24_days_ago_is_not_compared(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -57,7 +59,8 @@ static void timestamp_of_24_days_ago_is_not_compared(void **state)
 static void missing_timestamp_is_dropped(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -73,7 +76,8 @@ static void missing_timestamp_is_dropped(void **state)
 static void echo_is_of_the_earliest_unacknowledged(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		struct td_seg s;
@@ -92,7 +96,8 @@ static void echo_is_of_the_earliest_unacknowledged(void **state)
 static void challenge_acks_are_limited(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -111,7 +116,8 @@ static void challenge_acks_are_limited(void **state)
 static void ack_from_before_the_window_is_challenged(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -127,7 +133,8 @@ static void ack_from_before_the_window_is_challenged(void **state)
 static void second_segment_is_acknowledged_at_once(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -149,7 +156,8 @@ static void second_segment_is_acknowledged_at_once(void **state)
 static void push_is_acknowledged_with_the_turn(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		struct td_in in = { .flags = TCP_ACK | TCP_PSH, .seq = 1, .len = 6, .ack = 1 };
@@ -169,7 +177,8 @@ static void push_is_acknowledged_with_the_turn(void **state)
 static void out_of_order_is_kept_and_reported(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		const uint8_t *p;
@@ -207,7 +216,8 @@ static void out_of_order_is_kept_and_reported(void **state)
 static void duplicate_is_reported_by_dsack(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		struct td_seg s;
@@ -233,7 +243,8 @@ static void duplicate_is_reported_by_dsack(void **state)
 static void window_never_shrinks(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		uint32_t edge = 1 + 65535, seq = 1;
@@ -267,7 +278,8 @@ static void window_never_shrinks(void **state)
 static void silly_window_is_not_offered(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 		struct td_seg s;
@@ -294,7 +306,8 @@ static void silly_window_is_not_offered(void **state)
 static void bytes_beyond_the_window_are_cut(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 
@@ -311,7 +324,8 @@ static void bytes_beyond_the_window_are_cut(void **state)
 static void window_grows_for_a_reader_that_keeps_up(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 		uint32_t seq = 1, window = 0;
@@ -320,14 +334,15 @@ static void window_grows_for_a_reader_that_keeps_up(void **state)
 		o.config.rcv_buf = 1u << 20;
 		d = td_make(TCP_ESTABLISHED, &o);
 		for (int i = 0; i < 3000; i++, seq += 1448) {
-			assert_true(td_input_known(d, &(struct td_in){ .flags = TCP_ACK, .seq = seq,
-			    .len = 1448, .ack = 1 }));
+			assert_true(td_input_known(d,
+			    &(struct td_in){ .flags = TCP_ACK, .seq = seq, .len = 1448, .ack = 1 }));
 			read_all(d);
 			if (i % 16 == 15) {
 				td_output(d);
 				while (d->n_out)
-					window = (uint32_t)td_expect(d, TCP_ACK, 1, seq + 1448, 0)
-					    .window << d->c->rcv_wscale;
+					window =
+					    (uint32_t)td_expect(d, TCP_ACK, 1, seq + 1448, 0).window
+					    << d->c->rcv_wscale;
 			}
 		}
 		assert_in_range(window, (1u << 20) - 65536, 1u << 20);
@@ -339,12 +354,13 @@ static void window_grows_for_a_reader_that_keeps_up(void **state)
 static void data_on_the_syn_ack_and_on_the_handshakes_ack(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_SYN_SENT, &o);
 
-		td_send(d, .flags = TCP_SYN | TCP_ACK, .seq = 0, .ack = 1, .len = 5, .data = "220 x",
-		    .opt = { .mss = 1460, .sack_ok = true });
+		td_send(d, .flags = TCP_SYN | TCP_ACK, .seq = 0, .ack = 1, .len = 5,
+		    .data = "220 x", .opt = { .mss = 1460, .sack_ok = true });
 		td_expect(d, TCP_ACK, 1, 6, 0);
 		assert_int_equal(td_events(d), TCP_EV_OPEN | TCP_EV_READ);
 		assert_int_equal(tcp_unread(d->c), 5);
@@ -359,7 +375,8 @@ static void data_on_the_syn_ack_and_on_the_handshakes_ack(void **state)
 static void fin_on_the_syn_ack(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_SYN_SENT, &o);
 
@@ -373,7 +390,8 @@ static void fin_on_the_syn_ack(void **state)
 static void options_the_server_lacks_are_not_used(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 		struct td_seg s;
@@ -399,7 +417,8 @@ static void options_the_server_lacks_are_not_used(void **state)
 static void simultaneous_open(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_SYN_SENT, &o);
 		struct td_seg s;
@@ -420,7 +439,8 @@ static void simultaneous_open(void **state)
 static void simultaneous_close(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		struct stack_usage usage;
@@ -445,7 +465,8 @@ static void simultaneous_close(void **state)
 static void half_closed_client_is_still_heard_and_served(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_FIN_WAIT_2, &o); /* we sent FIN, the client goes on */
 
@@ -469,7 +490,8 @@ static void half_closed_client_is_still_heard_and_served(void **state)
 static void closed_by_the_owner_still_delivers(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -482,8 +504,8 @@ static void closed_by_the_owner_still_delivers(void **state)
 		td_expect(d, TCP_ACK, 10, 101, 0);
 		td_ack(d, 101, 10);
 		td_expect(d, TCP_RST | TCP_ACK, 10, 101, 0); /* RFC 9293 3.6.1 */
-		assert_false(td_input_known(d, &(struct td_in){ .flags = TCP_ACK, .seq = 101,
-		    .ack = 10 }));
+		assert_false(
+		    td_input_known(d, &(struct td_in){ .flags = TCP_ACK, .seq = 101, .ack = 10 }));
 		assert_int_equal(d->st.tcp->n_conns, 0);
 		assert_int_equal(d->st.tcp->chunks.used, 0);
 		td_free(d);
@@ -493,7 +515,8 @@ static void closed_by_the_owner_still_delivers(void **state)
 static void data_after_close_is_reset(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_FIN_WAIT_2, &o);
 
@@ -508,7 +531,8 @@ static void data_after_close_is_reset(void **state)
 static void orphan_ends_in_time_wait_with_its_last_ack(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -526,7 +550,8 @@ static void orphan_ends_in_time_wait_with_its_last_ack(void **state)
 static void abort_sends_rst(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -549,7 +574,8 @@ static void abort_sends_rst(void **state)
 static void reset_at_every_byte(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		for (uint32_t at = 0; at <= 40; at++) {
 			struct td_options o = family(v6);
 			struct td *d = td_make(TCP_ESTABLISHED, &o);
@@ -561,7 +587,7 @@ static void reset_at_every_byte(void **state)
 			td_forget_output(d);
 			td_send(d, .flags = TCP_RST, .seq = 1 + at);
 			assert_true(td_events(d) & TCP_EV_RESET);
-			td_expect_none(d); /* no RST to a RST */
+			td_expect_none(d);                      /* no RST to a RST */
 			assert_int_equal(tcp_unread(d->c), at); /* still readable */
 			assert_int_equal(read_all(d), at);
 			tcp_close(&d->st, d->c);
@@ -575,7 +601,8 @@ static void reset_at_every_byte(void **state)
 static void connect_refused(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_SYN_SENT, &o);
 
@@ -592,8 +619,9 @@ static void connection_table_full(void **state)
 	struct td *d = td_make(TCP_ESTABLISHED, &o);
 	struct tcp_connect req = { .src = d->local, .dst = d->remote, .dst_port = 25 };
 	struct conn_seed seed = { .iss = 1, .irs = 1 };
-	struct packet pkt = { .src = d->remote, .dst = d->local, .src_port = 1, .dst_port = 25,
-		.flags = TCP_ACK };
+	struct packet pkt = {
+		.src = d->remote, .dst = d->local, .src_port = 1, .dst_port = 25, .flags = TCP_ACK
+	};
 	struct tcp_conn *c = NULL;
 
 	(void)state;
@@ -653,7 +681,8 @@ static void isn_is_keyed_and_moves(void **state)
 static void chunks_exhausted_closes_the_window(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 		struct td_seg s = { 0 };
@@ -684,7 +713,8 @@ static void chunks_exhausted_closes_the_window(void **state)
 static void out_of_order_goes_first_under_pressure(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 
@@ -706,7 +736,8 @@ static void out_of_order_goes_first_under_pressure(void **state)
 static void runs_are_bounded(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 

@@ -7,8 +7,8 @@ enum { MSS = 1000, ROUND_MS = 10 };
 static struct td_options family(int v6, bool ts, bool sack)
 {
 	/* a segment carries 1,000 bytes with either set of options */
-	return (struct td_options){ .v6 = v6, .ts = ts, .sack = sack,
-		.peer_mss = ts ? MSS + 12 : MSS };
+	return (
+	    struct td_options){ .v6 = v6, .ts = ts, .sack = sack, .peer_mss = ts ? MSS + 12 : MSS };
 }
 
 /* Ten segments under way: 1, 1001, ... 9001; a little more queued if asked. */
@@ -34,7 +34,8 @@ static void sack_to(struct td *d, uint32_t ack, uint32_t start, uint32_t end)
 static void sack_repairs_only_the_holes(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true, true);
 		struct td *d = flight(&o, 0);
 
@@ -45,8 +46,8 @@ static void sack_repairs_only_the_holes(void **state)
 		td_expect(d, TCP_ACK, 1, 1, MSS); /* fast retransmit */
 		td_expect_none(d);
 		assert_int_equal(d->c->ssthresh, 5 * MSS);
-		td_send(d, .flags = TCP_ACK, .seq = 1, .ack = 1, .opt = { .n_sack = 2,
-		    .sack = { { 5001, 10001 }, { 1001, 4001 } } });
+		td_send(d, .flags = TCP_ACK, .seq = 1, .ack = 1,
+		    .opt = { .n_sack = 2, .sack = { { 5001, 10001 }, { 1001, 4001 } } });
 		td_expect(d, TCP_ACK, 4001, 1, MSS); /* the second hole */
 		td_expect_none(d);
 		assert_int_equal(d->c->retransmits, 2);
@@ -62,7 +63,8 @@ static void sack_repairs_only_the_holes(void **state)
 static void lost_retransmission_is_noticed(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true, true);
 		struct td *d = flight(&o, 9000);
 
@@ -85,7 +87,8 @@ static void lost_retransmission_is_noticed(void **state)
 static void reordering_is_waited_out(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true, true);
 		struct td *d = flight(&o, 0);
 
@@ -111,7 +114,8 @@ static void reordering_is_waited_out(void **state)
 static void newreno_by_duplicate_acks(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true, false);
 		struct td *d = flight(&o, 0);
 
@@ -136,7 +140,8 @@ static void newreno_by_duplicate_acks(void **state)
 static void limited_transmit_on_first_duplicates(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true, false);
 		struct td *d = flight(&o, 2000);
 
@@ -152,13 +157,15 @@ static void limited_transmit_on_first_duplicates(void **state)
 static void without_sack_a_hole_is_told_by_duplicate_acks(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true, false);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
 		for (uint32_t i = 0; i < 3; i++) /* a burst in one turn */
-			assert_true(td_input_known(d, &(struct td_in){ .flags = TCP_ACK,
-			    .seq = 1001 + i * 1000, .len = 1000, .ack = 1 }));
+			assert_true(td_input_known(d,
+			    &(struct td_in){
+				.flags = TCP_ACK, .seq = 1001 + i * 1000, .len = 1000, .ack = 1 }));
 		td_output(d);
 		for (int i = 0; i < 3; i++)
 			td_expect(d, TCP_ACK, 1, 1, 0);
@@ -170,7 +177,8 @@ static void without_sack_a_hole_is_told_by_duplicate_acks(void **state)
 static void timeout_repeats_one_then_slow_start(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true, false);
 		struct td *d = flight(&o, 0);
 
@@ -191,11 +199,12 @@ static void timeout_repeats_one_then_slow_start(void **state)
 static void echoed_timestamp_undoes_a_needless_timeout(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true, true);
 		struct td *d = flight(&o, 0);
-		uint32_t cwnd = d->c->cwnd, sent = ts_clock(d->now_ns - ROUND_MS * 1000000) +
-		    d->c->ts_offset;
+		uint32_t cwnd = d->c->cwnd,
+			 sent = ts_clock(d->now_ns - ROUND_MS * 1000000) + d->c->ts_offset;
 
 		td_run_ms(d, 400); /* the path was only slow */
 		assert_true(d->c->retransmits > 0);
@@ -214,7 +223,8 @@ static void echoed_timestamp_undoes_a_needless_timeout(void **state)
 static void dsack_undoes_a_needless_recovery(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, false, true);
 		struct td *d = flight(&o, 0);
 		uint32_t cwnd = d->c->cwnd;
@@ -235,7 +245,8 @@ static void dsack_undoes_a_needless_recovery(void **state)
 static void frto_undoes_without_timestamps(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, false, false);
 		struct td *d = flight(&o, 5000);
 		uint32_t cwnd = d->c->cwnd;
@@ -257,7 +268,8 @@ static void frto_undoes_without_timestamps(void **state)
 static void frto_gives_way_to_a_real_loss(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, false, false);
 		struct td *d = flight(&o, 5000);
 
@@ -275,7 +287,8 @@ static void frto_gives_way_to_a_real_loss(void **state)
 static void reneging_peer_gets_everything_again(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true, true);
 		struct td *d = flight(&o, 0);
 		uint32_t at = 1;
@@ -291,7 +304,8 @@ static void reneging_peer_gets_everything_again(void **state)
 				d->out_head = (d->out_head + 1) % TD_MAX_OUT;
 				d->n_out--;
 				if (s.seq - d->iss <= 1001 || s.seq - d->iss <= at)
-					at = s.seq - d->iss + s.len > at ? s.seq - d->iss + s.len : at;
+					at = s.seq - d->iss + s.len > at ? s.seq - d->iss + s.len
+									 : at;
 			}
 			td_ack(d, 1, at < 1001 ? 1001 : at);
 		}
@@ -304,7 +318,8 @@ static void reneging_peer_gets_everything_again(void **state)
 static void probe_that_repaired_a_loss_halves_the_window(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true, true);
 		struct td *d = flight(&o, 0);
 		uint32_t cwnd;
@@ -328,11 +343,12 @@ static void probe_that_repaired_a_loss_halves_the_window(void **state)
 static void forged_blocks_mark_nothing(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true, true);
 		struct td *d = flight(&o, 0);
-		static const uint32_t blocks[][2] = { { 10001, 20001 }, { 5001, 4001 }, { 0u - 5000, 2001 },
-			{ 1001, 1002 }, { 1500, 2500 }, { 9001, 10002 } };
+		static const uint32_t blocks[][2] = { { 10001, 20001 }, { 5001, 4001 },
+			{ 0u - 5000, 2001 }, { 1001, 1002 }, { 1500, 2500 }, { 9001, 10002 } };
 
 		for (unsigned i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
 			sack_to(d, 1, blocks[i][0], blocks[i][1]);

@@ -19,7 +19,8 @@ static uint32_t write_pattern(struct td *d, uint32_t from, uint32_t len)
 static void writes_of_a_turn_share_a_segment(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		struct td_seg s;
@@ -38,7 +39,8 @@ static void writes_of_a_turn_share_a_segment(void **state)
 static void last_partial_segment_does_not_wait(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		uint32_t mss = d->c->mss;
@@ -58,7 +60,8 @@ static void last_partial_segment_does_not_wait(void **state)
 static void first_flight_is_ten_segments(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		uint32_t mss = d->c->mss;
@@ -76,16 +79,23 @@ static void first_flight_is_ten_segments(void **state)
 static void segment_size_from_option_default_and_path(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		static const struct {
 			uint16_t mss, mtu, v4, v6;
 		} cases[] = {
-			{ 0, 1500, 536, 1220 }, { 1460, 1500, 1460, 1440 }, { 9000, 1500, 1460, 1440 },
-			{ 1460, 1300, 1260, 1240 }, { 600, 1500, 600, 600 }, { 9000, 9000, 8960, 8940 },
+			{ 0, 1500, 536, 1220 },
+			{ 1460, 1500, 1460, 1440 },
+			{ 9000, 1500, 1460, 1440 },
+			{ 1460, 1300, 1260, 1240 },
+			{ 600, 1500, 600, 600 },
+			{ 9000, 9000, 8960, 8940 },
 		};
 
 		for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-			struct td_options o = { .v6 = v6, .peer_mss = cases[i].mss, .mtu = cases[i].mtu };
+			struct td_options o = {
+				.v6 = v6, .peer_mss = cases[i].mss, .mtu = cases[i].mtu
+			};
 			struct td *d = td_make(TCP_ESTABLISHED, &o);
 			uint32_t mss = v6 ? cases[i].v6 : cases[i].v4;
 
@@ -100,7 +110,8 @@ static void segment_size_from_option_default_and_path(void **state)
 static void every_byte_arrives_across_the_wrap(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		uint32_t written = 0, acked = 0;
@@ -126,7 +137,8 @@ static void every_byte_arrives_across_the_wrap(void **state)
 static void sender_avoids_silly_windows(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 		uint32_t mss = v6 ? 1428 : 1448;
@@ -149,7 +161,8 @@ static void sender_avoids_silly_windows(void **state)
 static void very_small_window_is_used_in_the_end(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 		uint32_t at = 1;
@@ -179,7 +192,8 @@ static void very_small_window_is_used_in_the_end(void **state)
 static void window_that_shrinks_is_survived(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		uint32_t mss = d->c->mss;
@@ -188,7 +202,8 @@ static void window_that_shrinks_is_survived(void **state)
 		td_output(d);
 		assert_int_equal(d->n_out, 10);
 		td_forget_output(d);
-		td_send(d, .flags = TCP_ACK, .seq = 1, .ack = 1 + mss, .window = 1000); /* edge moves left */
+		td_send(d, .flags = TCP_ACK, .seq = 1, .ack = 1 + mss,
+		    .window = 1000); /* edge moves left */
 		td_expect_none(d);
 		td_run_ms(d, 2000); /* only the first is repeated, as the probe */
 		while (d->n_out)
@@ -205,7 +220,8 @@ static void window_that_shrinks_is_survived(void **state)
 static void window_update_lets_go_on(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 		uint32_t mss = v6 ? 1428 : 1448;
@@ -228,7 +244,8 @@ static void window_update_lets_go_on(void **state)
 static void path_mtu_lowered_in_mid_transfer(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		uint32_t mss = d->c->mss, small = (v6 ? 1280 - 60 : 1280 - 40) - 12, cwnd, at = 1;
@@ -238,10 +255,10 @@ static void path_mtu_lowered_in_mid_transfer(void **state)
 		td_forget_output(d);
 		cwnd = d->c->cwnd;
 		/* forged: not outstanding */
-		assert_false(conn_icmp(&d->st, &d->local, 25, &d->remote, 40000, d->iss + 1 + 3 * mss,
+		assert_false(conn_icmp(&d->st, &d->local, 25, &d->remote, 40000,
+		    d->iss + 1 + 3 * mss, ICMP_TOO_BIG, 1280, d->now_ns));
+		assert_false(conn_icmp(&d->st, &d->local, 25, &d->remote, 40000, d->iss,
 		    ICMP_TOO_BIG, 1280, d->now_ns));
-		assert_false(conn_icmp(&d->st, &d->local, 25, &d->remote, 40000, d->iss, ICMP_TOO_BIG,
-		    1280, d->now_ns));
 		td_output(d);
 		td_expect_none(d);
 		assert_int_equal(d->c->mss, mss);
@@ -267,7 +284,8 @@ static void path_mtu_lowered_in_mid_transfer(void **state)
 static void absurd_path_mtu_is_bounded(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -283,7 +301,8 @@ static void absurd_path_mtu_is_bounded(void **state)
 static void icmp_errors_end_nothing(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -309,7 +328,8 @@ static void icmp_errors_end_nothing(void **state)
 static void out_of_frames_goes_on_next_turn(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		uint32_t mss = d->c->mss;
@@ -335,7 +355,8 @@ static void out_of_frames_goes_on_next_turn(void **state)
 static void unresolved_neighbour_is_tried_again(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_new(&o);
 
@@ -355,7 +376,8 @@ static void unresolved_neighbour_is_tried_again(void **state)
 static void send_buffer_is_bounded_and_told(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 
@@ -380,14 +402,16 @@ static void send_buffer_is_bounded_and_told(void **state)
 static void chunk_budget_is_shared_and_waited_for(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 
 		o.config.max_chunks = 16;
 		o.config.snd_buf = 1u << 20;
 		d = td_make(TCP_ESTABLISHED, &o);
-		assert_int_equal(write_pattern(d, 0, 60000), 15 * CHUNK_DATA); /* a sixteenth is kept */
+		assert_int_equal(
+		    write_pattern(d, 0, 60000), 15 * CHUNK_DATA); /* a sixteenth is kept */
 		assert_int_equal(tcp_write_space(&d->st, d->c), 0);
 		td_output(d);
 		assert_int_equal(td_events(d), 0);
@@ -406,7 +430,8 @@ static void chunk_budget_is_shared_and_waited_for(void **state)
 static void segments_of_a_turn_are_bounded(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 		uint32_t mss = v6 ? 1428 : 1448;
@@ -434,7 +459,8 @@ static void segments_of_a_turn_are_bounded(void **state)
 static void large_flight_is_recorded_and_released(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 		uint32_t mss = v6 ? 1428 : 1448;
@@ -472,7 +498,8 @@ static void large_flight_is_recorded_and_released(void **state)
 static void fin_rides_on_the_last_segment(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		uint32_t mss = d->c->mss;

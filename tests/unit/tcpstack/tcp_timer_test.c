@@ -28,10 +28,11 @@ static uint32_t ms_until_output(struct td *d, uint32_t limit)
 static void retransmission_backs_off_to_the_user_timeout(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		/* the handshake took 10 ms, so the floor of 200 ms rules; doubled to 60 s */
-		static const uint32_t gaps[] = { 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200,
-			60000, 60000, 60000 };
+		static const uint32_t gaps[] = { 200, 400, 800, 1600, 3200, 6400, 12800, 25600,
+			51200, 60000, 60000, 60000 };
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		uint32_t total = 0;
@@ -58,7 +59,8 @@ static void retransmission_backs_off_to_the_user_timeout(void **state)
 static void answer_ends_the_backing_off(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -79,7 +81,8 @@ static void answer_ends_the_backing_off(void **state)
 static void first_timeout_is_a_second_without_a_sample(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_SYN_SENT, &o);
 
@@ -100,7 +103,8 @@ static void first_timeout_is_a_second_without_a_sample(void **state)
 static void syn_ack_of_a_simultaneous_open_is_repeated(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_SYN_RECEIVED, &o);
 
@@ -116,7 +120,8 @@ static void syn_ack_of_a_simultaneous_open_is_repeated(void **state)
 static void fin_is_repeated(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		static const int states[] = { TCP_FIN_WAIT_1, TCP_CLOSING, TCP_LAST_ACK };
 
 		for (unsigned i = 0; i < 3; i++) {
@@ -135,7 +140,8 @@ static void fin_is_repeated(void **state)
 static void closed_window_is_probed_with_a_byte(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		uint32_t gap = 200;
@@ -162,7 +168,8 @@ static void closed_window_is_probed_with_a_byte(void **state)
 static void probe_byte_that_was_taken_counts(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -182,7 +189,8 @@ static void probe_byte_that_was_taken_counts(void **state)
 static void window_closed_for_too_long_ends_it(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 		uint32_t probes = 0;
@@ -209,7 +217,8 @@ static void window_closed_for_too_long_ends_it(void **state)
 static void keepalive_asks_and_gives_up(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -236,7 +245,8 @@ static void keepalive_asks_and_gives_up(void **state)
 static void orphan_does_not_wait_for_a_fin_for_ever(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_FIN_WAIT_2, &o);
 
@@ -255,7 +265,8 @@ static void orphan_does_not_wait_for_a_fin_for_ever(void **state)
 static void peer_that_never_closes_after_our_close(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
@@ -269,7 +280,8 @@ static void peer_that_never_closes_after_our_close(void **state)
 static void tail_loss_is_probed(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 		uint8_t data[4000] = { 0 };
@@ -294,7 +306,8 @@ static void tail_loss_is_probed(void **state)
 static void tail_probe_sends_new_data_if_there_is_some(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d;
 		uint8_t data[20000] = { 0 };
@@ -315,7 +328,8 @@ static void tail_probe_sends_new_data_if_there_is_some(void **state)
 static void idle_sender_starts_slowly_again(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6);
 		struct td *d = td_make(TCP_ESTABLISHED, &o);
 

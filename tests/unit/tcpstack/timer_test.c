@@ -58,7 +58,8 @@ static void fires_in_order_never_early_and_in_time(void **state)
 		}
 		if (step % 500 == 0)
 			for (unsigned k = 0; k < N; k++) /* nothing due was left */
-				assert_false(t[k].link && t[k].deadline_ns + (1u << WHEEL_SHIFT) <= now_ns);
+				assert_false(
+				    t[k].link && t[k].deadline_ns + (1u << WHEEL_SHIFT) <= now_ns);
 	}
 	assert_true(fired > 1000 && armed > fired);
 	for (unsigned k = 0; k < N; k++)
@@ -119,7 +120,8 @@ static void index_wheel_agrees(void **state)
 
 			assert_true(wheel_clock_next(&w->clock) > now_ns);
 			for (uint32_t k = 1; k <= N; k++) /* nothing due was left */
-				assert_false(e[k].timer.tick && (int32_t)(tick - e[k].timer.tick) >= 0);
+				assert_false(
+				    e[k].timer.tick && (int32_t)(tick - e[k].timer.tick) >= 0);
 		}
 	}
 	assert_true(fired > 1000);

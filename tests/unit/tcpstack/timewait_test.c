@@ -10,7 +10,8 @@ static struct td_options family(int v6, bool ts)
 static void lasts_two_lifetimes(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true);
 		struct td *d = td_make(TD_TIME_WAIT, &o);
 
@@ -18,7 +19,8 @@ static void lasts_two_lifetimes(void **state)
 		assert_int_equal(d->st.tcp->tw.used, 1);
 		td_run_ms(d, 200);
 		assert_int_equal(d->st.tcp->tw.used, 0);
-		assert_false(td_input_known(d, &(struct td_in){ .flags = TCP_ACK, .seq = 2, .ack = 2 }));
+		assert_false(
+		    td_input_known(d, &(struct td_in){ .flags = TCP_ACK, .seq = 2, .ack = 2 }));
 		td_free(d);
 	}
 }
@@ -26,7 +28,8 @@ static void lasts_two_lifetimes(void **state)
 static void fin_seen_again_restarts_it(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true);
 		struct td *d = td_make(TD_TIME_WAIT, &o);
 
@@ -42,7 +45,8 @@ static void fin_seen_again_restarts_it(void **state)
 static void reset_does_not_end_it(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true);
 		struct td *d = td_make(TD_TIME_WAIT, &o);
 
@@ -64,7 +68,8 @@ static bool syn(struct td *d, uint32_t seq, uint32_t ts_val)
 static void newer_timestamp_takes_over(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true);
 		struct td *d = td_make(TD_TIME_WAIT, &o);
 
@@ -82,11 +87,16 @@ static void newer_timestamp_takes_over(void **state)
 static void higher_number_takes_over_without_timestamps(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, false);
 		struct td *d = td_make(TD_TIME_WAIT, &o);
-		struct packet p = { .src = d->remote, .dst = d->local, .src_port = 40000,
-			.dst_port = 25, .flags = TCP_SYN, .seq = d->irs + 2 };
+		struct packet p = { .src = d->remote,
+			.dst = d->local,
+			.src_port = 40000,
+			.dst_port = 25,
+			.flags = TCP_SYN,
+			.seq = d->irs + 2 };
 
 		assert_false(conn_timewait_reuse(&d->st, &p, d->now_ns));
 		p.seq++;
@@ -123,7 +133,8 @@ static void oldest_is_let_go_at_the_bound(void **state)
 static void our_own_port_is_taken_again_after_a_second(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true);
 		struct td *d = td_new(&o);
 		struct tcp_connect req = { .src = d->local, .dst = d->remote, .dst_port = 25 };
@@ -146,7 +157,8 @@ static void our_own_port_is_taken_again_after_a_second(void **state)
 static void answers_are_spaced(void **state)
 {
 	(void)state;
-	td_each_family(v6) {
+	td_each_family(v6)
+	{
 		struct td_options o = family(v6, true);
 		struct td *d = td_make(TD_TIME_WAIT, &o);
 
