@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+const int td_families[2] = { 0, 1 };
+
 static const uint64_t start_ns = 1700000000ull * 1000000000ull;
 
 /* ---- in the IP half's place ---- */

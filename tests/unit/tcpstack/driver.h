@@ -105,7 +105,16 @@ void td_state_at(struct td *d, int state, const char *file, int line);
 #define td_expect_state(d, state) td_state_at((d), (state), __FILE__, __LINE__)
 uint8_t td_pattern(uint32_t at); /* byte at this stream offset */
 
-/* Runs a test once for IPv4 and once for IPv6. */
-#define td_each_family(v6) for (int v6 = 0; v6 < 2; v6++)
+/* A test for each family: NAME_v4 and NAME_v6, told apart by td_family(). */
+extern const int td_families[2];
+#define TD_BOTH(test)                                                                              \
+	{ #test "_v4", test, NULL, NULL, (void *)(uintptr_t)&td_families[0] },                     \
+	{                                                                                          \
+#test "_v6", test, NULL, NULL, (void *)(uintptr_t)&td_families[1]                  \
+	}
+static inline int td_family(void **state) /* 1: IPv6 */
+{
+	return *(const int *)*state;
+}
 
 #endif

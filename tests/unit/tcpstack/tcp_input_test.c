@@ -22,595 +22,515 @@ static uint32_t read_all(struct td *d)
 
 static void old_timestamp_is_refused(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
 
-		d->ts_val = d->peer_ts - 1;
-		td_data(d, 1, 100, 1);
-		td_expect(d, TCP_ACK, 1, 1, 0);
-		assert_int_equal(tcp_unread(d->c), 0);
-		assert_int_equal(d->counters[STACK_tcp_paws], 1);
-		d->ts_val = d->peer_ts - 1; /* but an RST needs no timestamp (RFC 7323 5.2) */
-		td_send(d, .flags = TCP_RST, .seq = 1);
-		assert_int_equal(td_events(d) & TCP_EV_RESET, TCP_EV_RESET);
-		td_free(d);
-	}
+	d->ts_val = d->peer_ts - 1;
+	td_data(d, 1, 100, 1);
+	td_expect(d, TCP_ACK, 1, 1, 0);
+	assert_int_equal(tcp_unread(d->c), 0);
+	assert_int_equal(d->counters[STACK_tcp_paws], 1);
+	d->ts_val = d->peer_ts - 1; /* but an RST needs no timestamp (RFC 7323 5.2) */
+	td_send(d, .flags = TCP_RST, .seq = 1);
+	assert_int_equal(td_events(d) & TCP_EV_RESET, TCP_EV_RESET);
+	td_free(d);
 }
 
 static void timestamp_of_24_days_ago_is_not_compared(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
 
-		d->now_ns += 25ull * 86400 * 1000000000;
-		d->ts_val = d->peer_ts - 1;
-		td_data(d, 1, 100, 1);
-		assert_int_equal(tcp_unread(d->c), 100);
-		td_free(d);
-	}
+	d->now_ns += 25ull * 86400 * 1000000000;
+	d->ts_val = d->peer_ts - 1;
+	td_data(d, 1, 100, 1);
+	assert_int_equal(tcp_unread(d->c), 100);
+	td_free(d);
 }
 
 static void missing_timestamp_is_dropped(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
 
-		d->omit_ts = true;
-		td_data(d, 1, 100, 1);
-		td_expect_none(d);
-		assert_int_equal(tcp_unread(d->c), 0);
-		assert_int_equal(d->counters[STACK_tcp_timestamp_missing], 1);
-		td_free(d);
-	}
+	d->omit_ts = true;
+	td_data(d, 1, 100, 1);
+	td_expect_none(d);
+	assert_int_equal(tcp_unread(d->c), 0);
+	assert_int_equal(d->counters[STACK_tcp_timestamp_missing], 1);
+	td_free(d);
 }
 
 static void echo_is_of_the_earliest_unacknowledged(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
-		struct td_seg s;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
+	struct td_seg s;
 
-		d->ts_val = 0x10000005;
-		d->c->ts_recent = 0x10000000;
-		td_data(d, 1, 100, 1); /* its ACK is delayed */
-		d->ts_val = 0x10000009;
-		td_data(d, 101, 100, 1);
-		s = td_expect(d, TCP_ACK, 1, 201, 0);
-		assert_int_equal(s.opt.ts_ecr, 0x10000005);
-		td_free(d);
-	}
+	d->ts_val = 0x10000005;
+	d->c->ts_recent = 0x10000000;
+	td_data(d, 1, 100, 1); /* its ACK is delayed */
+	d->ts_val = 0x10000009;
+	td_data(d, 101, 100, 1);
+	s = td_expect(d, TCP_ACK, 1, 201, 0);
+	assert_int_equal(s.opt.ts_ecr, 0x10000005);
+	td_free(d);
 }
 
 static void challenge_acks_are_limited(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
 
-		for (int i = 0; i < 20; i++)
-			td_send(d, .flags = TCP_SYN, .seq = 77);
-		td_expect(d, TCP_ACK, 1, 1, 0);
-		td_expect_none(d);
-		td_run_ms(d, 600);
-		td_send(d, .flags = TCP_RST, .seq = 9);
-		td_expect(d, TCP_ACK, 1, 1, 0);
-		td_expect_state(d, TCP_ESTABLISHED);
-		td_free(d);
-	}
+	for (int i = 0; i < 20; i++)
+		td_send(d, .flags = TCP_SYN, .seq = 77);
+	td_expect(d, TCP_ACK, 1, 1, 0);
+	td_expect_none(d);
+	td_run_ms(d, 600);
+	td_send(d, .flags = TCP_RST, .seq = 9);
+	td_expect(d, TCP_ACK, 1, 1, 0);
+	td_expect_state(d, TCP_ESTABLISHED);
+	td_free(d);
 }
 
 static void ack_from_before_the_window_is_challenged(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
 
-		td_data(d, 1, 10, 1u - 65535 - 10);
-		td_expect(d, TCP_ACK, 1, 1, 0);
-		assert_int_equal(tcp_unread(d->c), 0);
-		td_data(d, 1, 10, 1u - 65000); /* old but plausible: data counts */
-		assert_int_equal(tcp_unread(d->c), 10);
-		td_free(d);
-	}
+	td_data(d, 1, 10, 1u - 65535 - 10);
+	td_expect(d, TCP_ACK, 1, 1, 0);
+	assert_int_equal(tcp_unread(d->c), 0);
+	td_data(d, 1, 10, 1u - 65000); /* old but plausible: data counts */
+	assert_int_equal(tcp_unread(d->c), 10);
+	td_free(d);
 }
 
 static void second_segment_is_acknowledged_at_once(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
 
-		td_data(d, 1, 1000, 1);
-		td_expect_none(d);
-		td_data(d, 1001, 1000, 1);
-		td_expect(d, TCP_ACK, 1, 2001, 0);
-		td_data(d, 2001, 1000, 1);
-		td_run_ms(d, 38);
-		td_expect_none(d);
-		td_run_ms(d, 3);
-		td_expect(d, TCP_ACK, 1, 3001, 0);
-		td_run_ms(d, 1000);
-		td_expect_none(d);
-		td_free(d);
-	}
+	td_data(d, 1, 1000, 1);
+	td_expect_none(d);
+	td_data(d, 1001, 1000, 1);
+	td_expect(d, TCP_ACK, 1, 2001, 0);
+	td_data(d, 2001, 1000, 1);
+	td_run_ms(d, 38);
+	td_expect_none(d);
+	td_run_ms(d, 3);
+	td_expect(d, TCP_ACK, 1, 3001, 0);
+	td_run_ms(d, 1000);
+	td_expect_none(d);
+	td_free(d);
 }
 
 static void push_is_acknowledged_with_the_turn(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
-		struct td_in in = { .flags = TCP_ACK | TCP_PSH, .seq = 1, .len = 6, .ack = 1 };
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
+	struct td_in in = { .flags = TCP_ACK | TCP_PSH, .seq = 1, .len = 6, .ack = 1 };
 
-		td_input(d, &in);
-		td_expect(d, TCP_ACK, 1, 7, 0);
-		in.seq = 7; /* answered in the same turn: one segment carries both */
-		assert_true(td_input_known(d, &in));
-		tcp_write(&d->st, d->c, "250 ok\r\n", 8);
-		td_output(d);
-		td_expect(d, TCP_ACK, 1, 13, 8);
-		td_expect_none(d);
-		td_free(d);
-	}
+	td_input(d, &in);
+	td_expect(d, TCP_ACK, 1, 7, 0);
+	in.seq = 7; /* answered in the same turn: one segment carries both */
+	assert_true(td_input_known(d, &in));
+	tcp_write(&d->st, d->c, "250 ok\r\n", 8);
+	td_output(d);
+	td_expect(d, TCP_ACK, 1, 13, 8);
+	td_expect_none(d);
+	td_free(d);
 }
 
 static void out_of_order_is_kept_and_reported(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
-		const uint8_t *p;
-		struct td_seg s;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const uint8_t *p;
+	struct td_seg s;
 
-		td_data(d, 1001, 500, 1);
-		s = td_expect(d, TCP_ACK, 1, 1, 0);
-		assert_int_equal(s.opt.n_sack, 1);
-		assert_int_equal(s.opt.sack[0].start - d->irs, 1001);
-		assert_int_equal(s.opt.sack[0].end - d->irs, 1501);
-		td_data(d, 3001, 500, 1);
-		s = td_expect(d, TCP_ACK, 1, 1, 0);
-		assert_int_equal(s.opt.n_sack, 2);
-		assert_int_equal(s.opt.sack[0].start - d->irs, 3001); /* the newest first */
-		td_data(d, 1, 1000, 1);
-		s = td_expect(d, TCP_ACK, 1, 1501, 0);
-		assert_int_equal(s.opt.n_sack, 1);
-		td_data(d, 1501, 1500, 1);
-		s = td_expect(d, TCP_ACK, 1, 3501, 0);
-		assert_int_equal(s.opt.n_sack, 0);
-		for (uint32_t at = 0; at < 3500;) {
-			size_t n = tcp_peek(d->c, &p);
+	td_data(d, 1001, 500, 1);
+	s = td_expect(d, TCP_ACK, 1, 1, 0);
+	assert_int_equal(s.opt.n_sack, 1);
+	assert_int_equal(s.opt.sack[0].start - d->irs, 1001);
+	assert_int_equal(s.opt.sack[0].end - d->irs, 1501);
+	td_data(d, 3001, 500, 1);
+	s = td_expect(d, TCP_ACK, 1, 1, 0);
+	assert_int_equal(s.opt.n_sack, 2);
+	assert_int_equal(s.opt.sack[0].start - d->irs, 3001); /* the newest first */
+	td_data(d, 1, 1000, 1);
+	s = td_expect(d, TCP_ACK, 1, 1501, 0);
+	assert_int_equal(s.opt.n_sack, 1);
+	td_data(d, 1501, 1500, 1);
+	s = td_expect(d, TCP_ACK, 1, 3501, 0);
+	assert_int_equal(s.opt.n_sack, 0);
+	for (uint32_t at = 0; at < 3500;) {
+		size_t n = tcp_peek(d->c, &p);
 
-			assert_true(n > 0);
-			for (size_t i = 0; i < n; i++)
-				assert_int_equal(p[i], td_pattern(at + (uint32_t)i));
-			at += (uint32_t)n;
-			tcp_consume(&d->st, d->c, n);
-		}
-		assert_int_equal(d->st.tcp->chunks.used, 0);
-		td_free(d);
+		assert_true(n > 0);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(p[i], td_pattern(at + (uint32_t)i));
+		at += (uint32_t)n;
+		tcp_consume(&d->st, d->c, n);
 	}
+	assert_int_equal(d->st.tcp->chunks.used, 0);
+	td_free(d);
 }
 
 static void duplicate_is_reported_by_dsack(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
-		struct td_seg s;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
+	struct td_seg s;
 
-		td_data(d, 1, 100, 1);
-		td_data(d, 101, 100, 1);
-		td_forget_output(d);
-		td_data(d, 1, 100, 1);
-		s = td_expect(d, TCP_ACK, 1, 201, 0);
-		assert_int_equal(s.opt.n_sack, 1);
-		assert_int_equal(s.opt.sack[0].start - d->irs, 1);
-		assert_int_equal(s.opt.sack[0].end - d->irs, 101);
-		td_data(d, 1001, 100, 1);
-		td_forget_output(d);
-		td_data(d, 1001, 100, 1); /* out of order and twice: RFC 2883 4.1.2 */
-		s = td_expect(d, TCP_ACK, 1, 201, 0);
-		assert_int_equal(s.opt.n_sack, 2);
-		assert_int_equal(s.opt.sack[0].start - d->irs, 1001);
-		td_free(d);
-	}
+	td_data(d, 1, 100, 1);
+	td_data(d, 101, 100, 1);
+	td_forget_output(d);
+	td_data(d, 1, 100, 1);
+	s = td_expect(d, TCP_ACK, 1, 201, 0);
+	assert_int_equal(s.opt.n_sack, 1);
+	assert_int_equal(s.opt.sack[0].start - d->irs, 1);
+	assert_int_equal(s.opt.sack[0].end - d->irs, 101);
+	td_data(d, 1001, 100, 1);
+	td_forget_output(d);
+	td_data(d, 1001, 100, 1); /* out of order and twice: RFC 2883 4.1.2 */
+	s = td_expect(d, TCP_ACK, 1, 201, 0);
+	assert_int_equal(s.opt.n_sack, 2);
+	assert_int_equal(s.opt.sack[0].start - d->irs, 1001);
+	td_free(d);
 }
 
 static void window_never_shrinks(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
-		uint32_t edge = 1 + 65535, seq = 1;
-		struct td_seg s;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
+	uint32_t edge = 1 + 65535, seq = 1;
+	struct td_seg s;
 
-		tcp_set_window(&d->st, d->c, 0);
-		while (seq < edge) {
-			uint32_t n = edge - seq < 1000 ? edge - seq : 1000;
+	tcp_set_window(&d->st, d->c, 0);
+	while (seq < edge) {
+		uint32_t n = edge - seq < 1000 ? edge - seq : 1000;
 
-			td_send(d, .flags = TCP_ACK | TCP_PSH, .seq = seq, .len = n, .ack = 1);
-			seq += n;
-			s = td_expect(d, TCP_ACK, 1, seq, 0);
-			assert_int_equal(s.ack - d->irs + s.window, edge);
-		}
-		assert_int_equal(tcp_unread(d->c), 65535);
-		td_data(d, seq, 1, 1); /* the peer's probe of the closed window */
+		td_send(d, .flags = TCP_ACK | TCP_PSH, .seq = seq, .len = n, .ack = 1);
+		seq += n;
 		s = td_expect(d, TCP_ACK, 1, seq, 0);
-		assert_int_equal(s.window, 0);
-		assert_int_equal(tcp_unread(d->c), 65535);
-		assert_int_equal(read_all(d), 65535);
-		td_output(d);
-		td_expect_none(d); /* 0 bytes may be unread: still closed */
-		tcp_set_window(&d->st, d->c, 20000);
-		td_output(d);
-		s = td_expect(d, TCP_ACK, 1, seq, 0);
-		assert_int_equal(s.window, 20000);
-		td_free(d);
+		assert_int_equal(s.ack - d->irs + s.window, edge);
 	}
+	assert_int_equal(tcp_unread(d->c), 65535);
+	td_data(d, seq, 1, 1); /* the peer's probe of the closed window */
+	s = td_expect(d, TCP_ACK, 1, seq, 0);
+	assert_int_equal(s.window, 0);
+	assert_int_equal(tcp_unread(d->c), 65535);
+	assert_int_equal(read_all(d), 65535);
+	td_output(d);
+	td_expect_none(d); /* 0 bytes may be unread: still closed */
+	tcp_set_window(&d->st, d->c, 20000);
+	td_output(d);
+	s = td_expect(d, TCP_ACK, 1, seq, 0);
+	assert_int_equal(s.window, 20000);
+	td_free(d);
 }
 
 static void silly_window_is_not_offered(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d;
-		struct td_seg s;
-		uint32_t seq = 1;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d;
+	struct td_seg s;
+	uint32_t seq = 1;
 
-		o.config.rcv_buf = 8000;
-		d = td_make(TCP_ESTABLISHED, &o);
-		for (; seq < 8001; seq += 1000)
-			td_send(d, .flags = TCP_ACK | TCP_PSH, .seq = seq, .len = 1000, .ack = 1);
-		td_forget_output(d);
-		for (int i = 0; i < 28; i++) { /* 2,800 bytes by 100: below two segments */
-			tcp_consume(&d->st, d->c, 100);
-			td_output(d);
-			td_expect_none(d);
-		}
+	o.config.rcv_buf = 8000;
+	d = td_make(TCP_ESTABLISHED, &o);
+	for (; seq < 8001; seq += 1000)
+		td_send(d, .flags = TCP_ACK | TCP_PSH, .seq = seq, .len = 1000, .ack = 1);
+	td_forget_output(d);
+	for (int i = 0; i < 28; i++) { /* 2,800 bytes by 100: below two segments */
 		tcp_consume(&d->st, d->c, 100);
 		td_output(d);
-		s = td_expect(d, TCP_ACK, 1, 8001, 0);
-		assert_int_equal(s.window, 2900);
-		td_free(d);
+		td_expect_none(d);
 	}
+	tcp_consume(&d->st, d->c, 100);
+	td_output(d);
+	s = td_expect(d, TCP_ACK, 1, 8001, 0);
+	assert_int_equal(s.window, 2900);
+	td_free(d);
 }
 
 static void bytes_beyond_the_window_are_cut(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d;
 
-		o.config.rcv_buf = 1000;
-		d = td_make(TCP_ESTABLISHED, &o);
-		td_send(d, .flags = TCP_ACK | TCP_FIN, .seq = 1, .len = 1400, .ack = 1);
-		td_expect(d, TCP_ACK, 1, 1001, 0);
-		assert_int_equal(tcp_unread(d->c), 1000);
-		td_expect_state(d, TCP_ESTABLISHED); /* the FIN lay beyond, too */
-		td_free(d);
-	}
+	o.config.rcv_buf = 1000;
+	d = td_make(TCP_ESTABLISHED, &o);
+	td_send(d, .flags = TCP_ACK | TCP_FIN, .seq = 1, .len = 1400, .ack = 1);
+	td_expect(d, TCP_ACK, 1, 1001, 0);
+	assert_int_equal(tcp_unread(d->c), 1000);
+	td_expect_state(d, TCP_ESTABLISHED); /* the FIN lay beyond, too */
+	td_free(d);
 }
 
 static void window_grows_for_a_reader_that_keeps_up(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d;
-		uint32_t seq = 1, window = 0;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d;
+	uint32_t seq = 1, window = 0;
 
-		o.wscale = true;
-		o.config.rcv_buf = 1u << 20;
-		d = td_make(TCP_ESTABLISHED, &o);
-		for (int i = 0; i < 3000; i++, seq += 1448) {
-			assert_true(td_input_known(d,
-			    &(struct td_in){ .flags = TCP_ACK, .seq = seq, .len = 1448, .ack = 1 }));
-			read_all(d);
-			if (i % 16 == 15) {
-				td_output(d);
-				while (d->n_out)
-					window =
-					    (uint32_t)td_expect(d, TCP_ACK, 1, seq + 1448, 0).window
-					    << d->c->rcv_wscale;
-			}
+	o.wscale = true;
+	o.config.rcv_buf = 1u << 20;
+	d = td_make(TCP_ESTABLISHED, &o);
+	for (int i = 0; i < 3000; i++, seq += 1448) {
+		assert_true(td_input_known(
+		    d, &(struct td_in){ .flags = TCP_ACK, .seq = seq, .len = 1448, .ack = 1 }));
+		read_all(d);
+		if (i % 16 == 15) {
+			td_output(d);
+			while (d->n_out)
+				window = (uint32_t)td_expect(d, TCP_ACK, 1, seq + 1448, 0).window
+					 << d->c->rcv_wscale;
 		}
-		assert_in_range(window, (1u << 20) - 65536, 1u << 20);
-		assert_int_equal(d->c->rcv_wscale, 5);
-		td_free(d);
 	}
+	assert_in_range(window, (1u << 20) - 65536, 1u << 20);
+	assert_int_equal(d->c->rcv_wscale, 5);
+	td_free(d);
 }
 
 static void data_on_the_syn_ack_and_on_the_handshakes_ack(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_SYN_SENT, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_SYN_SENT, &o);
 
-		td_send(d, .flags = TCP_SYN | TCP_ACK, .seq = 0, .ack = 1, .len = 5,
-		    .data = "220 x", .opt = { .mss = 1460, .sack_ok = true });
-		td_expect(d, TCP_ACK, 1, 6, 0);
-		assert_int_equal(td_events(d), TCP_EV_OPEN | TCP_EV_READ);
-		assert_int_equal(tcp_unread(d->c), 5);
-		td_free(d);
-		d = td_make(TCP_ESTABLISHED, &o); /* EHLO rides on the ACK that proves the cookie */
-		td_data(d, 1, 20, 1);
-		assert_int_equal(td_events(d), TCP_EV_READ);
-		td_free(d);
-	}
+	td_send(d, .flags = TCP_SYN | TCP_ACK, .seq = 0, .ack = 1, .len = 5, .data = "220 x",
+	    .opt = { .mss = 1460, .sack_ok = true });
+	td_expect(d, TCP_ACK, 1, 6, 0);
+	assert_int_equal(td_events(d), TCP_EV_OPEN | TCP_EV_READ);
+	assert_int_equal(tcp_unread(d->c), 5);
+	td_free(d);
+	d = td_make(TCP_ESTABLISHED, &o); /* EHLO rides on the ACK that proves the cookie */
+	td_data(d, 1, 20, 1);
+	assert_int_equal(td_events(d), TCP_EV_READ);
+	td_free(d);
 }
 
 static void fin_on_the_syn_ack(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_SYN_SENT, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_SYN_SENT, &o);
 
-		td_send(d, .flags = TCP_SYN | TCP_ACK | TCP_FIN, .seq = 0, .ack = 1);
-		td_expect(d, TCP_ACK, 1, 2, 0);
-		td_expect_state(d, TCP_CLOSE_WAIT);
-		td_free(d);
-	}
+	td_send(d, .flags = TCP_SYN | TCP_ACK | TCP_FIN, .seq = 0, .ack = 1);
+	td_expect(d, TCP_ACK, 1, 2, 0);
+	td_expect_state(d, TCP_CLOSE_WAIT);
+	td_free(d);
 }
 
 static void options_the_server_lacks_are_not_used(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d;
-		struct td_seg s;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d;
+	struct td_seg s;
 
-		o.config.rcv_buf = 1u << 20;
-		d = td_new(&o);
-		assert_true(td_connect(d));
-		td_output(d);
-		s = td_expect(d, TCP_SYN, 0, 0, 0);
-		assert_int_equal(s.opt.mss, v6 ? 1440 : 1460);
-		assert_true(s.opt.has_ts && s.opt.sack_ok && s.opt.has_wscale);
-		assert_int_equal(s.opt.wscale, 5);
-		d->o.ts = false;
-		td_send(d, .flags = TCP_SYN | TCP_ACK, .seq = 0, .ack = 1);
-		s = td_expect(d, TCP_ACK, 1, 1, 0);
-		assert_false(s.opt.has_ts);
-		assert_int_equal(s.window, 65535); /* unscaled */
-		assert_int_equal(d->c->mss, v6 ? 1220 : 536);
-		td_free(d);
-	}
+	o.config.rcv_buf = 1u << 20;
+	d = td_new(&o);
+	assert_true(td_connect(d));
+	td_output(d);
+	s = td_expect(d, TCP_SYN, 0, 0, 0);
+	assert_int_equal(s.opt.mss, v6 ? 1440 : 1460);
+	assert_true(s.opt.has_ts && s.opt.sack_ok && s.opt.has_wscale);
+	assert_int_equal(s.opt.wscale, 5);
+	d->o.ts = false;
+	td_send(d, .flags = TCP_SYN | TCP_ACK, .seq = 0, .ack = 1);
+	s = td_expect(d, TCP_ACK, 1, 1, 0);
+	assert_false(s.opt.has_ts);
+	assert_int_equal(s.window, 65535); /* unscaled */
+	assert_int_equal(d->c->mss, v6 ? 1220 : 536);
+	td_free(d);
 }
 
 static void simultaneous_open(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_SYN_SENT, &o);
-		struct td_seg s;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_SYN_SENT, &o);
+	struct td_seg s;
 
-		td_send(d, .flags = TCP_SYN, .seq = 0,
-		    .opt = { .mss = 1400, .sack_ok = true, .has_wscale = true, .wscale = 3 });
-		s = td_expect(d, TCP_SYN | TCP_ACK, 0, 1, 0);
-		assert_true(s.opt.has_ts && s.opt.sack_ok && s.opt.mss);
-		td_expect_state(d, TCP_SYN_RECEIVED);
-		assert_int_equal(td_events(d), 0);
-		td_send(d, .flags = TCP_SYN | TCP_ACK, .seq = 0, .ack = 1);
-		td_expect_state(d, TCP_ESTABLISHED);
-		assert_int_equal(td_events(d), TCP_EV_OPEN);
-		td_free(d);
-	}
+	td_send(d, .flags = TCP_SYN, .seq = 0,
+	    .opt = { .mss = 1400, .sack_ok = true, .has_wscale = true, .wscale = 3 });
+	s = td_expect(d, TCP_SYN | TCP_ACK, 0, 1, 0);
+	assert_true(s.opt.has_ts && s.opt.sack_ok && s.opt.mss);
+	td_expect_state(d, TCP_SYN_RECEIVED);
+	assert_int_equal(td_events(d), 0);
+	td_send(d, .flags = TCP_SYN | TCP_ACK, .seq = 0, .ack = 1);
+	td_expect_state(d, TCP_ESTABLISHED);
+	assert_int_equal(td_events(d), TCP_EV_OPEN);
+	td_free(d);
 }
 
 static void simultaneous_close(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
-		struct stack_usage usage;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
+	struct stack_usage usage;
 
-		tcp_shutdown(&d->st, d->c);
-		td_output(d);
-		td_expect(d, TCP_FIN | TCP_ACK, 1, 1, 0);
-		td_send(d, .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 1);
-		td_expect(d, TCP_ACK, 2, 2, 0);
-		td_expect_state(d, TCP_CLOSING);
-		td_ack(d, 2, 2);
-		td_expect_none(d);
-		tcp_half_usage(d->st.tcp, &usage);
-		assert_int_equal(usage.timewait, 1);
-		tcp_close(&d->st, d->c);
-		tcp_half_usage(d->st.tcp, &usage);
-		assert_int_equal(usage.conns, 0);
-		td_free(d);
-	}
+	tcp_shutdown(&d->st, d->c);
+	td_output(d);
+	td_expect(d, TCP_FIN | TCP_ACK, 1, 1, 0);
+	td_send(d, .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 1);
+	td_expect(d, TCP_ACK, 2, 2, 0);
+	td_expect_state(d, TCP_CLOSING);
+	td_ack(d, 2, 2);
+	td_expect_none(d);
+	tcp_half_usage(d->st.tcp, &usage);
+	assert_int_equal(usage.timewait, 1);
+	tcp_close(&d->st, d->c);
+	tcp_half_usage(d->st.tcp, &usage);
+	assert_int_equal(usage.conns, 0);
+	td_free(d);
 }
 
 static void half_closed_client_is_still_heard_and_served(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_FIN_WAIT_2, &o); /* we sent FIN, the client goes on */
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_FIN_WAIT_2, &o); /* we sent FIN, the client goes on */
 
-		for (uint32_t seq = 1; seq < 5001; seq += 1000)
-			td_data(d, seq, 1000, 2);
-		assert_int_equal(read_all(d), 5000);
-		td_free(d);
-		d = td_make(TCP_CLOSE_WAIT, &o); /* the client sent FIN, we go on */
-		assert_int_equal(tcp_write(&d->st, d->c, "221 bye\r\n", 9), 9);
-		td_output(d);
-		td_expect(d, TCP_ACK, 1, 2, 9);
-		tcp_shutdown(&d->st, d->c);
-		td_output(d);
-		td_expect(d, TCP_FIN | TCP_ACK, 10, 2, 0);
-		td_ack(d, 2, 11);
-		assert_int_equal(d->c->state, TCP_CLOSED);
-		td_free(d);
-	}
+	for (uint32_t seq = 1; seq < 5001; seq += 1000)
+		td_data(d, seq, 1000, 2);
+	assert_int_equal(read_all(d), 5000);
+	td_free(d);
+	d = td_make(TCP_CLOSE_WAIT, &o); /* the client sent FIN, we go on */
+	assert_int_equal(tcp_write(&d->st, d->c, "221 bye\r\n", 9), 9);
+	td_output(d);
+	td_expect(d, TCP_ACK, 1, 2, 9);
+	tcp_shutdown(&d->st, d->c);
+	td_output(d);
+	td_expect(d, TCP_FIN | TCP_ACK, 10, 2, 0);
+	td_ack(d, 2, 11);
+	assert_int_equal(d->c->state, TCP_CLOSED);
+	td_free(d);
 }
 
 static void closed_by_the_owner_still_delivers(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
 
-		td_data(d, 1, 50, 1); /* never read */
-		tcp_write(&d->st, d->c, "554 no\r\n", 8);
-		tcp_close(&d->st, d->c);
-		td_output(d);
-		td_expect(d, TCP_FIN | TCP_ACK, 1, 51, 8); /* text and FIN in one */
-		td_data(d, 51, 50, 1); /* not yet acknowledged: no RST may overtake the text */
-		td_expect(d, TCP_ACK, 10, 101, 0);
-		td_ack(d, 101, 10);
-		td_expect(d, TCP_RST | TCP_ACK, 10, 101, 0); /* RFC 9293 3.6.1 */
-		assert_false(
-		    td_input_known(d, &(struct td_in){ .flags = TCP_ACK, .seq = 101, .ack = 10 }));
-		assert_int_equal(d->st.tcp->n_conns, 0);
-		assert_int_equal(d->st.tcp->chunks.used, 0);
-		td_free(d);
-	}
+	td_data(d, 1, 50, 1); /* never read */
+	tcp_write(&d->st, d->c, "554 no\r\n", 8);
+	tcp_close(&d->st, d->c);
+	td_output(d);
+	td_expect(d, TCP_FIN | TCP_ACK, 1, 51, 8); /* text and FIN in one */
+	td_data(d, 51, 50, 1); /* not yet acknowledged: no RST may overtake the text */
+	td_expect(d, TCP_ACK, 10, 101, 0);
+	td_ack(d, 101, 10);
+	td_expect(d, TCP_RST | TCP_ACK, 10, 101, 0); /* RFC 9293 3.6.1 */
+	assert_false(td_input_known(d, &(struct td_in){ .flags = TCP_ACK, .seq = 101, .ack = 10 }));
+	assert_int_equal(d->st.tcp->n_conns, 0);
+	assert_int_equal(d->st.tcp->chunks.used, 0);
+	td_free(d);
 }
 
 static void data_after_close_is_reset(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_FIN_WAIT_2, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_FIN_WAIT_2, &o);
 
-		tcp_close(&d->st, d->c);
-		td_data(d, 1, 10, 2);
-		td_expect(d, TCP_RST | TCP_ACK, 2, 11, 0);
-		assert_int_equal(d->st.tcp->n_conns, 0);
-		td_free(d);
-	}
+	tcp_close(&d->st, d->c);
+	td_data(d, 1, 10, 2);
+	td_expect(d, TCP_RST | TCP_ACK, 2, 11, 0);
+	assert_int_equal(d->st.tcp->n_conns, 0);
+	td_free(d);
 }
 
 static void orphan_ends_in_time_wait_with_its_last_ack(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
 
-		tcp_close(&d->st, d->c);
-		td_output(d);
-		td_expect(d, TCP_FIN | TCP_ACK, 1, 1, 0);
-		td_send(d, .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 2);
-		td_expect(d, TCP_ACK, 2, 2, 0);
-		assert_int_equal(d->st.tcp->n_conns, 0);
-		assert_int_equal(d->st.tcp->tw.used, 1);
-		td_free(d);
-	}
+	tcp_close(&d->st, d->c);
+	td_output(d);
+	td_expect(d, TCP_FIN | TCP_ACK, 1, 1, 0);
+	td_send(d, .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 2);
+	td_expect(d, TCP_ACK, 2, 2, 0);
+	assert_int_equal(d->st.tcp->n_conns, 0);
+	assert_int_equal(d->st.tcp->tw.used, 1);
+	td_free(d);
 }
 
 static void abort_sends_rst(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
 
-		tcp_write(&d->st, d->c, "x", 1);
-		tcp_abort(&d->st, d->c);
-		td_output(d);
-		td_expect(d, TCP_RST | TCP_ACK, 1, 1, 0);
-		td_expect_none(d);
-		assert_int_equal(d->st.tcp->n_conns, 0);
-		td_free(d);
-		d = td_make(TCP_SYN_SENT, &o); /* RFC 9293 3.10.5: nothing to reset */
-		tcp_abort(&d->st, d->c);
-		td_output(d);
-		td_expect_none(d);
-		assert_int_equal(d->st.tcp->n_conns, 0);
-		td_free(d);
-	}
+	tcp_write(&d->st, d->c, "x", 1);
+	tcp_abort(&d->st, d->c);
+	td_output(d);
+	td_expect(d, TCP_RST | TCP_ACK, 1, 1, 0);
+	td_expect_none(d);
+	assert_int_equal(d->st.tcp->n_conns, 0);
+	td_free(d);
+	d = td_make(TCP_SYN_SENT, &o); /* RFC 9293 3.10.5: nothing to reset */
+	tcp_abort(&d->st, d->c);
+	td_output(d);
+	td_expect_none(d);
+	assert_int_equal(d->st.tcp->n_conns, 0);
+	td_free(d);
 }
 
 static void reset_at_every_byte(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		for (uint32_t at = 0; at <= 40; at++) {
-			struct td_options o = family(v6);
-			struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const int v6 = td_family(state);
+	for (uint32_t at = 0; at <= 40; at++) {
+		struct td_options o = family(v6);
+		struct td *d = td_make(TCP_ESTABLISHED, &o);
 
-			for (uint32_t i = 0; i < at; i++)
-				td_data(d, 1 + i, 1, 1);
-			tcp_write(&d->st, d->c, "answer", 6);
-			td_output(d);
-			td_forget_output(d);
-			td_send(d, .flags = TCP_RST, .seq = 1 + at);
-			assert_true(td_events(d) & TCP_EV_RESET);
-			td_expect_none(d);                      /* no RST to a RST */
-			assert_int_equal(tcp_unread(d->c), at); /* still readable */
-			assert_int_equal(read_all(d), at);
-			tcp_close(&d->st, d->c);
-			assert_int_equal(d->st.tcp->n_conns, 0);
-			assert_int_equal(d->st.tcp->chunks.used, 0);
-			td_free(d);
-		}
+		for (uint32_t i = 0; i < at; i++)
+			td_data(d, 1 + i, 1, 1);
+		tcp_write(&d->st, d->c, "answer", 6);
+		td_output(d);
+		td_forget_output(d);
+		td_send(d, .flags = TCP_RST, .seq = 1 + at);
+		assert_true(td_events(d) & TCP_EV_RESET);
+		td_expect_none(d);                      /* no RST to a RST */
+		assert_int_equal(tcp_unread(d->c), at); /* still readable */
+		assert_int_equal(read_all(d), at);
+		tcp_close(&d->st, d->c);
+		assert_int_equal(d->st.tcp->n_conns, 0);
+		assert_int_equal(d->st.tcp->chunks.used, 0);
+		td_free(d);
 	}
 }
 
 static void connect_refused(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_SYN_SENT, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_SYN_SENT, &o);
 
-		td_send(d, .flags = TCP_RST | TCP_ACK, .seq = 0, .ack = 1);
-		assert_int_equal(td_events(d), TCP_EV_RESET);
-		td_expect_none(d);
-		td_free(d);
-	}
+	td_send(d, .flags = TCP_RST | TCP_ACK, .seq = 0, .ack = 1);
+	assert_int_equal(td_events(d), TCP_EV_RESET);
+	td_expect_none(d);
+	td_free(d);
 }
 
 static void connection_table_full(void **state)
@@ -680,111 +600,101 @@ static void isn_is_keyed_and_moves(void **state)
 
 static void chunks_exhausted_closes_the_window(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d;
-		struct td_seg s = { 0 };
-		uint32_t seq = 1;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d;
+	struct td_seg s = { 0 };
+	uint32_t seq = 1;
 
-		o.config.max_chunks = 16;
-		o.peer_window = 65535;
-		d = td_make(TCP_ESTABLISHED, &o);
-		while (d->st.tcp->chunks.used < 16) {
-			td_send(d, .flags = TCP_ACK | TCP_PSH, .seq = seq, .len = 1000, .ack = 1);
-			seq = d->c->rcv_nxt - d->irs;
-		}
-		td_send(d, .flags = TCP_ACK | TCP_PSH, .seq = seq, .len = 1400, .ack = 1);
-		td_send(d, .flags = TCP_ACK | TCP_PSH, .seq = d->c->rcv_nxt - d->irs, .len = 1400,
-		    .ack = 1);
-		assert_true(d->counters[STACK_chunks_exhausted] > 0);
-		assert_true(d->counters[STACK_windows_held] > 0);
+	o.config.max_chunks = 16;
+	o.peer_window = 65535;
+	d = td_make(TCP_ESTABLISHED, &o);
+	while (d->st.tcp->chunks.used < 16) {
+		td_send(d, .flags = TCP_ACK | TCP_PSH, .seq = seq, .len = 1000, .ack = 1);
 		seq = d->c->rcv_nxt - d->irs;
-		td_forget_output(d);
-		read_all(d);
-		td_output(d); /* room again: the edge moves on */
-		s = td_expect(d, TCP_ACK, 1, seq, 0);
-		assert_true(s.window > 50000);
-		td_free(d);
 	}
+	td_send(d, .flags = TCP_ACK | TCP_PSH, .seq = seq, .len = 1400, .ack = 1);
+	td_send(d, .flags = TCP_ACK | TCP_PSH, .seq = d->c->rcv_nxt - d->irs, .len = 1400, .ack = 1);
+	assert_true(d->counters[STACK_chunks_exhausted] > 0);
+	assert_true(d->counters[STACK_windows_held] > 0);
+	seq = d->c->rcv_nxt - d->irs;
+	td_forget_output(d);
+	read_all(d);
+	td_output(d); /* room again: the edge moves on */
+	s = td_expect(d, TCP_ACK, 1, seq, 0);
+	assert_true(s.window > 50000);
+	td_free(d);
 }
 
 static void out_of_order_goes_first_under_pressure(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d;
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d;
 
-		o.config.max_chunks = 16;
-		d = td_make(TCP_ESTABLISHED, &o);
-		for (uint32_t i = 0; i < 20; i++)
-			td_data(d, 30001 + i * 1000, 10, 1);
-		assert_int_equal(d->st.tcp->chunks.used, 12); /* a quarter is kept free */
-		assert_true(d->counters[STACK_tcp_out_of_order_dropped] >= 8);
-		for (uint32_t seq = 1; seq < 14001; seq += 1000)
-			td_data(d, seq, 1000, 1);
-		assert_int_equal(tcp_unread(d->c), 14000);
-		assert_int_equal(d->counters[STACK_reasm_evicted], 1);
-		assert_int_equal(d->c->ooo_runs, 0);
-		td_free(d);
-	}
+	o.config.max_chunks = 16;
+	d = td_make(TCP_ESTABLISHED, &o);
+	for (uint32_t i = 0; i < 20; i++)
+		td_data(d, 30001 + i * 1000, 10, 1);
+	assert_int_equal(d->st.tcp->chunks.used, 12); /* a quarter is kept free */
+	assert_true(d->counters[STACK_tcp_out_of_order_dropped] >= 8);
+	for (uint32_t seq = 1; seq < 14001; seq += 1000)
+		td_data(d, seq, 1000, 1);
+	assert_int_equal(tcp_unread(d->c), 14000);
+	assert_int_equal(d->counters[STACK_reasm_evicted], 1);
+	assert_int_equal(d->c->ooo_runs, 0);
+	td_free(d);
 }
 
 static void runs_are_bounded(void **state)
 {
-	(void)state;
-	td_each_family(v6)
-	{
-		struct td_options o = family(v6);
-		struct td *d = td_make(TCP_ESTABLISHED, &o);
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
 
-		for (uint32_t i = 0; i < 100; i++)
-			td_data(d, 101 + i * 200, 10, 1);
-		assert_int_equal(d->c->ooo_runs, 32);
-		assert_int_equal(d->counters[STACK_reasm_runs_full], 68);
-		assert_int_equal(d->st.tcp->chunks.used, 32);
-		td_free(d);
-	}
+	for (uint32_t i = 0; i < 100; i++)
+		td_data(d, 101 + i * 200, 10, 1);
+	assert_int_equal(d->c->ooo_runs, 32);
+	assert_int_equal(d->counters[STACK_reasm_runs_full], 68);
+	assert_int_equal(d->st.tcp->chunks.used, 32);
+	td_free(d);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(old_timestamp_is_refused),
-		cmocka_unit_test(timestamp_of_24_days_ago_is_not_compared),
-		cmocka_unit_test(missing_timestamp_is_dropped),
-		cmocka_unit_test(echo_is_of_the_earliest_unacknowledged),
-		cmocka_unit_test(challenge_acks_are_limited),
-		cmocka_unit_test(ack_from_before_the_window_is_challenged),
-		cmocka_unit_test(second_segment_is_acknowledged_at_once),
-		cmocka_unit_test(push_is_acknowledged_with_the_turn),
-		cmocka_unit_test(out_of_order_is_kept_and_reported),
-		cmocka_unit_test(duplicate_is_reported_by_dsack),
-		cmocka_unit_test(window_never_shrinks),
-		cmocka_unit_test(silly_window_is_not_offered),
-		cmocka_unit_test(bytes_beyond_the_window_are_cut),
-		cmocka_unit_test(window_grows_for_a_reader_that_keeps_up),
-		cmocka_unit_test(data_on_the_syn_ack_and_on_the_handshakes_ack),
-		cmocka_unit_test(fin_on_the_syn_ack),
-		cmocka_unit_test(options_the_server_lacks_are_not_used),
-		cmocka_unit_test(simultaneous_open),
-		cmocka_unit_test(simultaneous_close),
-		cmocka_unit_test(half_closed_client_is_still_heard_and_served),
-		cmocka_unit_test(closed_by_the_owner_still_delivers),
-		cmocka_unit_test(data_after_close_is_reset),
-		cmocka_unit_test(orphan_ends_in_time_wait_with_its_last_ack),
-		cmocka_unit_test(abort_sends_rst),
-		cmocka_unit_test(reset_at_every_byte),
-		cmocka_unit_test(connect_refused),
+		TD_BOTH(old_timestamp_is_refused),
+		TD_BOTH(timestamp_of_24_days_ago_is_not_compared),
+		TD_BOTH(missing_timestamp_is_dropped),
+		TD_BOTH(echo_is_of_the_earliest_unacknowledged),
+		TD_BOTH(challenge_acks_are_limited),
+		TD_BOTH(ack_from_before_the_window_is_challenged),
+		TD_BOTH(second_segment_is_acknowledged_at_once),
+		TD_BOTH(push_is_acknowledged_with_the_turn),
+		TD_BOTH(out_of_order_is_kept_and_reported),
+		TD_BOTH(duplicate_is_reported_by_dsack),
+		TD_BOTH(window_never_shrinks),
+		TD_BOTH(silly_window_is_not_offered),
+		TD_BOTH(bytes_beyond_the_window_are_cut),
+		TD_BOTH(window_grows_for_a_reader_that_keeps_up),
+		TD_BOTH(data_on_the_syn_ack_and_on_the_handshakes_ack),
+		TD_BOTH(fin_on_the_syn_ack),
+		TD_BOTH(options_the_server_lacks_are_not_used),
+		TD_BOTH(simultaneous_open),
+		TD_BOTH(simultaneous_close),
+		TD_BOTH(half_closed_client_is_still_heard_and_served),
+		TD_BOTH(closed_by_the_owner_still_delivers),
+		TD_BOTH(data_after_close_is_reset),
+		TD_BOTH(orphan_ends_in_time_wait_with_its_last_ack),
+		TD_BOTH(abort_sends_rst),
+		TD_BOTH(reset_at_every_byte),
+		TD_BOTH(connect_refused),
 		cmocka_unit_test(connection_table_full),
 		cmocka_unit_test(ports_exhausted),
 		cmocka_unit_test(isn_is_keyed_and_moves),
-		cmocka_unit_test(chunks_exhausted_closes_the_window),
-		cmocka_unit_test(out_of_order_goes_first_under_pressure),
-		cmocka_unit_test(runs_are_bounded),
+		TD_BOTH(chunks_exhausted_closes_the_window),
+		TD_BOTH(out_of_order_goes_first_under_pressure),
+		TD_BOTH(runs_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
