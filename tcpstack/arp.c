@@ -100,7 +100,7 @@ void neigh_arp_input(struct stack *st, struct packet *pkt, uint64_t now_ns, stru
 	memcpy(target_ip, a + 24, 4);
 	bool probe = memcmp(a + 14, none, 4) == 0;
 	bool for_us = route_own(&st->ip->routes, &target, &index) == OWN_ADDR &&
-	    st->config.addrs[index].netif == pkt->netif;
+		      st->config.addrs[index].netif == pkt->netif;
 	uint8_t claimed = 0;
 
 	if (!probe && route_own(&st->ip->routes, &sender, &claimed) == OWN_ADDR) {
@@ -110,7 +110,8 @@ void neigh_arp_input(struct stack *st, struct packet *pkt, uint64_t now_ns, stru
 	}
 	if (!probe) {
 		uint16_t slot = neigh_find(&st->ip->neigh, pkt->netif, &sender);
-		const struct neigh_entry *e = slot == NEIGH_NONE ? NULL : &st->ip->neigh.entries[slot];
+		const struct neigh_entry *e =
+		    slot == NEIGH_NONE ? NULL : &st->ip->neigh.entries[slot];
 		bool asked = e && (e->state == NEIGH_INCOMPLETE || e->state == NEIGH_PROBE);
 		neigh_heard(st, pkt->netif, &sender, sender_mac,
 		    op == ARP_REPLY && asked && for_us ? NEIGH_NEWS_CONFIRMED : NEIGH_NEWS_STRONG,

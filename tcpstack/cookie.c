@@ -24,8 +24,8 @@ void cookie_rotate(struct cookie_keys *k, const uint8_t key[16], uint64_t now_ns
 	k->rotated_ns = now_ns;
 }
 
-void cookie_batch_run(const struct cookie_keys *k, const uint8_t key[16], struct cookie_batch *b,
-    bool v4)
+void cookie_batch_run(
+    const struct cookie_keys *k, const uint8_t key[16], struct cookie_batch *b, bool v4)
 {
 	unsigned n_words = v4 ? 3 : 6;
 
@@ -88,8 +88,8 @@ uint32_t cookie_ts_make(uint32_t clock_ms, bool has_wscale, unsigned wscale, boo
 	return seq_lt(clock_ms, v) ? v - 64 : v;
 }
 
-bool cookie_ts_read(uint32_t clock_ms, uint32_t echo, bool *ret_has_wscale, uint8_t *ret_wscale,
-    bool *ret_sack)
+bool cookie_ts_read(
+    uint32_t clock_ms, uint32_t echo, bool *ret_has_wscale, uint8_t *ret_wscale, bool *ret_sack)
 {
 	/* Two epochs, and the 127 by which an option may have lowered it. */
 	if (clock_ms - echo > 2u * COOKIE_EPOCH_S * 1000 + 127)

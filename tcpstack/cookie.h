@@ -84,8 +84,8 @@ static inline void cookie_batch_add(struct cookie_batch *b, bool v4, const struc
 }
 
 /* Hashes a batch of one family. */
-void cookie_batch_run(const struct cookie_keys *k, const uint8_t key[16], struct cookie_batch *b,
-    bool v4);
+void cookie_batch_run(
+    const struct cookie_keys *k, const uint8_t key[16], struct cookie_batch *b, bool v4);
 /* One hash, the slow way: SYN-ACKs sent again, traps. */
 uint64_t cookie_hash(const struct cookie_keys *k, const uint8_t key[16], bool v4,
     const struct ip_addr *src, const struct ip_addr *dst, uint16_t src_port, uint16_t dst_port,
@@ -117,7 +117,7 @@ uint16_t cookie_mss(bool v4, unsigned index);
 /* TSval that carries options; has_wscale false: none. */
 uint32_t cookie_ts_make(uint32_t clock_ms, bool has_wscale, unsigned wscale, bool sack);
 /* Reads them back from an echo; false when it cannot be one of ours of the last two epochs. */
-bool cookie_ts_read(uint32_t clock_ms, uint32_t echo, bool *ret_has_wscale, uint8_t *ret_wscale,
-    bool *ret_sack);
+bool cookie_ts_read(
+    uint32_t clock_ms, uint32_t echo, bool *ret_has_wscale, uint8_t *ret_wscale, bool *ret_sack);
 
 #endif

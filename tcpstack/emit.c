@@ -59,8 +59,8 @@ bool reply_route(struct stack *st, const struct ip_addr *dst, bool v4, uint64_t 
 	return true;
 }
 
-int ip_path_resolve(struct stack *st, const struct ip_addr *dst, uint64_t now_ns,
-    struct ip_path *ret_path)
+int ip_path_resolve(
+    struct stack *st, const struct ip_addr *dst, uint64_t now_ns, struct ip_path *ret_path)
 {
 	struct ip_half *ip = st->ip;
 	bool v4 = ip_addr_is_v4(dst);
@@ -93,7 +93,8 @@ static unsigned tcp_options_write(uint8_t *p, const struct tcp_options *o, bool 
 			p += 4;
 		}
 		if (o->has_ts) {
-			wr16(p, o->sack_ok ? TCP_OPT_SACK_OK << 8 | 2 : TCP_OPT_NOP << 8 | TCP_OPT_NOP);
+			wr16(p,
+			    o->sack_ok ? TCP_OPT_SACK_OK << 8 | 2 : TCP_OPT_NOP << 8 | TCP_OPT_NOP);
 			wr16(p + 2, TCP_OPT_TS << 8 | 10);
 			wr32(p + 4, o->ts_val);
 			wr32(p + 8, o->ts_ecr);
@@ -103,7 +104,8 @@ static unsigned tcp_options_write(uint8_t *p, const struct tcp_options *o, bool 
 			p += 4;
 		}
 		if (o->has_wscale) {
-			wr32(p, (uint32_t)TCP_OPT_NOP << 24 | TCP_OPT_WSCALE << 16 | 3 << 8 | o->wscale);
+			wr32(p, (uint32_t)TCP_OPT_NOP << 24 | TCP_OPT_WSCALE << 16 | 3 << 8 |
+				    o->wscale);
 			p += 4;
 		}
 		return (unsigned)(p - start);
@@ -118,7 +120,8 @@ static unsigned tcp_options_write(uint8_t *p, const struct tcp_options *o, bool 
 	if (n > (o->has_ts ? 3u : 4u))
 		n = o->has_ts ? 3 : 4;
 	if (n) {
-		wr32(p, (uint32_t)TCP_OPT_NOP << 24 | TCP_OPT_NOP << 16 | TCP_OPT_SACK << 8 | (2 + 8 * n));
+		wr32(p, (uint32_t)TCP_OPT_NOP << 24 | TCP_OPT_NOP << 16 | TCP_OPT_SACK << 8 |
+			    (2 + 8 * n));
 		p += 4;
 		for (unsigned i = 0; i < n; i++, p += 8) {
 			wr32(p, o->sack[i].start);
@@ -178,9 +181,10 @@ enum emit_status ip_emit_tcp(struct stack *st, struct ip_path *path, const struc
 		p += seg->pieces[i].len;
 	}
 
-	const uint8_t *src = seg->src->b + (path->v4 ? 12 : 0), *dst = seg->dst->b + (path->v4 ? 12 : 0);
+	const uint8_t *src = seg->src->b + (path->v4 ? 12 : 0),
+		      *dst = seg->dst->b + (path->v4 ? 12 : 0);
 	uint64_t sum = path->v4 ? csum_pseudo4(src, dst, PROTO_TCP, l4_len)
-	                        : csum_pseudo6(src, dst, PROTO_TCP, l4_len);
+				: csum_pseudo6(src, dst, PROTO_TCP, l4_len);
 	/* Short segments are cheaper summed here than described to the port. */
 	if (payload >= 256 && ni->tx_caps & FRAME_TX_TCP_CSUM) {
 		st16(t + 16, csum_fold(sum));

@@ -64,8 +64,8 @@ void frag_expire(struct stack *st, uint64_t now_ns)
 	t->next_due_ns = next;
 }
 
-static struct frag_slot *slot_get(struct stack *st, const struct packet *pkt, uint32_t id,
-    uint64_t now_ns)
+static struct frag_slot *slot_get(
+    struct stack *st, const struct packet *pkt, uint32_t id, uint64_t now_ns)
 {
 	struct frag_table *t = &st->ip->frags;
 	struct frag_slot *free_slot = NULL;
@@ -78,7 +78,8 @@ static struct frag_slot *slot_get(struct stack *st, const struct packet *pkt, ui
 		}
 		if (!s->expires_ns)
 			free_slot = free_slot ? free_slot : s;
-		else if (s->id == id && ip_addr_eq(&s->src, &pkt->src) && ip_addr_eq(&s->dst, &pkt->dst))
+		else if (s->id == id && ip_addr_eq(&s->src, &pkt->src) &&
+			 ip_addr_eq(&s->dst, &pkt->dst))
 			return s;
 	}
 	if (!free_slot) {
@@ -141,8 +142,8 @@ static bool rebuild(struct stack *st, const struct packet *pkt, const struct fra
 
 	if (pkt->l3_off + hdr + s->total > f->room)
 		return refuse(st, STACK_frag_too_big);
-	memcpy(ip_write(l3, pkt->v4, &pkt->src, &pkt->dst, PROTO_TCP, s->total, pkt->ttl, true), s->data,
-	    s->total);
+	memcpy(ip_write(l3, pkt->v4, &pkt->src, &pkt->dst, PROTO_TCP, s->total, pkt->ttl, true),
+	    s->data, s->total);
 	f->len = (uint16_t)(pkt->l3_off + hdr + s->total);
 	f->flags &= FRAME_VLAN;
 	count(st, STACK_frag_reassembled);

@@ -13,11 +13,11 @@ enum {
 
 struct frag_slot {
 	struct ip_addr src, dst;
-	uint64_t expires_ns; /* 0: free */
+	uint64_t expires_ns;                /* 0: free */
 	uint64_t have[FRAG_BYTES / 8 / 64]; /* a bit per eight bytes */
 	uint32_t id;
 	uint16_t total; /* bytes of L4; 0: the last piece has not come */
-	bool poisoned; /* an overlap was seen: all its pieces are dropped until it expires */
+	bool poisoned;  /* an overlap was seen: all its pieces are dropped until it expires */
 	uint8_t data[FRAG_BYTES];
 };
 

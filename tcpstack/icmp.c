@@ -34,9 +34,10 @@ static void echo(struct stack *st, const struct packet *pkt, uint64_t now_ns, st
 	}
 	/* The body first: headers of another length may move it. */
 	memmove(f->data + l4_off, f->data + pkt->l4_off, len);
-	uint8_t *l3 = l2_write(st->ip, f, path.netif, path.mac, pkt->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
-	uint8_t *p = ip_write(l3, pkt->v4, &pkt->dst, &pkt->src, pkt->v4 ? PROTO_ICMP : PROTO_ICMP6, len,
-	    IP_TTL, true);
+	uint8_t *l3 =
+	    l2_write(st->ip, f, path.netif, path.mac, pkt->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+	uint8_t *p = ip_write(l3, pkt->v4, &pkt->dst, &pkt->src, pkt->v4 ? PROTO_ICMP : PROTO_ICMP6,
+	    len, IP_TTL, true);
 	p[0] = pkt->v4 ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY;
 	wr16(p + 2, 0);
 	uint64_t sum = pkt->v4 ? 0 : csum_pseudo6(pkt->src.b, pkt->dst.b, PROTO_ICMP6, len);
@@ -109,7 +110,7 @@ static void error(struct stack *st, const struct packet *pkt, uint64_t now_ns)
 		mtu = mtu < floor ? floor : mtu > 0xffff ? 0xffff : mtu;
 	}
 	if (conn_icmp(st, &local, rd16(t), &remote, rd16(t + 2), rd32(t + 4), ev, (uint16_t)mtu,
-	        now_ns)) {
+		now_ns)) {
 		if (ev == ICMP_TOO_BIG)
 			pmtu_lower(st, &remote, (uint16_t)mtu, now_ns);
 	} else {
@@ -125,8 +126,8 @@ void icmp_input(struct stack *st, struct packet *pkt, uint64_t now_ns, struct fr
 	unsigned type = pkt->payload[0];
 	bool is_echo = type == (pkt->v4 ? ICMP4_ECHO : ICMP6_ECHO);
 	bool is_error = pkt->v4 ? type == ICMP4_UNREACHABLE || type == ICMP4_TIME_EXCEEDED ||
-	        type == ICMP4_PARAMETER
-	                        : type >= ICMP6_UNREACHABLE && type <= ICMP6_PARAMETER;
+				      type == ICMP4_PARAMETER
+				: type >= ICMP6_UNREACHABLE && type <= ICMP6_PARAMETER;
 	/* Source quench and redirects are deaf ears (RFC 6633, RFC 4861 8). */
 
 	if (is_echo && pkt->dst_own && pkt->payload[1] == 0) {

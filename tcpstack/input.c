@@ -33,8 +33,8 @@ static void not_tcp(struct stack *st, struct packet *pkt, enum packet_kind kind,
 	out_drop(out, pkt->frame);
 }
 
-static void burst(struct stack *st, struct frame *frames, unsigned n, uint64_t now_ns,
-    struct frame_out *out)
+static void burst(
+    struct stack *st, struct frame *frames, unsigned n, uint64_t now_ns, struct frame_out *out)
 {
 	struct packet pkts[INPUT_BURST];
 	struct packet *syns[INPUT_BURST], *others[INPUT_BURST];
@@ -103,8 +103,8 @@ static void burst(struct stack *st, struct frame *frames, unsigned n, uint64_t n
 		listen_others(st, others, n_unknown, now_ns, out);
 }
 
-void stack_input(struct stack *st, struct frame *frames, unsigned n, uint64_t now_ns,
-    struct frame_out *out)
+void stack_input(
+    struct stack *st, struct frame *frames, unsigned n, uint64_t now_ns, struct frame_out *out)
 {
 	unsigned before = out->n_tx;
 

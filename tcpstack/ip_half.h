@@ -82,8 +82,8 @@ static inline bool out_tx(struct stack *st, struct frame_out *out, const struct 
 
 /* Writes the Ethernet header (and tag) for a netif at the start of f->data, sets port and flags;
  * returns where the next header goes. */
-static inline uint8_t *l2_write(const struct ip_half *ip, struct frame *f, unsigned netif, const uint8_t dst_mac[6],
-    uint16_t ethertype)
+static inline uint8_t *l2_write(const struct ip_half *ip, struct frame *f, unsigned netif,
+    const uint8_t dst_mac[6], uint16_t ethertype)
 {
 	const struct netif_info *ni = &ip->netifs[netif];
 	uint8_t *p = f->data;
@@ -113,8 +113,8 @@ bool l3_frame_alloc(struct stack *st, unsigned netif, unsigned l3_len, const str
     struct frame *ret_frame);
 
 /* Writes an IP header without options: returns where L4 goes. v4: checksum done, DF as said. */
-static inline uint8_t *ip_write(uint8_t *p, bool v4, const struct ip_addr *src, const struct ip_addr *dst,
-    uint8_t proto, unsigned l4_len, uint8_t ttl, bool df)
+static inline uint8_t *ip_write(uint8_t *p, bool v4, const struct ip_addr *src,
+    const struct ip_addr *dst, uint8_t proto, unsigned l4_len, uint8_t ttl, bool df)
 {
 	if (v4) {
 		wr32(p, 0x45000000u + IP4_LEN + l4_len);
@@ -123,7 +123,7 @@ static inline uint8_t *ip_write(uint8_t *p, bool v4, const struct ip_addr *src, 
 		memcpy(p + 12, src->b + 12, 4);
 		memcpy(p + 16, dst->b + 12, 4);
 		uint64_t sum = (uint64_t)ld32(p) + ld32(p + 4) + ld32(p + 8) + ld32(src->b + 12) +
-		    ld32(dst->b + 12);
+			       ld32(dst->b + 12);
 		st16(p + 10, csum_finish(sum));
 		return p + IP4_LEN;
 	}
@@ -153,7 +153,7 @@ struct reply {
 	uint32_t seq, ack;
 	uint16_t window;
 	uint8_t flags;
-	uint8_t n_opts; /* words */
+	uint8_t n_opts;   /* words */
 	uint32_t opts[6]; /* as on the wire, native loads */
 	const uint8_t *payload;
 	uint16_t payload_len;
@@ -186,7 +186,7 @@ void refuse_send(struct stack *st, const struct packet *pkt, unsigned refuse_cla
     struct frame_out *out);
 /* A segment that acknowledges that FIN: its own FIN is acknowledged, data is reset, an ACK alone
  * needs nothing. */
-void refuse_finish(struct stack *st, const struct packet *pkt, uint64_t now_ns,
-    struct frame_out *out);
+void refuse_finish(
+    struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out);
 
 #endif

@@ -42,11 +42,11 @@ static uint16_t own_mss(const struct stack *st, const struct packet *pkt)
 	return (uint16_t)(mtu - (pkt->v4 ? IP4_LEN : IP6_LEN) - TCP_LEN);
 }
 
-static bool synack_allowed(struct stack *st, const struct packet *pkt, uint64_t now_ns,
-    struct frame_out *out)
+static bool synack_allowed(
+    struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out)
 {
 	if (__builtin_expect(
-	        ratelimit_take(&st->ip->cap_synack, prefix_key(&pkt->src, pkt->v4), now_ns), 1))
+		ratelimit_take(&st->ip->cap_synack, prefix_key(&pkt->src, pkt->v4), now_ns), 1))
 		return true;
 	count(st, STACK_synack_capped);
 	out_drop(out, pkt->frame);
@@ -72,9 +72,10 @@ static void synack_reply(struct stack *st, const struct packet *pkt, uint32_t is
 	}
 	if (wscale)
 		r.opts[n++] = htobe32((uint32_t)TCP_OPT_NOP << 24 | TCP_OPT_WSCALE << 16 | 3 << 8 |
-		    st->ip->rcv_wscale);
+				      st->ip->rcv_wscale);
 	r.seq = iss;
-	r.ack = pkt->seq + 1; /* data on a SYN is not taken: it comes again (RFC 7413 is not spoken) */
+	r.ack =
+	    pkt->seq + 1; /* data on a SYN is not taken: it comes again (RFC 7413 is not spoken) */
 	r.window = window;
 	r.flags = TCP_SYN | TCP_ACK;
 	r.n_opts = (uint8_t)n;
@@ -105,10 +106,12 @@ static void syn_go_on(struct stack *st, const struct syn *s, uint64_t now_ns, st
 	/* Without a place in the ring only what the timestamp can carry is agreed to. */
 	bool options = kept || o->has_ts;
 	synack_reply(st, pkt, cookie_make(s->hash, cookie_mss_index(pkt->v4, o->mss)),
-	    st->ip->synack_window, o->has_ts, options && o->has_wscale, options && o->sack_ok, now_ns, out);
+	    st->ip->synack_window, o->has_ts, options && o->has_wscale, options && o->sack_ok,
+	    now_ns, out);
 }
 
-static void syn_trap(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out)
+static void syn_trap(
+    struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out)
 {
 	struct ip_half *ip = st->ip;
 	uint32_t iss = cookie_trap(&ip->cookies, ip->cookies.key, pkt->v4, &pkt->src, &pkt->dst,
@@ -119,8 +122,8 @@ static void syn_trap(struct stack *st, const struct packet *pkt, uint64_t now_ns
 }
 
 /* Answers those of one family whose verdict needs a hash. */
-static void syns_answer(struct stack *st, struct syn *syns, unsigned n, bool v4, uint64_t now_ns,
-    struct frame_out *out)
+static void syns_answer(
+    struct stack *st, struct syn *syns, unsigned n, bool v4, uint64_t now_ns, struct frame_out *out)
 {
 	struct ip_half *ip = st->ip;
 	struct cookie_batch b;
@@ -133,7 +136,8 @@ static void syns_answer(struct stack *st, struct syn *syns, unsigned n, bool v4,
 		if (p && p->v4 == v4)
 			ratelimit_prefetch(&ip->cap_synack, prefix_key(&p->src, v4));
 		if (p && p->v4 == v4)
-			cookie_batch_add(&b, v4, &p->src, &p->dst, p->src_port, p->dst_port, p->seq, epoch);
+			cookie_batch_add(
+			    &b, v4, &p->src, &p->dst, p->src_port, p->dst_port, p->seq, epoch);
 	}
 	if (!b.n)
 		return;
@@ -156,8 +160,8 @@ static void syns_answer(struct stack *st, struct syn *syns, unsigned n, bool v4,
 	}
 }
 
-void listen_syns(struct stack *st, struct packet *const *pkts, unsigned n, bool conns, uint64_t now_ns,
-    struct frame_out *out)
+void listen_syns(struct stack *st, struct packet *const *pkts, unsigned n, bool conns,
+    uint64_t now_ns, struct frame_out *out)
 {
 	struct syn_judgement judge[SIPHASH_LANES / 2];
 	struct syn syns[SIPHASH_LANES / 2];
@@ -201,7 +205,8 @@ void listen_syns(struct stack *st, struct packet *const *pkts, unsigned n, bool 
 		switch ((enum syn_verdict)s.verdict) {
 		case SYN_GO_ON:
 			/* A flow that exists answers for itself, unless its TIME-WAIT may be reused. */
-			if (conns && !conn_timewait_reuse(st, p, now_ns) && conn_input(st, p, now_ns, out)) {
+			if (conns && !conn_timewait_reuse(st, p, now_ns) &&
+			    conn_input(st, p, now_ns, out)) {
 				out_drop(out, p->frame);
 				continue;
 			}
@@ -241,8 +246,8 @@ void listen_syns(struct stack *st, struct packet *const *pkts, unsigned n, bool 
 enum proof { PROOF_NONE, PROOF_GO_ON, PROOF_REFUSE, PROOF_REFUSE_END };
 
 /* What a segment proves, given the hash of its tuple with ISN = seq - 1. */
-static enum proof proof_of(const struct stack *st, const struct packet *p, uint64_t hash,
-    unsigned *ret_index)
+static enum proof proof_of(
+    const struct stack *st, const struct packet *p, uint64_t hash, unsigned *ret_index)
 {
 	int index = cookie_check(hash, p->ack - 1);
 
@@ -252,7 +257,8 @@ static enum proof proof_of(const struct stack *st, const struct packet *p, uint6
 	}
 	for (unsigned c = 0; c < STACK_REFUSE_CLASSES; c++) {
 		const struct refusal *t = &st->ip->refusals[c];
-		uint32_t cookie = cookie_make(hash, COOKIE_MSS_INDEXES + c), end = p->ack - cookie - 2;
+		uint32_t cookie = cookie_make(hash, COOKIE_MSS_INDEXES + c),
+			 end = p->ack - cookie - 2;
 		if (end == t->len || (t->previous_len && end == t->previous_len)) {
 			*ret_index = COOKIE_MSS_INDEXES + c;
 			return PROOF_REFUSE_END;
@@ -271,8 +277,8 @@ struct other {
 };
 
 /* Hashes those of one family under one key and notes what they prove. */
-static void others_prove(struct stack *st, struct other *o, unsigned n, bool v4,
-    const uint8_t key[16], uint64_t now_ns)
+static void others_prove(
+    struct stack *st, struct other *o, unsigned n, bool v4, const uint8_t key[16], uint64_t now_ns)
 {
 	struct ip_half *ip = st->ip;
 	struct cookie_batch b;
@@ -284,8 +290,8 @@ static void others_prove(struct stack *st, struct other *o, unsigned n, bool v4,
 		if (o[i].listener < 0 || p->v4 != v4 || o[i].proof != PROOF_NONE)
 			continue;
 		for (unsigned back = 0; back < 2; back++)
-			cookie_batch_add(&b, v4, &p->src, &p->dst, p->src_port, p->dst_port, p->seq - 1,
-			    epoch - back);
+			cookie_batch_add(&b, v4, &p->src, &p->dst, p->src_port, p->dst_port,
+			    p->seq - 1, epoch - back);
 	}
 	if (!b.n)
 		return;
@@ -298,8 +304,8 @@ static void others_prove(struct stack *st, struct other *o, unsigned n, bool v4,
 		for (unsigned back = 0; back < 2; back++, k++) {
 			uint64_t hash = b.hash[k];
 			if (ip->ring.count && !o[i].ring) {
-				o[i].ring = synring_find(&ip->ring, hash, &p->src, p->src_port, p->own_index,
-				    p->seq - 1, now_ns);
+				o[i].ring = synring_find(&ip->ring, hash, &p->src, p->src_port,
+				    p->own_index, p->seq - 1, now_ns);
 				if (o[i].ring)
 					o[i].hash = hash;
 			}
@@ -320,7 +326,7 @@ static bool is_trapped(struct stack *st, const struct packet *p, uint64_t now_ns
 	for (unsigned i = 0; i < 4; i++) {
 		uint32_t isn = p->seq - (i & 1 ? 0 : 1);
 		if (cookie_trap(&ip->cookies, ip->cookies.key, p->v4, &p->src, &p->dst, p->src_port,
-		        p->dst_port, isn, epoch - i / 2) == p->ack - 1) {
+			p->dst_port, isn, epoch - i / 2) == p->ack - 1) {
 			*ret_isn = isn;
 			return true;
 		}
@@ -329,8 +335,8 @@ static bool is_trapped(struct stack *st, const struct packet *p, uint64_t now_ns
 }
 
 /* Silence for an ACK; a window of zero for whoever probes or sends; nothing ever opens. */
-static void trap_answer(struct stack *st, const struct packet *p, uint32_t isn, uint64_t now_ns,
-    struct frame_out *out)
+static void trap_answer(
+    struct stack *st, const struct packet *p, uint32_t isn, uint64_t now_ns, struct frame_out *out)
 {
 	struct reply r = { .seq = p->ack, .ack = isn + 1, .window = 0, .flags = TCP_ACK };
 
@@ -343,7 +349,8 @@ static void trap_answer(struct stack *st, const struct packet *p, uint32_t isn, 
 	reply_tcp(st, p, &r, now_ns, out);
 }
 
-static void open_connection(struct stack *st, struct other *o, uint64_t now_ns, struct frame_out *out)
+static void open_connection(
+    struct stack *st, struct other *o, uint64_t now_ns, struct frame_out *out)
 {
 	struct packet *p = o->pkt;
 	struct conn_seed seed = {
@@ -361,8 +368,8 @@ static void open_connection(struct stack *st, struct other *o, uint64_t now_ns, 
 		seed.snd_wscale = seed.has_wscale ? e->wscale : 0;
 		seed.sack = e->sack;
 		seed.syn_ns = synring_born_ns(e, now_ns);
-	} else if (p->opt.has_ts && cookie_ts_read(ts_clock(now_ns), p->opt.ts_ecr, &seed.has_wscale,
-	                                &seed.snd_wscale, &seed.sack)) {
+	} else if (p->opt.has_ts && cookie_ts_read(ts_clock(now_ns), p->opt.ts_ecr,
+					&seed.has_wscale, &seed.snd_wscale, &seed.sack)) {
 		seed.timestamps = true;
 	}
 	if (seed.has_wscale)
@@ -429,7 +436,7 @@ void listen_others(struct stack *st, struct packet *const *pkts, unsigned n, uin
 		}
 		int l = listener_find(st, p);
 		bool interesting = p->flags & TCP_RST ? ip->ring.count != 0
-		                                      : (p->flags & (TCP_ACK | TCP_SYN)) == TCP_ACK;
+						      : (p->flags & (TCP_ACK | TCP_SYN)) == TCP_ACK;
 		o[m].pkt = p;
 		o[m].hash = 0;
 		o[m].ring = NULL;
@@ -460,7 +467,8 @@ void listen_others(struct stack *st, struct packet *const *pkts, unsigned n, uin
 		}
 		switch ((enum proof)o[i].proof) {
 		case PROOF_GO_ON:
-			if (!o[i].ring && tally_over(&ip->bad_acks, prefix_key(&p->src, p->v4), now_ns)) {
+			if (!o[i].ring &&
+			    tally_over(&ip->bad_acks, prefix_key(&p->src, p->v4), now_ns)) {
 				count(st, STACK_cookie_distrusted);
 				reply_rst(st, p, now_ns, out);
 				break;
@@ -479,8 +487,8 @@ void listen_others(struct stack *st, struct packet *const *pkts, unsigned n, uin
 
 /* ---- SYN-ACKs sent again ---- */
 
-static void synack_again(struct stack *st, const struct synring_entry *e, uint64_t now_ns,
-    struct frame_out *out)
+static void synack_again(
+    struct stack *st, const struct synring_entry *e, uint64_t now_ns, struct frame_out *out)
 {
 	struct ip_half *ip = st->ip;
 	struct ip_addr src = ip_addr_from_v6(e->src), dst = st->config.addrs[e->own].addr;
@@ -488,7 +496,8 @@ static void synack_again(struct stack *st, const struct synring_entry *e, uint64
 	bool v4 = ip_addr_is_v4(&src);
 	uint64_t born_ns = synring_born_ns(e, now_ns);
 	const uint8_t *key = ip->cookies.rotated_ns && born_ns < ip->cookies.rotated_ns
-	    ? ip->cookies.previous : ip->cookies.key;
+				 ? ip->cookies.previous
+				 : ip->cookies.key;
 	struct ip_path path;
 
 	if (!ratelimit_take(&ip->cap_synack, prefix_key(&src, v4), now_ns)) {
@@ -497,8 +506,8 @@ static void synack_again(struct stack *st, const struct synring_entry *e, uint64
 	}
 	if (ip_path_resolve(st, &src, now_ns, &path) < 0)
 		return;
-	uint64_t hash = cookie_hash(&ip->cookies, key, v4, &src, &dst, e->src_port, l->port, e->isn,
-	    cookie_epoch(born_ns));
+	uint64_t hash = cookie_hash(
+	    &ip->cookies, key, v4, &src, &dst, e->src_port, l->port, e->isn, cookie_epoch(born_ns));
 	bool wscale = e->wscale != 15;
 	struct tcp_segment seg = {
 		.src = &dst,

@@ -158,8 +158,8 @@ void neigh_nd_input(struct stack *st, struct packet *pkt, uint64_t now_ns, struc
 		return;
 	}
 	if (len < ND_LEN || p[8] == 0xff ||
-	    !nd_options(p + ND_LEN, len - ND_LEN, type == ND_NS ? ND_OPT_SOURCE_LL : ND_OPT_TARGET_LL,
-	        &mac))
+	    !nd_options(p + ND_LEN, len - ND_LEN,
+		type == ND_NS ? ND_OPT_SOURCE_LL : ND_OPT_TARGET_LL, &mac))
 		goto bad;
 	if (mac && mac[0] & 1)
 		goto bad;
@@ -197,7 +197,8 @@ void neigh_nd_input(struct stack *st, struct packet *pkt, uint64_t now_ns, struc
 			neigh_learn(st, slot, mac, NEIGH_NEWS_WEAK, now_ns);
 		else if (mac)
 			neigh_learn(st, slot, mac,
-			    flags & NA_SOLICITED && asked ? NEIGH_NEWS_CONFIRMED : NEIGH_NEWS_STRONG, now_ns);
+			    flags & NA_SOLICITED && asked ? NEIGH_NEWS_CONFIRMED : NEIGH_NEWS_STRONG,
+			    now_ns);
 	}
 	out_drop(out, f);
 	return;

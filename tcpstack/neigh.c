@@ -27,8 +27,8 @@ enum {
 	FAILED_S = 3,
 	MAX_PROBES = 3,
 	ASKS_PER_S = 256,
-	PROBES4 = 3,    /* RFC 5227 1.1 */
-	PROBES6 = 1,    /* RFC 4862 5.1 */
+	PROBES4 = 3, /* RFC 5227 1.1 */
+	PROBES6 = 1, /* RFC 4862 5.1 */
 	ANNOUNCE = 2,
 	DEFEND_S = 10,
 	CONFLICT_S = 60,
@@ -135,8 +135,8 @@ static bool evict(struct neigh_table *t)
 	return true;
 }
 
-static uint16_t entry_new(struct stack *st, unsigned netif, const struct ip_addr *addr,
-    uint64_t now_ns)
+static uint16_t entry_new(
+    struct stack *st, unsigned netif, const struct ip_addr *addr, uint64_t now_ns)
 {
 	struct neigh_table *t = &st->ip->neigh;
 
@@ -150,7 +150,11 @@ static uint16_t entry_new(struct stack *st, unsigned netif, const struct ip_addr
 	t->free = e->next;
 	uint16_t *head = &t->heads[neigh_hash(t, netif, addr)];
 	*e = (struct neigh_entry){
-		.addr = *addr, .due_ns = UINT64_MAX, .used_ns = now_ns, .next = *head, .netif = (uint8_t)netif,
+		.addr = *addr,
+		.due_ns = UINT64_MAX,
+		.used_ns = now_ns,
+		.next = *head,
+		.netif = (uint8_t)netif,
 	};
 	*head = slot;
 	t->used++;
@@ -195,8 +199,8 @@ void neigh_used(struct neigh_table *t, struct neigh_entry *e, uint64_t now_ns)
 	}
 }
 
-void neigh_learn(struct stack *st, uint16_t slot, const uint8_t mac[6], enum neigh_news news,
-    uint64_t now_ns)
+void neigh_learn(
+    struct stack *st, uint16_t slot, const uint8_t mac[6], enum neigh_news news, uint64_t now_ns)
 {
 	struct neigh_table *t = &st->ip->neigh;
 	struct neigh_entry *e = &t->entries[slot];
@@ -246,8 +250,8 @@ static unsigned own_probes(const struct ip_addr *a)
 	return ip_addr_is_v4(a) ? PROBES4 : PROBES6;
 }
 
-bool neigh_own_heard(struct stack *st, unsigned own_index, const uint8_t other_mac[6], bool asks_only,
-    uint64_t now_ns)
+bool neigh_own_heard(struct stack *st, unsigned own_index, const uint8_t other_mac[6],
+    bool asks_only, uint64_t now_ns)
 {
 	struct neigh_table *t = &st->ip->neigh;
 	struct neigh_own *o = &t->own[own_index];
@@ -300,7 +304,7 @@ static void own_step(struct stack *st, unsigned i, uint64_t now_ns, struct frame
 	}
 	if (o->steps < probes + ANNOUNCE) {
 		bool sent = ip_addr_is_v4(&a->addr) ? arp_send_own(st, i, o->steps < probes, out)
-		                                    : nd_send_own(st, i, o->steps < probes, out);
+						    : nd_send_own(st, i, o->steps < probes, out);
 		if (!sent) { /* no frame now: soon again */
 			o->due_ns = now_ns + SECOND_NS / 10;
 			return;
@@ -344,7 +348,7 @@ static bool ask(struct stack *st, const struct neigh_entry *e, struct frame_out 
 	const uint8_t *mac = e->state == NEIGH_PROBE ? e->mac : NULL;
 
 	return ip_addr_is_v4(&e->addr) ? arp_send_request(st, e->netif, &e->addr, mac, out)
-	                               : nd_send_solicit(st, e->netif, &e->addr, mac, out);
+				       : nd_send_solicit(st, e->netif, &e->addr, mac, out);
 }
 
 static void entry_step(struct stack *st, uint16_t slot, uint64_t now_ns, struct frame_out *out)

@@ -46,7 +46,8 @@ static bool options_loop(const uint8_t *p, unsigned len, struct tcp_options *o)
 				return false;
 			o->mss = rd16(p + 2);
 			if (!o->mss)
-				o->mss = 1; /* present, and absurd: the sender of segments has a floor */
+				o->mss =
+				    1; /* present, and absurd: the sender of segments has a floor */
 			break;
 		case TCP_OPT_WSCALE:
 			if (n != 3)
@@ -110,7 +111,7 @@ static inline bool options_known(const uint8_t *p, unsigned len, struct tcp_opti
 		if (ld16(p) != ld16((const uint8_t[]){ TCP_OPT_MSS, 4 }) ||
 		    ld32(p + 4) != image4(TCP_OPT_SACK_OK, 2, TCP_OPT_TS, 10) ||
 		    (ld32(p + 16) & image4(255, 255, 255, 0)) !=
-		        image4(TCP_OPT_NOP, TCP_OPT_WSCALE, 3, 0) ||
+			image4(TCP_OPT_NOP, TCP_OPT_WSCALE, 3, 0) ||
 		    p[19] > 14)
 			return false;
 		o->mss = rd16(p + 2);
@@ -152,7 +153,7 @@ static inline enum packet_kind parse_tcp(struct parse *s, struct packet *pkt)
 	if (!(s->f->flags & FRAME_RX_L4_CSUM_GOOD)) {
 		const uint8_t *l3 = s->f->data + pkt->l3_off;
 		uint64_t sum = pkt->v4 ? csum_pseudo4(l3 + 12, l3 + 16, PROTO_TCP, len)
-		                       : csum_pseudo6(pkt->src.b, pkt->dst.b, PROTO_TCP, len);
+				       : csum_pseudo6(pkt->src.b, pkt->dst.b, PROTO_TCP, len);
 		sum = csum_words(sum, t, hdr / 4);
 		if (len > hdr)
 			sum = csum_add(sum, t + hdr, len - hdr);
@@ -180,7 +181,8 @@ static bool src_ok4(uint32_t a)
 }
 
 /* What both families have in common once src and dst are known. */
-static inline enum packet_kind parse_addresses(struct parse *s, struct packet *pkt, bool multicast_dst)
+static inline enum packet_kind parse_addresses(
+    struct parse *s, struct packet *pkt, bool multicast_dst)
 {
 	uint8_t index;
 
@@ -190,7 +192,8 @@ static inline enum packet_kind parse_addresses(struct parse *s, struct packet *p
 	if (__builtin_expect(src != OWN_NONE, 0)) {
 		/* Ours as source from outside: a land attack, a spoof, or (ND) a conflict. */
 		if (pkt->proto != PROTO_ICMP6 || src == OWN_BROADCAST)
-			return bad(s, ip_addr_eq(&pkt->src, &pkt->dst) ? STACK_ip_land : STACK_ip_src_bad);
+			return bad(
+			    s, ip_addr_eq(&pkt->src, &pkt->dst) ? STACK_ip_land : STACK_ip_src_bad);
 	}
 	if (multicast_dst && pkt->proto != PROTO_ICMP6)
 		return bad(s, STACK_ip_dst_multicast);
@@ -376,7 +379,7 @@ enum packet_kind packet_parse(const struct ip_half *ip, struct frame *f, struct 
 	}
 	bool l2_group = p[0] & 1;
 	if (!l2_group && (ld32(p) != ld32(ip->netifs[netif].mac) ||
-	                     ld16(p + 4) != ld16(ip->netifs[netif].mac + 4))) {
+			     ld16(p + 4) != ld16(ip->netifs[netif].mac + 4))) {
 		kind = bad(&s, STACK_rx_other_mac);
 		goto out;
 	}
@@ -408,10 +411,11 @@ enum packet_kind packet_parse(const struct ip_half *ip, struct frame *f, struct 
 	if (pkt->proto == PROTO_TCP) {
 		/* A unicast packet in a broadcast frame is no one's (RFC 1122 3.3.6). */
 		kind = l2_group ? bad(&s, STACK_ip_dst_multicast) : parse_tcp(&s, pkt);
-	} else if (pkt->proto == (pkt->v4 ? PROTO_ICMP : PROTO_ICMP6) && pkt->payload_len >= ICMP_LEN) {
-		uint64_t sum = pkt->v4 ? 0
-		                       : csum_pseudo6(pkt->src.b, pkt->dst.b, PROTO_ICMP6,
-		                             pkt->payload_len);
+	} else if (pkt->proto == (pkt->v4 ? PROTO_ICMP : PROTO_ICMP6) &&
+		   pkt->payload_len >= ICMP_LEN) {
+		uint64_t sum =
+		    pkt->v4 ? 0
+			    : csum_pseudo6(pkt->src.b, pkt->dst.b, PROTO_ICMP6, pkt->payload_len);
 		if (csum_fold(csum_add(sum, pkt->payload, pkt->payload_len)) != 0xffff)
 			kind = bad(&s, STACK_icmp_checksum_bad);
 		else

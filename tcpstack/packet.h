@@ -10,8 +10,14 @@
 #include "tcpstack.h"
 
 enum tcp_flag {
-	TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_PSH = 0x08, TCP_ACK = 0x10, TCP_URG = 0x20,
-	TCP_ECE = 0x40, TCP_CWR = 0x80,
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_PSH = 0x08,
+	TCP_ACK = 0x10,
+	TCP_URG = 0x20,
+	TCP_ECE = 0x40,
+	TCP_CWR = 0x80,
 };
 
 struct tcp_sack_block {
@@ -20,9 +26,9 @@ struct tcp_sack_block {
 
 struct tcp_options {
 	bool has_ts, has_wscale, sack_ok;
-	uint8_t wscale;   /* at most 14 (RFC 7323 2.3) */
-	uint8_t n_sack;   /* at most 4 */
-	uint16_t mss;     /* 0: absent */
+	uint8_t wscale; /* at most 14 (RFC 7323 2.3) */
+	uint8_t n_sack; /* at most 4 */
+	uint16_t mss;   /* 0: absent */
 	uint32_t ts_val, ts_ecr;
 	struct tcp_sack_block sack[4];
 };
@@ -39,12 +45,12 @@ struct packet {
 	uint8_t ttl, tos;
 	uint8_t netif; /* it came in by */
 	bool v4;
-	bool dst_own;      /* dst is an own address; else it is a transparent connection's or nobody's */
+	bool dst_own; /* dst is an own address; else it is a transparent connection's or nobody's */
 	uint8_t own_index; /* which one, in config.addrs; valid with dst_own */
 	uint8_t proto;     /* of what starts at l4_off */
-	uint8_t l3_off; /* bytes from frame->data */
+	uint8_t l3_off;    /* bytes from frame->data */
 	uint16_t l4_off;
-	uint16_t l3_len; /* of the whole IP packet */
+	uint16_t l3_len;    /* of the whole IP packet */
 	uint32_t flow_hash; /* of flow.c, set by conn_prefetch(); packet_parse() leaves 0: not yet */
 	struct tcp_options opt;
 };

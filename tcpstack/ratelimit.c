@@ -85,7 +85,8 @@ void tally_add(struct tally *t, uint64_t key, uint64_t now_ns)
 	for (unsigned i = 0; i < RATELIMIT_WAYS; i++) {
 		if (s[i].key == key && s[i].window) {
 			/* A window that went over counts on through the next one. */
-			if (s[i].window != window && !(s[i].window + 1 == window && s[i].count > TALLY_LIMIT))
+			if (s[i].window != window &&
+			    !(s[i].window + 1 == window && s[i].count > TALLY_LIMIT))
 				s[i].count = 0;
 			if (s[i].window != window && s[i].count > TALLY_LIMIT)
 				return;

@@ -37,7 +37,8 @@ struct ratelimit {
 };
 
 /* per_second answers, in a burst or spread; n_sets a power of two. */
-int ratelimit_init(struct ratelimit *rl, unsigned n_sets, uint32_t per_second, const uint8_t key[16]);
+int ratelimit_init(
+    struct ratelimit *rl, unsigned n_sets, uint32_t per_second, const uint8_t key[16]);
 void ratelimit_fini(struct ratelimit *rl);
 static inline void ratelimit_prefetch(const struct ratelimit *rl, uint64_t key)
 {
@@ -47,7 +48,8 @@ static inline void ratelimit_prefetch(const struct ratelimit *rl, uint64_t key)
 /* True: say it. False: the prefix has had its share of this second. */
 static inline bool ratelimit_take(struct ratelimit *rl, uint64_t key, uint64_t now_ns)
 {
-	struct ratelimit_slot *s = rl->slots + ((key * rl->multiplier) >> rl->shift) * RATELIMIT_WAYS;
+	struct ratelimit_slot *s =
+	    rl->slots + ((key * rl->multiplier) >> rl->shift) * RATELIMIT_WAYS;
 	unsigned way = 0;
 
 	while (way < RATELIMIT_WAYS && s[way].key != key)

@@ -44,7 +44,8 @@ void refuse_send(struct stack *st, const struct packet *pkt, unsigned refuse_cla
 		count(st, STACK_refuse_sent);
 }
 
-void refuse_finish(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out)
+void refuse_finish(
+    struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out)
 {
 	if (pkt->payload_len) {
 		/* It talks on after our FIN: nobody will read that (RFC 9293 3.6.1). */

@@ -45,7 +45,8 @@ bool reply_tcp(struct stack *st, const struct packet *pkt, const struct reply *r
 	struct frame *to_send = &out->tx[out->n_tx];
 	*to_send = *f;
 	f = to_send;
-	uint8_t *l3 = l2_write(st->ip, f, path.netif, path.mac, pkt->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+	uint8_t *l3 =
+	    l2_write(st->ip, f, path.netif, path.mac, pkt->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
 	uint8_t *t = ip_write(l3, pkt->v4, &pkt->dst, &pkt->src, PROTO_TCP, l4_len, IP_TTL, true);
 	uint32_t w[4] = {
 		htobe32((uint32_t)pkt->dst_port << 16 | pkt->src_port),
@@ -55,7 +56,7 @@ bool reply_tcp(struct stack *st, const struct packet *pkt, const struct reply *r
 	};
 	uint64_t sum = r->payload_sum + w[0] + w[1] + w[2] + w[3];
 	sum += pkt->v4 ? csum_pseudo4(pkt->src.b + 12, pkt->dst.b + 12, PROTO_TCP, l4_len)
-	               : csum_pseudo6(pkt->src.b, pkt->dst.b, PROTO_TCP, l4_len);
+		       : csum_pseudo6(pkt->src.b, pkt->dst.b, PROTO_TCP, l4_len);
 	/* Word by word, as they were written: a wide load over fresh narrow stores stalls for 5 ns. */
 	const uint32_t *o = r->opts;
 	uint8_t *to = t + TCP_LEN;
@@ -96,7 +97,8 @@ void reply_rst(struct stack *st, const struct packet *pkt, uint64_t now_ns, stru
 		r.seq = pkt->ack;
 	} else {
 		r.flags |= TCP_ACK;
-		r.ack = pkt->seq + pkt->payload_len + !!(pkt->flags & TCP_SYN) + !!(pkt->flags & TCP_FIN);
+		r.ack = pkt->seq + pkt->payload_len + !!(pkt->flags & TCP_SYN) +
+			!!(pkt->flags & TCP_FIN);
 	}
 	if (reply_tcp(st, pkt, &r, now_ns, out))
 		count(st, STACK_rst_tx);

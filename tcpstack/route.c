@@ -23,7 +23,8 @@ static struct addr_words mask_words(unsigned bits)
 _Static_assert(ROUTE_OWN_SLOTS == 1 << 9, "own_hash");
 _Static_assert(ROUTE_OWN_SLOTS >= 2 * (2 * STACK_MAX_ADDRS + 1), "own_add always finds a slot");
 
-static void own_add(struct route_table *t, const struct ip_addr *a, enum own_kind kind, unsigned index)
+static void own_add(
+    struct route_table *t, const struct ip_addr *a, enum own_kind kind, unsigned index)
 {
 	struct addr_words w = addr_words(a);
 	unsigned i = own_hash(w);
@@ -93,7 +94,7 @@ int route_init(struct route_table *t, const struct stack_config *config)
 			continue;
 		struct ip_addr low = a->addr, high = a->addr;
 		for (unsigned bit = 96u + a->prefix_len; bit < 128; bit++) {
-			low.b[bit / 8] &= (uint8_t)~(0x80u >> (bit % 8));
+			low.b[bit / 8] &= (uint8_t) ~(0x80u >> (bit % 8));
 			high.b[bit / 8] |= (uint8_t)(0x80u >> (bit % 8));
 		}
 		own_add(t, &low, OWN_BROADCAST, 0);

@@ -60,7 +60,8 @@ static inline unsigned own_hash(struct addr_words w)
 }
 
 /* What an address is to us; ret_index (an index into config.addrs) only with OWN_ADDR. */
-static inline enum own_kind route_own(const struct route_table *t, const struct ip_addr *a, uint8_t *ret_index)
+static inline enum own_kind route_own(
+    const struct route_table *t, const struct ip_addr *a, uint8_t *ret_index)
 {
 	struct addr_words w = addr_words(a);
 
@@ -79,7 +80,8 @@ static inline enum own_kind route_own(const struct route_table *t, const struct 
 }
 
 /* NULL: no route. */
-static inline const struct route_entry *route_find(const struct route_table *t, const struct ip_addr *dst, bool v4)
+static inline const struct route_entry *route_find(
+    const struct route_table *t, const struct ip_addr *dst, bool v4)
 {
 	const struct route_entry *r = v4 ? t->r4 : t->r6;
 	unsigned n = v4 ? t->n4 : t->n6;

@@ -32,8 +32,10 @@
 	memcpy(k, key, sizeof(k));                                                                 \
 	for (unsigned i = 0; i < n; i += (lanes)) {                                                \
 		type zero = { 0 };                                                                 \
-		type a = zero + (k[0] ^ 0x736f6d6570736575u), b = zero + (k[1] ^ 0x646f72616e646f6du); \
-		type c = zero + (k[0] ^ 0x6c7967656e657261u), d = zero + (k[1] ^ 0x7465646279746573u); \
+		type a = zero + (k[0] ^ 0x736f6d6570736575u),                                      \
+		     b = zero + (k[1] ^ 0x646f72616e646f6du);                                      \
+		type c = zero + (k[0] ^ 0x6c7967656e657261u),                                      \
+		     d = zero + (k[1] ^ 0x7465646279746573u);                                      \
 		for (unsigned w = 0; w < n_words; w++) {                                           \
 			type m;                                                                    \
 			memcpy(&m, &words[w][i], sizeof(m));                                       \

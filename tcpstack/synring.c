@@ -16,8 +16,8 @@
 static const uint64_t MS_NS = 1000000u;
 
 enum {
-	SLICE_WORDS = 64,     /* 4,096 slots a call */
-	SWEEP_PAUSE_MS = 50,  /* between two sweeps' starts */
+	SLICE_WORDS = 64,    /* 4,096 slots a call */
+	SWEEP_PAUSE_MS = 50, /* between two sweeps' starts */
 	BORN_MS = 8,
 };
 
@@ -63,7 +63,7 @@ static bool is_taken(const struct synring *r, uint32_t slot)
 static bool same(const struct synring_entry *a, const struct synring_entry *b)
 {
 	return a->isn == b->isn && a->src_port == b->src_port && a->own == b->own &&
-	    memcmp(a->src, b->src, 16) == 0;
+	       memcmp(a->src, b->src, 16) == 0;
 }
 
 bool synring_put(struct synring *r, uint64_t hash, const struct synring_entry *e, uint64_t now_ns)
@@ -100,8 +100,8 @@ bool synring_put(struct synring *r, uint64_t hash, const struct synring_entry *e
 	return true;
 }
 
-struct synring_entry *synring_find(const struct synring *r, uint64_t hash, const struct ip_addr *src,
-    uint16_t src_port, unsigned own, uint32_t isn, uint64_t now_ns)
+struct synring_entry *synring_find(const struct synring *r, uint64_t hash,
+    const struct ip_addr *src, uint16_t src_port, unsigned own, uint32_t isn, uint64_t now_ns)
 {
 	uint32_t first = (uint32_t)(hash >> 32) & (r->n - 1) & ~1u;
 
@@ -148,7 +148,8 @@ struct synring_entry *synring_due(struct synring *r, uint64_t now_ns)
 	}
 	for (uint32_t end = r->hand + SLICE_WORDS; r->hand < words && r->hand < end; r->hand++) {
 		for (uint64_t w = r->taken[r->hand]; w; w &= w - 1) {
-			struct synring_entry *e = &r->entries[r->hand * 64 + (uint32_t)__builtin_ctzll(w)];
+			struct synring_entry *e =
+			    &r->entries[r->hand * 64 + (uint32_t)__builtin_ctzll(w)];
 			uint32_t age = age_ms(e, now_ns);
 			if (age >= SYNRING_LIFE_MS) {
 				synring_remove(r, e);

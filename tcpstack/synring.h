@@ -19,8 +19,8 @@ struct synring_entry {
 	uint16_t born; /* in units of 8 ms */
 	union {
 		struct {
-			uint32_t own : 6, listener : 4, mss : 14, wscale : 4 /* 15: none */, sack : 1, ts : 1,
-			    sent : 2;
+			uint32_t own : 6, listener : 4, mss : 14, wscale : 4 /* 15: none */,
+			    sack : 1, ts : 1, sent : 2;
 		};
 		uint32_t word; /* all of them, for synring_word() */
 	};
@@ -30,10 +30,11 @@ _Static_assert(sizeof(struct synring_entry) == 32, "64 k of them are 2 MiB");
 _Static_assert(STACK_MAX_ADDRS <= 64 && STACK_MAX_LISTENERS <= 16, "they fit their bits");
 
 /* The small fields at once: compilers build bit-fields by narrow stores and a stalling wide load. */
-static inline uint32_t synring_word(unsigned own, unsigned listener, unsigned mss, unsigned wscale,
-    bool sack, bool ts)
+static inline uint32_t synring_word(
+    unsigned own, unsigned listener, unsigned mss, unsigned wscale, bool sack, bool ts)
 {
-	return own | listener << 6 | mss << 10 | wscale << 24 | (uint32_t)sack << 28 | (uint32_t)ts << 29;
+	return own | listener << 6 | mss << 10 | wscale << 24 | (uint32_t)sack << 28 |
+	       (uint32_t)ts << 29;
 }
 
 struct synring {
@@ -55,8 +56,8 @@ void synring_fini(struct synring *r);
  * others (the cookie alone serves). The same SYN again keeps its place. */
 bool synring_put(struct synring *r, uint64_t hash, const struct synring_entry *e, uint64_t now_ns);
 /* The entry of exactly this client and ISN; NULL: none. */
-struct synring_entry *synring_find(const struct synring *r, uint64_t hash, const struct ip_addr *src,
-    uint16_t src_port, unsigned own, uint32_t isn, uint64_t now_ns);
+struct synring_entry *synring_find(const struct synring *r, uint64_t hash,
+    const struct ip_addr *src, uint16_t src_port, unsigned own, uint32_t isn, uint64_t now_ns);
 void synring_remove(struct synring *r, struct synring_entry *e);
 uint64_t synring_born_ns(const struct synring_entry *e, uint64_t now_ns);
 

@@ -32,7 +32,8 @@ static const uint64_t MS_NS = 1000000u;
  * them, since a look-up in a large table is a TLB miss first of all. */
 static void *table_alloc(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
@@ -133,8 +134,8 @@ static uint64_t packet_hash(const struct tarpit *t, const struct packet *pkt)
 	return hash_of(t, pkt->src.b, pkt->src_port, pkt->dst_port, pkt->own_index);
 }
 
-void tarpit_prefetch(const struct stack *st, struct packet *const *pkts, unsigned n,
-    uint64_t *ret_hashes)
+void tarpit_prefetch(
+    const struct stack *st, struct packet *const *pkts, unsigned n, uint64_t *ret_hashes)
 {
 	const struct tarpit *t = &st->ip->tarpit;
 
@@ -143,7 +144,8 @@ void tarpit_prefetch(const struct stack *st, struct packet *const *pkts, unsigne
 		__builtin_prefetch(&t->buckets[(uint32_t)ret_hashes[i] & (t->n_buckets - 1)], 1);
 	}
 	for (unsigned i = 0; i < n; i++) {
-		const struct tarpit_bucket *k = &t->buckets[(uint32_t)ret_hashes[i] & (t->n_buckets - 1)];
+		const struct tarpit_bucket *k =
+		    &t->buckets[(uint32_t)ret_hashes[i] & (t->n_buckets - 1)];
 		uint32_t tag = (uint32_t)(ret_hashes[i] >> 56);
 		for (unsigned s = 0; s < TARPIT_SLOTS; s++) {
 			if (k->slot[s] && k->slot[s] >> 24 == tag)
@@ -152,7 +154,8 @@ void tarpit_prefetch(const struct stack *st, struct packet *const *pkts, unsigne
 	}
 }
 
-static struct tarpit_record *record_find(const struct tarpit *t, const struct packet *pkt, uint64_t h)
+static struct tarpit_record *record_find(
+    const struct tarpit *t, const struct packet *pkt, uint64_t h)
 {
 	uint32_t b = (uint32_t)h & (t->n_buckets - 1);
 	uint32_t tag = (uint32_t)(h >> 56);
@@ -323,7 +326,10 @@ bool tarpit_input(struct stack *st, const struct packet *pkt, uint64_t hash, uin
 		return true;
 	}
 	struct reply a = {
-		.seq = r->snd_nxt, .ack = r->rcv_nxt, .window = WINDOW, .flags = TCP_ACK,
+		.seq = r->snd_nxt,
+		.ack = r->rcv_nxt,
+		.window = WINDOW,
+		.flags = TCP_ACK,
 	};
 	if (r->ts)
 		reply_ts(&a, ts_clock(now_ns), r->ts_recent);
@@ -360,8 +366,9 @@ static bool drip(struct stack *st, struct tarpit_record *r, uint64_t now_ns, str
 	seg.ack = r->rcv_nxt;
 	seg.window = WINDOW;
 	seg.flags = TCP_ACK | TCP_PSH;
-	seg.opt = (struct tcp_options){ .has_ts = r->ts, .ts_val = ts_clock(now_ns),
-		.ts_ecr = r->ts_recent };
+	seg.opt = (struct tcp_options){
+		.has_ts = r->ts, .ts_val = ts_clock(now_ns), .ts_ecr = r->ts_recent
+	};
 	seg.n_pieces = 1;
 	seg.pieces[0].p = (const uint8_t *)t->texts[r->text].p + at;
 	seg.pieces[0].len = 1;

@@ -15,21 +15,21 @@ enum {
 
 struct tarpit_record {
 	uint8_t remote[16];
-	uint32_t snd_nxt;   /* when free: the next free record */
+	uint32_t snd_nxt; /* when free: the next free record */
 	uint32_t rcv_nxt;
 	uint32_t ts_recent;
-	uint32_t due_ms;    /* of the millisecond clock */
+	uint32_t due_ms; /* of the millisecond clock */
 	uint16_t remote_port, local_port;
 	uint16_t pace_10ms;
-	uint16_t at;        /* next byte of the text */
+	uint16_t at; /* next byte of the text */
 	uint16_t born_s;
-	uint8_t own;        /* local address, of config.addrs */
+	uint8_t own; /* local address, of config.addrs */
 	uint8_t text : 3, live : 1, ts : 1, unacked : 1, closed : 1 /* the peer's window */;
 };
 
 struct tarpit_bucket {
 	uint32_t slot[TARPIT_SLOTS]; /* index + 1 and an 8-bit tag; 0: free */
-	uint32_t passed; /* records that live further on because this one was full */
+	uint32_t passed;             /* records that live further on because this one was full */
 };
 
 _Static_assert(sizeof(struct tarpit_record) == 44, "DESIGN: 64 bytes with the index");
@@ -39,13 +39,16 @@ struct tarpit {
 	struct tarpit_record *records;
 	struct tarpit_bucket *buckets;
 	uint32_t max, n_buckets, count;
-	uint32_t top;  /* records[top..] were never used */
-	uint32_t free; /* list; UINT32_MAX: empty */
+	uint32_t top;    /* records[top..] were never used */
+	uint32_t free;   /* list; UINT32_MAX: empty */
 	uint32_t oldest; /* where the search for the oldest goes on */
 	uint32_t hand;
 	uint64_t hand_ns, spare_ns, round_ns;
 	uint8_t key[16];
-	struct { const char *p; uint16_t len; } texts[TARPIT_TEXTS];
+	struct {
+		const char *p;
+		uint16_t len;
+	} texts[TARPIT_TEXTS];
 };
 
 int tarpit_init(struct tarpit *t, uint32_t max, const uint8_t key[16]);
@@ -55,8 +58,8 @@ uint64_t tarpit_deadline(const struct tarpit *t);
 struct stack;
 /* Fetches what tarpit_input() will touch, for a whole burst, and gives each segment's hash: with
  * millions held, every look-up is two cache and two TLB misses. */
-void tarpit_prefetch(const struct stack *st, struct packet *const *pkts, unsigned n,
-    uint64_t *ret_hashes);
+void tarpit_prefetch(
+    const struct stack *st, struct packet *const *pkts, unsigned n, uint64_t *ret_hashes);
 /* True: the segment was a held client's, and its frame has left. */
 bool tarpit_input(struct stack *st, const struct packet *pkt, uint64_t hash, uint64_t now_ns,
     struct frame_out *out);

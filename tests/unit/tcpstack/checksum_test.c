@@ -27,7 +27,8 @@ static void equals_the_definition(void **state)
 		b[i] = (uint8_t)(i * 197 + 13);
 	for (size_t off = 0; off < 8; off++) {
 		for (size_t len = 0; len < 1590; len++)
-			assert_int_equal(be16toh(csum_fold(csum_add(0, b + off, len))), by_definition(b + off, len));
+			assert_int_equal(be16toh(csum_fold(csum_add(0, b + off, len))),
+			    by_definition(b + off, len));
 	}
 	memset(b, 0xff, sizeof(b));
 	assert_int_equal(csum_fold(csum_add(0, b, 1600)), 0xffff);

@@ -11,8 +11,8 @@ static const uint8_t key[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 
 
 static struct ip_addr addr(bool v4, unsigned n)
 {
-	uint8_t b[16] = { 0x20, 1, 0xd, 0xb8, [12] = (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8),
-		(uint8_t)n };
+	uint8_t b[16] = { 0x20, 1, 0xd, 0xb8, [12] = (uint8_t)(n >> 24), (uint8_t)(n >> 16),
+		(uint8_t)(n >> 8), (uint8_t)n };
 
 	return v4 ? ip_addr_from_v4(b + 12) : ip_addr_from_v6(b);
 }
@@ -22,7 +22,8 @@ static void every_index_comes_back(void **state)
 	(void)state;
 	uint64_t h = 0x9e3779b97f4a7c15ull;
 
-	for (unsigned i = 0; i < 10000; i++, h = h * 6364136223846793005ull + 1442695040888963407ull) {
+	for (unsigned i = 0; i < 10000;
+	     i++, h = h * 6364136223846793005ull + 1442695040888963407ull) {
 		for (unsigned index = 0; index < 8; index++)
 			assert_int_equal(cookie_check(h, cookie_make(h, index)), (int)index);
 	}
@@ -34,7 +35,8 @@ static void refuse_and_open_do_not_mix(void **state)
 	(void)state;
 	uint64_t h = 0x9e3779b97f4a7c15ull;
 
-	for (unsigned i = 0; i < 10000; i++, h = h * 6364136223846793005ull + 1442695040888963407ull) {
+	for (unsigned i = 0; i < 10000;
+	     i++, h = h * 6364136223846793005ull + 1442695040888963407ull) {
 		uint32_t refuse = cookie_make(h, 6);
 		for (uint32_t low = 0; low < 8; low++) {
 			int index = cookie_check(h, (refuse & ~7u) | low);
@@ -81,7 +83,8 @@ static void batch_equals_one_by_one(void **state)
 			cookie_batch_run(&k, k.key, &b, v4);
 			for (unsigned i = 0; i < n; i++) {
 				struct ip_addr s = addr(v4, i);
-				assert_true(b.hash[i] == cookie_hash(&k, k.key, v4, &s, &d, (uint16_t)i, 25, i * 7, 5));
+				assert_true(b.hash[i] == cookie_hash(&k, k.key, v4, &s, &d,
+							     (uint16_t)i, 25, i * 7, 5));
 			}
 		}
 	}
@@ -112,10 +115,11 @@ static void timestamps_are_only_lowered(void **state)
 			assert_true(cookie_ts_read(clock + 100000, v, &has_ws, &ws, &sack));
 			assert_true(has_ws && ws == w && sack == (w & 1));
 		}
-		assert_true(cookie_ts_read(clock, cookie_ts_make(clock, false, 3, true), &has_ws, &ws, &sack));
+		assert_true(cookie_ts_read(
+		    clock, cookie_ts_make(clock, false, 3, true), &has_ws, &ws, &sack));
 		assert_true(!has_ws && ws == 0 && sack);
 	}
-	assert_false(cookie_ts_read(1000, 1001, &has_ws, &ws, &sack)); /* from the future */
+	assert_false(cookie_ts_read(1000, 1001, &has_ws, &ws, &sack));    /* from the future */
 	assert_false(cookie_ts_read(200000, 60000, &has_ws, &ws, &sack)); /* older than any cookie */
 }
 

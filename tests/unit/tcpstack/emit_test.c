@@ -4,8 +4,14 @@
 
 static struct tcp_segment segment(struct lab *l)
 {
-	return (struct tcp_segment){ .src = &l->own, .dst = &l->peer, .src_port = 25, .dst_port = 40000,
-		.seq = 100, .ack = 200, .window = 300, .flags = TCP_ACK | TCP_PSH };
+	return (struct tcp_segment){ .src = &l->own,
+		.dst = &l->peer,
+		.src_port = 25,
+		.dst_port = 40000,
+		.seq = 100,
+		.ack = 200,
+		.window = 300,
+		.flags = TCP_ACK | TCP_PSH };
 }
 
 static enum emit_status emit(struct lab *l, const struct tcp_segment *s)
@@ -44,8 +50,13 @@ static void options_in_their_order(void **state)
 	struct tcp_segment s = segment(l);
 
 	s.flags = TCP_SYN;
-	s.opt = (struct tcp_options){ .mss = 1400, .has_wscale = true, .wscale = 5, .sack_ok = true,
-		.has_ts = true, .ts_val = 7, .ts_ecr = 8 };
+	s.opt = (struct tcp_options){ .mss = 1400,
+		.has_wscale = true,
+		.wscale = 5,
+		.sack_ok = true,
+		.has_ts = true,
+		.ts_val = 7,
+		.ts_ecr = 8 };
 	assert_int_equal(emit(l, &s), EMIT_SENT);
 	struct lab_reply r = lab_reply(l, 0);
 	assert_true(r.opt.mss == 1400 && r.opt.wscale == 5 && r.opt.sack_ok && r.opt.ts_val == 7);

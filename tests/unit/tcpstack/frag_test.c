@@ -10,13 +10,18 @@ static void l4_bytes(struct lab *l, uint8_t *out)
 	uint8_t data[100];
 
 	memset(data, 'd', sizeof(data));
-	struct frame f = lab_tcp(l, &(struct lab_seg){ .seq = 1000, .flags = TCP_SYN, .opts = lab_linux_syn,
-		.n_opts = 20, .data = data, .len = 100 });
+	struct frame f = lab_tcp(l, &(struct lab_seg){ .seq = 1000,
+					.flags = TCP_SYN,
+					.opts = lab_linux_syn,
+					.n_opts = 20,
+					.data = data,
+					.len = 100 });
 	memcpy(out, f.data + 14 + (l->v4 ? 20 : 40), L4);
 	free(f.handle);
 }
 
-static struct frame piece(struct lab *l, const uint8_t *l4, unsigned off, unsigned len, bool more, uint32_t id)
+static struct frame piece(
+    struct lab *l, const uint8_t *l4, unsigned off, unsigned len, bool more, uint32_t id)
 {
 	struct frame f = lab_frame(l);
 	uint8_t *p = f.data, *l3 = p + 14;

@@ -3,8 +3,8 @@
 #include "lab.h"
 
 /* An ICMP message with a body after its eight bytes. */
-static struct frame icmp(struct lab *l, unsigned type, unsigned code, uint32_t rest, const void *body,
-    unsigned len)
+static struct frame icmp(
+    struct lab *l, unsigned type, unsigned code, uint32_t rest, const void *body, unsigned len)
 {
 	struct frame f = lab_frame(l);
 	uint8_t *p = f.data;
@@ -12,7 +12,8 @@ static struct frame icmp(struct lab *l, unsigned type, unsigned code, uint32_t r
 	memcpy(p, lab_mac, 6);
 	memcpy(p + 6, lab_gateway_mac, 6);
 	wr16(p + 12, l->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
-	uint8_t *m = ip_write(p + 14, l->v4, &l->peer, &l->own, l->v4 ? PROTO_ICMP : PROTO_ICMP6, 8 + len, 60, true);
+	uint8_t *m = ip_write(
+	    p + 14, l->v4, &l->peer, &l->own, l->v4 ? PROTO_ICMP : PROTO_ICMP6, 8 + len, 60, true);
 	wr32(m, type << 24 | code << 16);
 	wr32(m + 4, rest);
 	memcpy(m + 8, body, len);
@@ -79,7 +80,10 @@ static unsigned quote(struct lab *l, uint8_t *q)
 static void errors_reach_the_connection(void **state)
 {
 	struct lab *l = *state;
-	static const struct { uint8_t type, code; enum icmp_event ev; } rows4[] = {
+	static const struct {
+		uint8_t type, code;
+		enum icmp_event ev;
+	} rows4[] = {
 		{ 3, 0, ICMP_SOFT }, { 3, 1, ICMP_SOFT }, { 3, 2, ICMP_HARD }, { 3, 3, ICMP_HARD },
 		{ 3, 4, ICMP_TOO_BIG }, { 11, 0, ICMP_SOFT }, { 12, 0, ICMP_SOFT },
 	}, rows6[] = {
@@ -90,8 +94,8 @@ static void errors_reach_the_connection(void **state)
 	unsigned len = quote(l, q);
 
 	for (unsigned i = 0; i < 7; i++) {
-		put(l, icmp(l, l->v4 ? rows4[i].type : rows6[i].type, l->v4 ? rows4[i].code : rows6[i].code, 1400, q,
-		           len));
+		put(l, icmp(l, l->v4 ? rows4[i].type : rows6[i].type,
+			   l->v4 ? rows4[i].code : rows6[i].code, 1400, q, len));
 		assert_int_equal(l->n_icmp, i + 1);
 		assert_int_equal(l->icmp, l->v4 ? rows4[i].ev : rows6[i].ev);
 		if (l->icmp == ICMP_TOO_BIG)
@@ -145,8 +149,9 @@ static void too_big_has_a_floor(void **state)
 	/* Then IPv4 lets routers cut. */
 	struct ip_path path;
 	assert_int_equal(ip_path_resolve(l->st, &l->peer, l->now, &path), 0);
-	struct tcp_segment seg = { .src = &l->own, .dst = &l->peer, .src_port = 25, .dst_port = 40000,
-		.flags = TCP_ACK };
+	struct tcp_segment seg = {
+		.src = &l->own, .dst = &l->peer, .src_port = 25, .dst_port = 40000, .flags = TCP_ACK
+	};
 	assert_int_equal(ip_emit_tcp(l->st, &path, &seg, l->now, &l->out), EMIT_SENT);
 	if (l->v4)
 		assert_int_equal(rd16(l->out.tx[0].data + 14 + 6) & IP4_DF, 0);

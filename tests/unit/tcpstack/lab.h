@@ -83,7 +83,8 @@ bool conn_icmp(struct stack *st, const struct ip_addr *local, uint16_t local_por
     const struct ip_addr *remote, uint16_t remote_port, uint32_t seq, enum icmp_event ev,
     uint16_t mtu, uint64_t now_ns)
 {
-	(void)st, (void)local, (void)local_port, (void)remote, (void)remote_port, (void)seq, (void)now_ns;
+	(void)st, (void)local, (void)local_port, (void)remote, (void)remote_port, (void)seq,
+	    (void)now_ns;
 	lab_now->n_icmp++;
 	lab_now->icmp = ev;
 	lab_now->icmp_mtu = mtu;
@@ -135,8 +136,11 @@ static bool lab_alloc(void *arg, uint8_t port, struct frame *ret_frame)
 	struct lab *l = arg;
 	uint8_t *b = calloc(1, LAB_HEADROOM + LAB_ROOM);
 
-	*ret_frame = (struct frame){ .data = b + LAB_HEADROOM, .handle = b, .room = LAB_ROOM,
-		.headroom = LAB_HEADROOM, .port = port };
+	*ret_frame = (struct frame){ .data = b + LAB_HEADROOM,
+		.handle = b,
+		.room = LAB_ROOM,
+		.headroom = LAB_HEADROOM,
+		.port = port };
 	l->allocated++;
 	return true;
 }
@@ -213,8 +217,8 @@ static inline struct frame lab_frame(struct lab *l)
 }
 
 /* ARP reply or advertisement by which the gateways become known. */
-static inline struct frame lab_arp(struct lab *l, unsigned op, const uint8_t smac[6],
-    struct ip_addr sip, struct ip_addr tip)
+static inline struct frame lab_arp(
+    struct lab *l, unsigned op, const uint8_t smac[6], struct ip_addr sip, struct ip_addr tip)
 {
 	struct frame f = lab_frame(l);
 	uint8_t *p = f.data;
@@ -233,8 +237,9 @@ static inline struct frame lab_arp(struct lab *l, unsigned op, const uint8_t sma
 	return f;
 }
 
-static inline struct frame lab_nd(struct lab *l, unsigned type, uint32_t flags, const uint8_t smac[6],
-    struct ip_addr src, struct ip_addr dst, struct ip_addr target, unsigned option)
+static inline struct frame lab_nd(struct lab *l, unsigned type, uint32_t flags,
+    const uint8_t smac[6], struct ip_addr src, struct ip_addr dst, struct ip_addr target,
+    unsigned option)
 {
 	struct frame f = lab_frame(l);
 	uint8_t *p = f.data, *q;
@@ -276,7 +281,8 @@ static inline void lab_learn(struct lab *l)
 {
 	struct frame f[2];
 
-	f[0] = lab_arp(l, ARP_REPLY, lab_gateway_mac, lab_addr4(192, 0, 2, 1), lab_addr4(192, 0, 2, 10));
+	f[0] = lab_arp(
+	    l, ARP_REPLY, lab_gateway_mac, lab_addr4(192, 0, 2, 1), lab_addr4(192, 0, 2, 10));
 	f[1] = lab_nd(l, ND_NA, 0x60000000, lab_gateway_mac, lab_addr6(0, 1), lab_addr6(0, 10),
 	    lab_addr6(0, 1), ND_OPT_TARGET_LL);
 	lab_in(l, f, 2);
@@ -295,8 +301,9 @@ static inline struct lab *lab_new_with(const struct stack_config *c, bool v4, bo
 	l->own = c->addrs[v4 ? 0 : 1].addr;
 	l->peer = v4 ? lab_addr4(198, 51, 100, 7) : lab_addr6(0x99, 7);
 	l->gateway = v4 ? lab_addr4(192, 0, 2, 1) : lab_addr6(0, 1);
-	l->out = (struct frame_out){ .tx = l->tx, .drop = l->drop, .cap_tx = LAB_FRAMES,
-		.cap_drop = LAB_FRAMES };
+	l->out = (struct frame_out){
+		.tx = l->tx, .drop = l->drop, .cap_tx = LAB_FRAMES, .cap_drop = LAB_FRAMES
+	};
 	assert_int_equal(stack_new(c, &host, l->counters, l->now, &l->st), 0);
 	if (settled) {
 		lab_turn(l);
@@ -346,8 +353,14 @@ static inline int lab_teardown(void **state)
 }
 
 /* A test run for both families, under two names. */
-#define LAB_TEST4(name, fn) { name, fn, lab_setup4, lab_teardown, NULL }
-#define LAB_TEST6(name, fn) { name, fn, lab_setup6, lab_teardown, NULL }
+#define LAB_TEST4(name, fn)                                                                        \
+	{                                                                                          \
+		name, fn, lab_setup4, lab_teardown, NULL                                           \
+	}
+#define LAB_TEST6(name, fn)                                                                        \
+	{                                                                                          \
+		name, fn, lab_setup6, lab_teardown, NULL                                           \
+	}
 
 /* ---- segments ---- */
 
@@ -366,7 +379,8 @@ struct lab_seg {
 static inline void lab_csum(struct frame *f, unsigned l3, bool v4)
 {
 	uint8_t *p = f->data + l3;
-	unsigned hdr = v4 ? (p[0] & 15) * 4u : IP6_LEN, len = (v4 ? rd16(p + 2) : rd16(p + 4) + 40u) - hdr;
+	unsigned hdr = v4 ? (p[0] & 15) * 4u : IP6_LEN,
+		 len = (v4 ? rd16(p + 2) : rd16(p + 4) + 40u) - hdr;
 	uint8_t *t = p + hdr;
 
 	if (v4) {
@@ -375,7 +389,7 @@ static inline void lab_csum(struct frame *f, unsigned l3, bool v4)
 	}
 	wr16(t + 16, 0);
 	uint64_t sum = v4 ? csum_pseudo4(p + 12, p + 16, PROTO_TCP, len)
-	                  : csum_pseudo6(p + 8, p + 24, PROTO_TCP, len);
+			  : csum_pseudo6(p + 8, p + 24, PROTO_TCP, len);
 	st16(t + 16, csum_finish(csum_add(sum, t, len)));
 }
 
@@ -437,12 +451,14 @@ static inline struct lab_reply lab_reply(struct lab *l, unsigned i)
 		assert_int_equal(csum_fold(csum_add(0, l3, 20)), 0xffff);
 		assert_memory_equal(l3 + 12, l->own.b + 12, 4);
 		assert_memory_equal(l3 + 16, l->peer.b + 12, 4);
-		assert_int_equal(csum_fold(csum_add(csum_pseudo4(l3 + 12, l3 + 16, 6, len), t, len)), 0xffff);
+		assert_int_equal(
+		    csum_fold(csum_add(csum_pseudo4(l3 + 12, l3 + 16, 6, len), t, len)), 0xffff);
 	} else {
 		assert_int_equal(rd16(l3 + 4), f->len - 14 - 40);
 		assert_memory_equal(l3 + 8, l->own.b, 16);
 		assert_memory_equal(l3 + 24, l->peer.b, 16);
-		assert_int_equal(csum_fold(csum_add(csum_pseudo6(l3 + 8, l3 + 24, 6, len), t, len)), 0xffff);
+		assert_int_equal(
+		    csum_fold(csum_add(csum_pseudo6(l3 + 8, l3 + 24, 6, len), t, len)), 0xffff);
 	}
 	unsigned thdr = (t[12] >> 4) * 4u;
 	assert_true(thdr <= len);
@@ -459,7 +475,7 @@ static inline struct lab_reply lab_reply(struct lab *l, unsigned i)
 }
 
 /* The options of a Linux SYN: MSS, SACK, timestamps, window scale 7. */
-static const uint8_t lab_linux_syn[20] = { 2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0x12, 0x34, 0, 0, 0, 0, 1,
-	3, 3, 7 };
+static const uint8_t lab_linux_syn[20] = { 2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0x12, 0x34, 0, 0, 0, 0,
+	1, 3, 3, 7 };
 
 #endif

@@ -11,8 +11,21 @@ enum { ISN = 1000 };
 
 enum grid_state { LISTEN, COOKIE, RING, CLOSED };
 enum grid_event {
-	EV_SYN, EV_SYN_ACK, EV_SYN_FIN, EV_ACK, EV_BAD_ACK, EV_DATA_IN, EV_DATA_LEFT, EV_DATA_RIGHT,
-	EV_OVERLAP, EV_FIN, EV_FIN_DATA, EV_RST_SEQ, EV_RST_WINDOW, EV_RST_OUTSIDE, EV_URG,
+	EV_SYN,
+	EV_SYN_ACK,
+	EV_SYN_FIN,
+	EV_ACK,
+	EV_BAD_ACK,
+	EV_DATA_IN,
+	EV_DATA_LEFT,
+	EV_DATA_RIGHT,
+	EV_OVERLAP,
+	EV_FIN,
+	EV_FIN_DATA,
+	EV_RST_SEQ,
+	EV_RST_WINDOW,
+	EV_RST_OUTSIDE,
+	EV_URG,
 };
 enum grid_outcome { SYNACK, RESET, OPEN, SILENCE };
 
@@ -26,7 +39,8 @@ struct grid {
 
 static void syn(struct lab *l)
 {
-	lab_send(l, &(struct lab_seg){ .seq = ISN, .flags = TCP_SYN, .opts = lab_linux_syn, .n_opts = 20 });
+	lab_send(l,
+	    &(struct lab_seg){ .seq = ISN, .flags = TCP_SYN, .opts = lab_linux_syn, .n_opts = 20 });
 }
 
 /* Sends a SYN, returns the cookie. */
@@ -53,7 +67,11 @@ static void wait_s(struct lab *l, unsigned seconds)
 
 static struct lab_seg event_segment(enum grid_event e, uint32_t iss)
 {
-	static const struct { int32_t seq; uint8_t flags; unsigned len; } shapes[] = {
+	static const struct {
+		int32_t seq;
+		uint8_t flags;
+		unsigned len;
+	} shapes[] = {
 		[EV_SYN] = { -1, TCP_SYN, 0 },
 		[EV_SYN_ACK] = { -1, TCP_SYN | TCP_ACK, 0 },
 		[EV_SYN_FIN] = { -1, TCP_SYN | TCP_FIN, 0 },
@@ -126,7 +144,8 @@ static void grid_test(void **state)
 			assert_int_equal(r.seq, s.ack);
 		} else {
 			assert_int_equal(r.flags, TCP_RST | TCP_ACK);
-			assert_int_equal(r.ack, s.seq + s.len + !!(s.flags & TCP_SYN) + !!(s.flags & TCP_FIN));
+			assert_int_equal(
+			    r.ack, s.seq + s.len + !!(s.flags & TCP_SYN) + !!(s.flags & TCP_FIN));
 		}
 	}
 	if (g->outcome == OPEN) {
@@ -141,7 +160,8 @@ static void grid_test(void **state)
 	bool half_open = g->state == RING && g->outcome != OPEN && g->event != EV_RST_SEQ;
 	if (g->event == EV_SYN && g->outcome == SYNACK)
 		half_open = true;
-	assert_int_equal(l->counters[STACK_synack_again], (half_open ? 1 : 0) + (g->state == COOKIE ? 3 : 0));
+	assert_int_equal(
+	    l->counters[STACK_synack_again], (half_open ? 1 : 0) + (g->state == COOKIE ? 3 : 0));
 }
 
 /* ---- cookies ---- */
@@ -168,20 +188,36 @@ static void cookie_lives_one_to_two_epochs(void **state)
 static void cookie_names_the_mss(void **state)
 {
 	struct lab *l = *state;
-	static const struct { uint16_t offered, v4, v6; } rows[] = {
-		{ 1, 64, 64 }, { 64, 64, 64 }, { 536, 536, 64 }, { 1219, 536, 64 }, { 1220, 1220, 1220 },
-		{ 1300, 1220, 1280 }, { 1400, 1360, 1360 }, { 1440, 1440, 1440 }, { 1460, 1460, 1440 },
-		{ 8960, 1460, 1440 }, { 0, 536, 1220 },
+	static const struct {
+		uint16_t offered, v4, v6;
+	} rows[] = {
+		{ 1, 64, 64 },
+		{ 64, 64, 64 },
+		{ 536, 536, 64 },
+		{ 1219, 536, 64 },
+		{ 1220, 1220, 1220 },
+		{ 1300, 1220, 1280 },
+		{ 1400, 1360, 1360 },
+		{ 1440, 1440, 1440 },
+		{ 1460, 1460, 1440 },
+		{ 8960, 1460, 1440 },
+		{ 0, 536, 1220 },
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		uint8_t opts[4] = { 2, 4, (uint8_t)(rows[i].offered >> 8), (uint8_t)rows[i].offered };
-		lab_send(l, &(struct lab_seg){ .seq = ISN, .flags = TCP_SYN, .opts = opts,
-			.n_opts = rows[i].offered ? 4 : 0, .src_port = (uint16_t)(5000 + i) });
+		uint8_t opts[4] = { 2, 4, (uint8_t)(rows[i].offered >> 8),
+			(uint8_t)rows[i].offered };
+		lab_send(l, &(struct lab_seg){ .seq = ISN,
+				.flags = TCP_SYN,
+				.opts = opts,
+				.n_opts = rows[i].offered ? 4 : 0,
+				.src_port = (uint16_t)(5000 + i) });
 		uint32_t iss = lab_reply(l, 0).seq;
 		wait_s(l, 10);
-		lab_send(l, &(struct lab_seg){ .seq = ISN + 1, .ack = iss + 1, .flags = TCP_ACK,
-			.src_port = (uint16_t)(5000 + i) });
+		lab_send(l, &(struct lab_seg){ .seq = ISN + 1,
+				.ack = iss + 1,
+				.flags = TCP_ACK,
+				.src_port = (uint16_t)(5000 + i) });
 		assert_int_equal(l->n_opened, i + 1);
 		assert_int_equal(l->seed.peer_mss, l->v4 ? rows[i].v4 : rows[i].v6);
 		assert_false(l->seed.has_wscale);
@@ -210,8 +246,9 @@ static void timestamp_carries_options(void **state)
 	uint8_t o[12] = { 1, 1, 8, 10 };
 	wr32(o + 4, 0x1300);
 	wr32(o + 8, r.opt.ts_val);
-	lab_send(l, &(struct lab_seg){ .seq = ISN + 1, .ack = r.seq + 1, .flags = TCP_ACK, .opts = o,
-		.n_opts = 12 });
+	lab_send(
+	    l, &(struct lab_seg){
+		   .seq = ISN + 1, .ack = r.seq + 1, .flags = TCP_ACK, .opts = o, .n_opts = 12 });
 	assert_int_equal(l->n_opened, 1);
 	assert_true(l->seed.timestamps && l->seed.has_wscale && l->seed.sack);
 	assert_int_equal(l->seed.snd_wscale, 7);
@@ -226,8 +263,8 @@ static void forged_timestamp_gives_no_options(void **state)
 
 	wait_s(l, 12);
 	wr32(o + 8, ts_clock(l->now) - 10000000);
-	lab_send(l, &(struct lab_seg){ .seq = ISN + 1, .ack = iss + 1, .flags = TCP_ACK, .opts = o,
-		.n_opts = 12 });
+	lab_send(l, &(struct lab_seg){
+			.seq = ISN + 1, .ack = iss + 1, .flags = TCP_ACK, .opts = o, .n_opts = 12 });
 	assert_int_equal(l->n_opened, 1);
 	assert_false(l->seed.timestamps || l->seed.has_wscale || l->seed.sack);
 }
@@ -290,10 +327,12 @@ static void synack_again_after_1_3_7(void **state)
 	struct lab_reply first = lab_reply(l, 0);
 	lab_out_free(l);
 	while (l->now - start < 20000000000ull) {
-		l->now = stack_next_deadline(l->st) > l->now ? stack_next_deadline(l->st) : l->now + 1000000;
+		l->now = stack_next_deadline(l->st) > l->now ? stack_next_deadline(l->st)
+							     : l->now + 1000000;
 		lab_turn(l);
 		for (unsigned i = 0; i < l->out.n_tx; i++) {
-			if (rd16(l->out.tx[i].data + 12) == ETH_TYPE_ARP || l->out.tx[i].data[20] == PROTO_ICMP6)
+			if (rd16(l->out.tx[i].data + 12) == ETH_TYPE_ARP ||
+			    l->out.tx[i].data[20] == PROTO_ICMP6)
 				continue;
 			struct lab_reply r = lab_reply(l, i);
 			assert_int_equal(r.seq, first.seq);
@@ -336,15 +375,20 @@ static void full_ring_leaves_the_cookie(void **state)
 	unsigned bare = 0;
 
 	for (unsigned i = 0; i < 2000; i++) {
-		lab_send(l, &(struct lab_seg){ .seq = ISN, .flags = TCP_SYN, .opts = opts, .n_opts = 12,
-			.src_port = (uint16_t)(1024 + i) });
+		lab_send(l, &(struct lab_seg){ .seq = ISN,
+				.flags = TCP_SYN,
+				.opts = opts,
+				.n_opts = 12,
+				.src_port = (uint16_t)(1024 + i) });
 		struct lab_reply r = lab_reply(l, 0);
 		assert_true(r.opt.mss != 0);
 		if (!r.opt.has_wscale) {
 			assert_false(r.opt.sack_ok);
 			if (!bare++) {
-				lab_send(l, &(struct lab_seg){ .seq = ISN + 1, .ack = r.seq + 1, .flags = TCP_ACK,
-					.src_port = (uint16_t)(1024 + i) });
+				lab_send(l, &(struct lab_seg){ .seq = ISN + 1,
+						.ack = r.seq + 1,
+						.flags = TCP_ACK,
+						.src_port = (uint16_t)(1024 + i) });
 				assert_int_equal(l->n_opened, 1);
 				assert_int_equal(l->seed.peer_mss, l->v4 ? 1220 : 1220);
 				assert_false(l->seed.has_wscale || l->seed.sack);
@@ -393,7 +437,8 @@ static void refuse_in_one_segment(void **state)
 		uint32_t end = iss + 1 + (uint32_t)sizeof(text) - 1 + 1;
 		ack(l, ISN + 1, end);
 		assert_int_equal(l->out.n_tx, 0);
-		lab_send(l, &(struct lab_seg){ .seq = ISN + 1, .ack = end, .flags = TCP_ACK | TCP_FIN });
+		lab_send(
+		    l, &(struct lab_seg){ .seq = ISN + 1, .ack = end, .flags = TCP_ACK | TCP_FIN });
 		r = lab_reply(l, 0);
 		assert_int_equal(r.flags, TCP_ACK);
 		assert_int_equal(r.seq, end);
@@ -409,14 +454,20 @@ static void refuse_answers_data_on_the_ack(void **state)
 	struct lab *l = *state;
 	uint32_t iss = refuse_begin(l, 0);
 
-	lab_send(l, &(struct lab_seg){ .seq = ISN + 1, .ack = iss + 1, .flags = TCP_ACK | TCP_PSH,
-		.data = "EHLO x\r\n", .len = 8 });
+	lab_send(l, &(struct lab_seg){ .seq = ISN + 1,
+			.ack = iss + 1,
+			.flags = TCP_ACK | TCP_PSH,
+			.data = "EHLO x\r\n",
+			.len = 8 });
 	struct lab_reply r = lab_reply(l, 0);
 	assert_int_equal(r.ack, ISN + 9);
 	assert_int_equal(r.len, sizeof(text) - 1);
 	lab_out_free(l);
-	lab_send(l, &(struct lab_seg){ .seq = ISN + 1, .ack = iss + 1, .flags = TCP_ACK | TCP_FIN,
-		.data = "EHLO x\r\n", .len = 8 });
+	lab_send(l, &(struct lab_seg){ .seq = ISN + 1,
+			.ack = iss + 1,
+			.flags = TCP_ACK | TCP_FIN,
+			.data = "EHLO x\r\n",
+			.len = 8 });
 	r = lab_reply(l, 0);
 	assert_int_equal(r.ack, ISN + 10);
 }
@@ -426,8 +477,11 @@ static void refuse_resets_talk_after_the_end(void **state)
 	struct lab *l = *state;
 	uint32_t iss = refuse_begin(l, 0), end = iss + 1 + (uint32_t)sizeof(text) - 1 + 1;
 
-	lab_send(l, &(struct lab_seg){ .seq = ISN + 1, .ack = end, .flags = TCP_ACK | TCP_PSH,
-		.data = "QUIT\r\n", .len = 6 });
+	lab_send(l, &(struct lab_seg){ .seq = ISN + 1,
+			.ack = end,
+			.flags = TCP_ACK | TCP_PSH,
+			.data = "QUIT\r\n",
+			.len = 6 });
 	struct lab_reply r = lab_reply(l, 0);
 	assert_int_equal(r.flags, TCP_RST);
 	assert_int_equal(r.seq, end);
@@ -439,8 +493,8 @@ static void refuse_timestamp_mirrors_the_segment(void **state)
 	uint32_t iss = refuse_begin(l, 1);
 	uint8_t o[12] = { 1, 1, 8, 10, 0, 0, 9, 9, 0, 0, 0, 0 };
 
-	lab_send(l, &(struct lab_seg){ .seq = ISN + 1, .ack = iss + 1, .flags = TCP_ACK, .opts = o,
-		.n_opts = 12 });
+	lab_send(l, &(struct lab_seg){
+			.seq = ISN + 1, .ack = iss + 1, .flags = TCP_ACK, .opts = o, .n_opts = 12 });
 	struct lab_reply r = lab_reply(l, 0);
 	assert_true(r.opt.has_ts);
 	assert_int_equal(r.opt.ts_ecr, 0x909);
@@ -463,7 +517,8 @@ static void refuse_renewed_text_ends_the_old(void **state)
 	struct lab *l = *state;
 	uint32_t iss = refuse_begin(l, 0), end = iss + 1 + (uint32_t)sizeof(text) - 1 + 1;
 
-	assert_int_equal(stack_set_refusal(l->st, 0, "521 longer than the other one was\r\n", 35), 0);
+	assert_int_equal(
+	    stack_set_refusal(l->st, 0, "521 longer than the other one was\r\n", 35), 0);
 	lab_send(l, &(struct lab_seg){ .seq = ISN + 1, .ack = end, .flags = TCP_ACK | TCP_FIN });
 	assert_int_equal(lab_reply(l, 0).flags, TCP_ACK);
 }
@@ -495,8 +550,9 @@ static void trap_never_opens(void **state)
 	assert_int_equal(l->out.n_tx, 0); /* silence */
 	/* a window probe, as Linux sends it, is told again: nothing fits; and data is not taken */
 	for (unsigned i = 0; i < 2; i++) {
-		lab_send(l, &(struct lab_seg){ .seq = ISN + i, .ack = iss + 1, .flags = TCP_ACK, .data = "E",
-			.len = i });
+		lab_send(l,
+		    &(struct lab_seg){
+			.seq = ISN + i, .ack = iss + 1, .flags = TCP_ACK, .data = "E", .len = i });
 		r = lab_reply(l, 0);
 		assert_int_equal(r.flags, TCP_ACK);
 		assert_int_equal(r.window, 0);
@@ -542,7 +598,9 @@ static void syns_are_judged_once_a_burst(void **state)
 	struct frame f[32];
 
 	for (unsigned i = 0; i < 32; i++)
-		f[i] = lab_tcp(l, &(struct lab_seg){ .seq = ISN, .flags = TCP_SYN, .src_port = (uint16_t)(2000 + i) });
+		f[i] = lab_tcp(
+		    l, &(struct lab_seg){
+			   .seq = ISN, .flags = TCP_SYN, .src_port = (uint16_t)(2000 + i) });
 	lab_in(l, f, 32);
 	assert_int_equal(l->judge_calls, 1);
 	assert_int_equal(l->judged, 32);
@@ -581,7 +639,9 @@ static void synack_is_capped_per_prefix(void **state)
 		c.cap_synack = 20;
 		struct lab *l = lab_new_with(&c, v4, true);
 		for (unsigned i = 0; i < 50; i++)
-			lab_send(l, &(struct lab_seg){ .seq = i, .flags = TCP_SYN, .src_port = (uint16_t)(2000 + i) });
+			lab_send(
+			    l, &(struct lab_seg){
+				   .seq = i, .flags = TCP_SYN, .src_port = (uint16_t)(2000 + i) });
 		assert_int_equal(l->out.n_tx, 20);
 		assert_int_equal(l->counters[STACK_synack_capped], 30);
 		lab_free(l);
@@ -675,8 +735,14 @@ static void no_rst_to_a_rst(void **state)
 
 #define BOTH(fn) LAB_TEST4(#fn "_v4", fn), LAB_TEST6(#fn "_v6", fn)
 #define G(name, state, event, outcome)                                                             \
-	{ name "_v4", grid_test, grid_setup, grid_teardown, &(struct grid){ NULL, state, event, outcome, true } },  \
-	{ name "_v6", grid_test, grid_setup, grid_teardown, &(struct grid){ NULL, state, event, outcome, false } }
+	{ name "_v4", grid_test, grid_setup, grid_teardown,                                        \
+		&(struct grid){ NULL, state, event, outcome, true } },                             \
+	{                                                                                          \
+		name "_v6", grid_test, grid_setup, grid_teardown, &(struct grid)                   \
+		{                                                                                  \
+			NULL, state, event, outcome, false                                         \
+		}                                                                                  \
+	}
 
 int main(void)
 {

@@ -12,11 +12,12 @@ static struct ip_addr neighbour(struct lab *l, unsigned host)
 }
 
 /* A question of somebody on the link about `target`. */
-static struct frame question(struct lab *l, const uint8_t mac[6], struct ip_addr src, struct ip_addr target)
+static struct frame question(
+    struct lab *l, const uint8_t mac[6], struct ip_addr src, struct ip_addr target)
 {
 	if (l->v4)
-		return lab_arp(l, ARP_REQUEST, mac, ip_addr_eq(&src, &unspecified) ? lab_addr4(0, 0, 0, 0) : src,
-		    target);
+		return lab_arp(l, ARP_REQUEST, mac,
+		    ip_addr_eq(&src, &unspecified) ? lab_addr4(0, 0, 0, 0) : src, target);
 	struct ip_addr m = { { 0xff, 2, [11] = 1, [12] = 0xff } };
 	memcpy(m.b + 13, target.b + 13, 3);
 	return lab_nd(l, ND_NS, 0, mac, src, m, target,
@@ -68,7 +69,8 @@ static enum sent sent_is(struct lab *l, unsigned i, struct ip_addr *ret_target, 
 		return NOTHING;
 	unsigned len = rd16(p + 4);
 	assert_int_equal(p[7], 255);
-	assert_int_equal(csum_fold(csum_add(csum_pseudo6(p + 8, p + 24, PROTO_ICMP6, len), p + 40, len)), 0xffff);
+	assert_int_equal(
+	    csum_fold(csum_add(csum_pseudo6(p + 8, p + 24, PROTO_ICMP6, len), p + 40, len)), 0xffff);
 	*ret_target = ip_addr_from_v6(p + 48);
 	if (p[40] == ND_NS)
 		return memcmp(p + 8, unspecified.b, 16) ? ASKS : PROBES;
@@ -183,7 +185,7 @@ static void gateway_is_asked_at_start_and_watched(void **state)
 	}
 	assert_int_equal(asked, 3);
 	assert_false(stack_route_reachable(l->st, route)); /* and counts as gone when silent */
-	put(l, answer(l, other_mac, l->gateway)); /* another machine has taken its place */
+	put(l, answer(l, other_mac, l->gateway));          /* another machine has taken its place */
 	assert_true(stack_route_reachable(l->st, route));
 	lab_send(l, &(struct lab_seg){ .flags = TCP_SYN });
 	assert_memory_equal(l->out.tx[0].data, other_mac, 6);
@@ -337,7 +339,8 @@ static void malformed_messages(void **state)
 				wr16(p + 4, 16), f.len = 14 + 40 + 16;
 			unsigned len = rd16(p + 4);
 			wr16(n + 2, 0);
-			st16(n + 2, csum_finish(csum_add(csum_pseudo6(p + 8, p + 24, PROTO_ICMP6, len), n, len)));
+			st16(n + 2, csum_finish(csum_add(
+					csum_pseudo6(p + 8, p + 24, PROTO_ICMP6, len), n, len)));
 		}
 		put(l, f);
 		assert_int_equal(l->out.n_tx, 0);
@@ -348,7 +351,8 @@ static void malformed_messages(void **state)
 static void router_messages_are_ignored(void **state)
 {
 	struct lab *l = *state;
-	struct frame f = lab_nd(l, 134, 0, other_mac, lab_addr6(0, 66), all_nodes, lab_addr6(0, 1), 0);
+	struct frame f =
+	    lab_nd(l, 134, 0, other_mac, lab_addr6(0, 66), all_nodes, lab_addr6(0, 1), 0);
 
 	put(l, f);
 	assert_int_equal(l->counters[STACK_nd_ignored], 1);
@@ -391,7 +395,8 @@ static void answers_go_by_route(void **state)
 	static const uint8_t second_mac[6] = { 2, 0, 0, 0, 0, 0x22 };
 
 	lab_config(&c);
-	c.routes[2] = (struct stack_route){ lab_addr4(198, 51, 100, 0), 24, lab_addr4(192, 0, 2, 2), 0 };
+	c.routes[2] =
+	    (struct stack_route){ lab_addr4(198, 51, 100, 0), 24, lab_addr4(192, 0, 2, 2), 0 };
 	c.routes[3] = (struct stack_route){ lab_addr6(0x99, 0), 64, lab_addr6(0, 2), 0 };
 	c.n_routes = 4;
 	struct lab *l = lab_new_with(&c, l0->v4, true);

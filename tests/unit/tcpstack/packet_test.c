@@ -7,7 +7,8 @@
 
 static struct frame good(struct lab *l)
 {
-	return lab_tcp(l, &(struct lab_seg){ .seq = 1, .flags = TCP_SYN, .opts = lab_linux_syn, .n_opts = 20 });
+	return lab_tcp(l,
+	    &(struct lab_seg){ .seq = 1, .flags = TCP_SYN, .opts = lab_linux_syn, .n_opts = 20 });
 }
 
 static uint8_t *l3_of(struct frame *f)
@@ -118,10 +119,13 @@ static void port_zero(void **state)
 static void options(void **state)
 {
 	struct lab *l = *state;
-	static const struct { uint8_t o[12]; bool ok; } rows[] = {
+	static const struct {
+		uint8_t o[12];
+		bool ok;
+	} rows[] = {
 		{ { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, true },
 		{ { 253, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0 }, true }, /* unknown, skipped */
-		{ { 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9 }, true },    /* after the end nothing counts */
+		{ { 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9 }, true }, /* after the end nothing counts */
 		{ { 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }, false }, /* zero length */
 		{ { 253, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }, false },
 		{ { 253, 13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }, false }, /* beyond the header */
@@ -136,7 +140,8 @@ static void options(void **state)
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct frame f = lab_tcp(l, &(struct lab_seg){ .flags = TCP_SYN, .opts = rows[i].o, .n_opts = 12 });
+		struct frame f = lab_tcp(
+		    l, &(struct lab_seg){ .flags = TCP_SYN, .opts = rows[i].o, .n_opts = 12 });
 		if (rows[i].ok)
 			expect_answer(l, f);
 		else
@@ -179,14 +184,16 @@ static void known_layouts_equal_the_loop(void **state)
 	assert_true(packet_parse_options(lab_linux_syn, 20, &a));
 	assert_true(packet_parse_options(p, 24, &b));
 	assert_true(a.mss == b.mss && a.mss == 1460 && a.wscale == b.wscale && a.wscale == 7);
-	assert_true(a.has_ts && b.has_ts && a.ts_val == b.ts_val && a.ts_val == 0x1234 && a.sack_ok && b.sack_ok);
+	assert_true(a.has_ts && b.has_ts && a.ts_val == b.ts_val && a.ts_val == 0x1234 &&
+		    a.sack_ok && b.sack_ok);
 }
 
 static void source_addresses(void **state)
 {
 	struct lab *l = *state;
-	struct ip_addr bad4[] = { lab_addr4(127, 0, 0, 1), lab_addr4(224, 0, 0, 1), lab_addr4(0, 0, 0, 0),
-		lab_addr4(255, 255, 255, 255), lab_addr4(192, 0, 2, 255), lab_addr4(192, 0, 2, 0) };
+	struct ip_addr bad4[] = { lab_addr4(127, 0, 0, 1), lab_addr4(224, 0, 0, 1),
+		lab_addr4(0, 0, 0, 0), lab_addr4(255, 255, 255, 255), lab_addr4(192, 0, 2, 255),
+		lab_addr4(192, 0, 2, 0) };
 	struct ip_addr bad6[] = { { { [15] = 1 } }, { { 0 } }, { { 0xff, 2, [15] = 1 } },
 		lab_addr4(198, 51, 100, 1) };
 	struct ip_addr keep = l->peer;
@@ -273,8 +280,8 @@ static void header_fields(void **state)
 static void ip4_options(void **state)
 {
 	struct lab *l = *state;
-	static const uint8_t rows[][4] = { { 1, 1, 1, 1 }, { 148, 4, 0, 0 }, { 131, 3, 4, 0 }, { 137, 3, 4, 0 },
-		{ 7, 9, 4, 0 }, { 7, 0, 0, 0 } };
+	static const uint8_t rows[][4] = { { 1, 1, 1, 1 }, { 148, 4, 0, 0 }, { 131, 3, 4, 0 },
+		{ 137, 3, 4, 0 }, { 7, 9, 4, 0 }, { 7, 0, 0, 0 } };
 	static const int drops[] = { -1, -1, STACK_ip4_source_route, STACK_ip4_source_route,
 		STACK_ip4_header_bad, STACK_ip4_header_bad };
 
@@ -373,15 +380,16 @@ static void vlan_in_and_out(void **state)
 	for (unsigned v4 = 0; v4 < 2; v4++) {
 		for (unsigned insert = 0; insert < 2; insert++) {
 			struct lab *l = vlan_lab(v4, insert);
-			struct frame f[2] = { lab_arp(l, ARP_REPLY, lab_gateway_mac, lab_addr4(192, 0, 2, 1),
-				                  lab_addr4(192, 0, 2, 10)),
-				lab_nd(l, ND_NA, 0x60000000, lab_gateway_mac, lab_addr6(0, 1), lab_addr6(0, 10),
-				    lab_addr6(0, 1), ND_OPT_TARGET_LL) };
+			struct frame f[2] = { lab_arp(l, ARP_REPLY, lab_gateway_mac,
+						  lab_addr4(192, 0, 2, 1), lab_addr4(192, 0, 2, 10)),
+				lab_nd(l, ND_NA, 0x60000000, lab_gateway_mac, lab_addr6(0, 1),
+				    lab_addr6(0, 10), lab_addr6(0, 1), ND_OPT_TARGET_LL) };
 			f[0] = tag(f[0], 42);
 			f[1] = tag(f[1], 42);
 			lab_in(l, f, 2);
 			lab_out_free(l);
-			for (unsigned form = 0; form < 2; form++) { /* tag in the frame; taken off by the port */
+			for (unsigned form = 0; form < 2;
+			     form++) { /* tag in the frame; taken off by the port */
 				struct frame s = good(l);
 				if (form == 0)
 					s = tag(s, 0x6000 | 42);
@@ -393,7 +401,8 @@ static void vlan_in_and_out(void **state)
 				if (insert) {
 					assert_true(o->flags & FRAME_VLAN);
 					assert_int_equal(o->vlan, 42);
-					assert_int_equal(rd16(o->data + 12), v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+					assert_int_equal(
+					    rd16(o->data + 12), v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
 				} else {
 					assert_int_equal(rd16(o->data + 12), ETH_TYPE_VLAN);
 					assert_int_equal(rd16(o->data + 14), 42);
@@ -426,12 +435,18 @@ static void random_mutations(void **state)
 		struct frame f;
 		unsigned kind = (unsigned)(r >> 20) % 8;
 		if (kind == 0)
-			f = lab_arp(l, ARP_REQUEST, lab_gateway_mac, lab_addr4(192, 0, 2, 1), lab_addr4(192, 0, 2, 10));
+			f = lab_arp(l, ARP_REQUEST, lab_gateway_mac, lab_addr4(192, 0, 2, 1),
+			    lab_addr4(192, 0, 2, 10));
 		else if (kind == 1)
-			f = lab_nd(l, ND_NS, 0, lab_gateway_mac, lab_addr6(0, 1), lab_addr6(0, 10), lab_addr6(0, 10), 1);
+			f = lab_nd(l, ND_NS, 0, lab_gateway_mac, lab_addr6(0, 1), lab_addr6(0, 10),
+			    lab_addr6(0, 10), 1);
 		else
-			f = lab_tcp(l, &(struct lab_seg){ .seq = 1, .flags = (uint8_t)(r >> 30), .opts = lab_linux_syn,
-				.n_opts = 20, .data = "0123456789", .len = 10 });
+			f = lab_tcp(l, &(struct lab_seg){ .seq = 1,
+					   .flags = (uint8_t)(r >> 30),
+					   .opts = lab_linux_syn,
+					   .n_opts = 20,
+					   .data = "0123456789",
+					   .len = 10 });
 		unsigned n = 1 + (unsigned)(r >> 40) % 4;
 		for (unsigned k = 0; k < n; k++) {
 			r ^= r << 13;

@@ -47,7 +47,8 @@ static void no_route_is_no_route(void **state)
 		c.n_routes = 0;
 		struct lab *l = lab_new_with(&c, v4, true);
 		struct ip_path p;
-		assert_int_equal(ip_path_resolve(l->st, &l->peer, l->now, &p), -101 /* ENETUNREACH */);
+		assert_int_equal(
+		    ip_path_resolve(l->st, &l->peer, l->now, &p), -101 /* ENETUNREACH */);
 		lab_send(l, &(struct lab_seg){ .flags = TCP_SYN });
 		assert_int_equal(l->out.n_tx, 0);
 		assert_int_equal(l->counters[STACK_tx_no_route], 1);
@@ -65,7 +66,8 @@ static void own_and_broadcast(void **state)
 	lab_config(&c);
 	c.n_addrs = STACK_MAX_ADDRS;
 	for (unsigned i = 2; i < STACK_MAX_ADDRS; i++)
-		c.addrs[i] = (struct stack_ip){ i % 2 ? lab_addr6(i, 1) : lab_addr4(10, i, 0, 1), i % 2 ? 64 : 24, 0, false };
+		c.addrs[i] = (struct stack_ip){ i % 2 ? lab_addr6(i, 1) : lab_addr4(10, i, 0, 1),
+			i % 2 ? 64 : 24, 0, false };
 	assert_int_equal(route_init(&t, &c), 0);
 	for (unsigned i = 0; i < STACK_MAX_ADDRS; i++) {
 		assert_int_equal(route_own(&t, &c.addrs[i].addr, &index), OWN_ADDR);

@@ -28,7 +28,7 @@ struct link {
 	struct side side[2];
 	uint64_t now;
 	uint32_t random;
-	unsigned loss; /* of 1,000 */
+	unsigned loss;                  /* of 1,000 */
 	unsigned lose_next_from_client; /* TCP frames */
 	enum syn_verdict verdict;
 	bool v4, consume;
@@ -43,8 +43,9 @@ static bool alloc_frame(void *arg, uint8_t port, struct frame *ret_frame)
 	if (!b)
 		return false;
 	k->frames++;
-	*ret_frame = (struct frame){ .data = b + HEADROOM, .handle = b, .room = ROOM, .headroom = HEADROOM,
-		.port = port };
+	*ret_frame = (struct frame){
+		.data = b + HEADROOM, .handle = b, .room = ROOM, .headroom = HEADROOM, .port = port
+	};
 	return true;
 }
 
@@ -59,7 +60,9 @@ static void judge(void *arg, struct syn_judgement *syns, unsigned n)
 static void side_init(struct link *k, unsigned i)
 {
 	struct side *s = &k->side[i];
-	struct stack_config c = { .n_ports = 1, .n_netifs = 1, .n_addrs = 2, .n_listeners = i == SERVER };
+	struct stack_config c = {
+		.n_ports = 1, .n_netifs = 1, .n_addrs = 2, .n_listeners = i == SERVER
+	};
 	struct stack_host host = { k, alloc_frame, judge };
 	const uint8_t a4[4] = { 192, 0, 2, (uint8_t)(10 + i) };
 	const uint8_t a6[16] = { 0x20, 1, 0xd, 0xb8, [15] = (uint8_t)(10 + i) };
@@ -76,7 +79,8 @@ static void side_init(struct link *k, unsigned i)
 	c.max_chunks = 1024;
 	c.syn_ring = 64;
 	c.max_tarpit = 16;
-	s->out = (struct frame_out){ .tx = s->tx, .drop = s->drop, .cap_tx = FRAMES, .cap_drop = FRAMES };
+	s->out =
+	    (struct frame_out){ .tx = s->tx, .drop = s->drop, .cap_tx = FRAMES, .cap_drop = FRAMES };
 	assert_int_equal(stack_new(&c, &host, s->counters, k->now, &s->st), 0);
 }
 
@@ -90,7 +94,7 @@ static bool is_lost(struct link *k, unsigned from, const struct frame *f)
 {
 	const uint8_t *l3 = f->data + 14;
 	bool tcp = (rd16(f->data + 12) == ETH_TYPE_IP4 && l3[9] == PROTO_TCP) ||
-	    (rd16(f->data + 12) == ETH_TYPE_IP6 && l3[6] == PROTO_TCP);
+		   (rd16(f->data + 12) == ETH_TYPE_IP6 && l3[6] == PROTO_TCP);
 
 	if (tcp && from == CLIENT && k->lose_next_from_client) {
 		k->lose_next_from_client--;
@@ -400,7 +404,11 @@ static void nobody_there_times_out(void **state)
 	tcp_close(k->side[CLIENT].st, k->side[CLIENT].conn);
 }
 
-#define BOTH(fn) { #fn "_v4", fn, setup4, teardown, NULL }, { #fn "_v6", fn, setup6, teardown, NULL }
+#define BOTH(fn)                                                                                   \
+	{ #fn "_v4", fn, setup4, teardown, NULL },                                                 \
+	{                                                                                          \
+#fn "_v6", fn, setup6, teardown, NULL                                              \
+	}
 
 int main(void)
 {

@@ -6,9 +6,15 @@ static const char text[] = "220-a\r\n";
 
 static int hold(struct lab *l, unsigned port, uint32_t pace_ms)
 {
-	l->remains = (struct conn_remains){ .local = l->own, .remote = l->peer, .local_port = 25,
-		.remote_port = (uint16_t)port, .snd_nxt = 5000, .rcv_nxt = 1000, .snd_wnd = 100,
-		.timestamps = true, .ts_recent = 77 };
+	l->remains = (struct conn_remains){ .local = l->own,
+		.remote = l->peer,
+		.local_port = 25,
+		.remote_port = (uint16_t)port,
+		.snd_nxt = 5000,
+		.rcv_nxt = 1000,
+		.snd_wnd = 100,
+		.timestamps = true,
+		.ts_recent = 77 };
 	return tcp_shrink_to_tarpit(l->st, (struct tcp_conn *)l, 1, pace_ms);
 }
 
@@ -20,12 +26,20 @@ static struct lab *prepare(void **state)
 	return l;
 }
 
-static void peer(struct lab *l, uint32_t seq, uint32_t ack, uint8_t flags, const char *data, uint16_t wnd)
+static void peer(
+    struct lab *l, uint32_t seq, uint32_t ack, uint8_t flags, const char *data, uint16_t wnd)
 {
 	uint8_t o[12] = { 1, 1, 8, 10, 0, 0, 0, 78, 0, 0, 0, 0 };
 
-	lab_send(l, &(struct lab_seg){ .seq = seq, .ack = ack, .flags = flags, .opts = o, .n_opts = 12,
-		.data = data, .len = (unsigned)strlen(data), .src_port = 3000, .window = wnd });
+	lab_send(l, &(struct lab_seg){ .seq = seq,
+			.ack = ack,
+			.flags = flags,
+			.opts = o,
+			.n_opts = 12,
+			.data = data,
+			.len = (unsigned)strlen(data),
+			.src_port = 3000,
+			.window = wnd });
 }
 
 /* Time goes on until a TCP frame comes, at most `limit_ms`; returns the milliseconds. */
@@ -137,8 +151,12 @@ static void closed_window_waits(void **state)
 	uint8_t o[12] = { 1, 1, 8, 10, 0, 0, 0, 78, 0, 0, 0, 0 };
 
 	assert_int_equal(hold(l, 3000, 1000), 0);
-	struct frame f = lab_tcp(l, &(struct lab_seg){ .seq = 1000, .ack = 5000, .flags = TCP_ACK,
-		.opts = o, .n_opts = 12, .src_port = 3000 });
+	struct frame f = lab_tcp(l, &(struct lab_seg){ .seq = 1000,
+					.ack = 5000,
+					.flags = TCP_ACK,
+					.opts = o,
+					.n_opts = 12,
+					.src_port = 3000 });
 	wr16(f.data + 14 + (l->v4 ? 20 : 40) + 14, 0);
 	lab_csum(&f, 14, l->v4);
 	lab_in(l, &f, 1);
@@ -181,7 +199,9 @@ static void index_survives_coming_and_going(void **state)
 			assert_int_equal(hold(l, 4000 + k, 60000), 0);
 			held[k] = true;
 		} else {
-			lab_send(l, &(struct lab_seg){ .seq = 1000, .flags = TCP_RST, .src_port = (uint16_t)(4000 + k) });
+			lab_send(l,
+			    &(struct lab_seg){
+				.seq = 1000, .flags = TCP_RST, .src_port = (uint16_t)(4000 + k) });
 			held[k] = false;
 			lab_out_free(l);
 		}
@@ -203,7 +223,8 @@ static void busy_connection_stays(void **state)
 	assert_int_equal(l->st->ip->tarpit.count, 0);
 	l->shrink = 0;
 	l->remains.local = l->own;
-	assert_int_equal(tcp_shrink_to_tarpit(l->st, (struct tcp_conn *)l, 2, 1000), -22); /* no text */
+	assert_int_equal(
+	    tcp_shrink_to_tarpit(l->st, (struct tcp_conn *)l, 2, 1000), -22); /* no text */
 	l->remains.local = l->peer;
 	assert_int_equal(tcp_shrink_to_tarpit(l->st, (struct tcp_conn *)l, 1, 1000), -22);
 }
