@@ -153,7 +153,7 @@ static inline enum packet_kind parse_tcp(struct parse *s, struct packet *pkt)
 	if (!(s->f->flags & FRAME_RX_L4_CSUM_GOOD)) {
 		const uint8_t *l3 = s->f->data + pkt->l3_off;
 		uint64_t sum = pkt->v4 ? csum_pseudo4(l3 + 12, l3 + 16, PROTO_TCP, len)
-				       : csum_pseudo6(pkt->src.b, pkt->dst.b, PROTO_TCP, len);
+				       : csum_pseudo6(l3 + 8, l3 + 24, PROTO_TCP, len);
 		sum = csum_words(sum, t, hdr / 4);
 		if (len > hdr)
 			sum = csum_add(sum, t + hdr, len - hdr);
@@ -283,7 +283,9 @@ static enum packet_kind parse_ip6(struct parse *s, struct packet *pkt, unsigned 
 
 	static const struct ip_addr unspecified;
 	static const struct ip_addr loopback = { { [15] = 1 } };
-	bool no_src = ip_addr_eq(&pkt->src, &unspecified);
+	/* Unspecified, loopback and mapped addresses all begin with eight zero bytes. */
+	bool src_odd = ld64(p + 8) == 0, dst_odd = ld64(p + 24) == 0;
+	bool no_src = src_odd && ip_addr_eq(&pkt->src, &unspecified);
 	uint8_t next = p[6];
 	bool fragment = false, no_reassembly = false;
 
@@ -325,13 +327,17 @@ static enum packet_kind parse_ip6(struct parse *s, struct packet *pkt, unsigned 
 	pkt->l4_off = (uint16_t)(pkt->l3_off + at);
 	pkt->payload = p + at;
 	pkt->payload_len = (uint16_t)(total - at);
-	if (pkt->src.b[0] == 0xff || ip_addr_eq(&pkt->src, &loopback) || ip_addr_is_v4(&pkt->src) ||
-	    (no_src && next != PROTO_ICMP6))
-		return bad(s, STACK_ip_src_bad);
-	if (ip_addr_eq(&pkt->dst, &loopback) || ip_addr_is_v4(&pkt->dst) ||
-	    ip_addr_eq(&pkt->dst, &unspecified))
-		return bad(s, STACK_ip_dst_multicast);
-	if (parse_addresses(s, pkt, pkt->dst.b[0] == 0xff) == PACKET_BAD)
+	if (__builtin_expect(p[8] == 0xff || src_odd, 0)) {
+		if (p[8] == 0xff || ip_addr_eq(&pkt->src, &loopback) || ip_addr_is_v4(&pkt->src) ||
+		    (no_src && next != PROTO_ICMP6))
+			return bad(s, STACK_ip_src_bad);
+	}
+	if (__builtin_expect(dst_odd, 0)) {
+		if (ip_addr_eq(&pkt->dst, &loopback) || ip_addr_is_v4(&pkt->dst) ||
+		    ip_addr_eq(&pkt->dst, &unspecified))
+			return bad(s, STACK_ip_dst_multicast);
+	}
+	if (parse_addresses(s, pkt, p[24] == 0xff) == PACKET_BAD)
 		return PACKET_BAD;
 	if (no_reassembly && next == PROTO_ICMP6)
 		return bad(s, STACK_frag_not_tcp); /* no ND with a fragment header (RFC 6980 5) */
