@@ -233,7 +233,7 @@ int stack_set_refusal(struct stack *st, unsigned refuse_class, const char *text,
 /* Cookie and token secrets rotate while running: the previous key is still tried for two epochs. */
 void stack_set_cookie_key(struct stack *st, const uint8_t key[16]);
 
-/* False while an own address is in use elsewhere on the link (RFC 5227, RFC 4862 5.4): the shell
+/* True while an own address is in use elsewhere on the link (RFC 5227, RFC 4862 5.4): the shell
  * reports it at start. ret_other_mac says who. */
 bool stack_address_conflict(const struct stack *st, unsigned addr_index, uint8_t ret_other_mac[6]);
 /* True once the gateway of route i has answered ARP or ND. */
