@@ -89,6 +89,12 @@ static int open_ports(struct live *l, const struct policy *policy, char **ret_er
 			.mtu = (uint16_t)p->mtu,
 			.queues = (uint16_t)p->queues,
 		};
+		/* the loop reads one queue a worker: what arrived on others would be lost */
+		if (p->queues > l->n_workers)
+			return fail(ret_error, EINVAL,
+			    "port %s: %u queue pairs are wanted, but only %u workers would serve them: "
+			    "lower host.ports[].queues or raise host.workers",
+			    ports[i].name, p->queues, l->n_workers);
 	}
 	for (unsigned i = 0; i < l->host.n_eal; i++)
 		eal[i] = policy_string(policy, l->host.eal[i]);

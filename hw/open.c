@@ -144,11 +144,6 @@ int hw_open(const char *argv0, const char *const *eal, unsigned n_eal,
 		ports[i] = wanted[i];
 		if (ports[i].queues == 0)
 			ports[i].queues = (uint16_t)n_workers;
-		if (ports[i].queues > n_workers)
-			return hw_fail(ret_error, EINVAL,
-			    "port %s: %u queue pairs are wanted, but only %u workers would serve them: "
-			    "lower host.ports[].queues or raise host.workers",
-			    ports[i].name, ports[i].queues, n_workers);
 		for (unsigned j = 0; j < i; j++) {
 			size_t len = strcspn(ports[i].device, ",");
 

@@ -265,7 +265,6 @@ static void wrong_requests_are_refused_in_words(void **state)
 
 	(void)state;
 	refused(twice, 2, 1, -EEXIST, "ports a and b name the same device");
-	refused(&many, 1, 2, -EINVAL, "only 2 workers would serve them");
 	refused(&many, 0, 2, -EINVAL, "0 ports are configured");
 	refused(&many, 1, 0, -EINVAL, "host.workers is 0");
 }
