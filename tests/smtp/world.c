@@ -162,7 +162,10 @@ static void backend_accept(struct world *w, struct tcp_conn *c)
 		assert(w->n_checks < WORLD_BACKENDS);
 		w->checks[w->n_checks++] = p;
 	} else {
-		assert(w->n_backends < WORLD_BACKENDS);
+		if (w->n_backends == WORLD_BACKENDS) { /* no more than a server's own limit */
+			peer_free(p);
+			return;
+		}
 		w->backends[w->n_backends++] = p;
 	}
 	for (unsigned i = 0; i < w->n_servers; i++) {
@@ -188,7 +191,7 @@ static void backends_turn(void *arg)
 			backend_accept(w, c);
 		struct peer *p = tcp_user(c);
 
-		if (!p->conn)
+		if (!p || !p->conn)
 			continue;
 		peer_event(p, events);
 		backend_read(w, p);
