@@ -14,6 +14,7 @@ import t_bodies
 import t_clients
 import t_crowd
 import t_direct
+import t_flood
 import t_hello
 import t_hostile
 import t_loss
@@ -24,4 +25,4 @@ import t_sources
 import t_starttls
 
 sys.exit(framework.main([t_direct, t_clients, t_bodies, t_sources, t_hello, t_smuggle, t_starttls,
-                         t_hostile, t_manager, t_servers, t_crowd, t_loss]))
+                         t_hostile, t_flood, t_manager, t_servers, t_crowd, t_loss]))
