@@ -8,6 +8,7 @@ test when no row names one, when a named test did not run, or when it did not pa
 """
 
 import fnmatch
+import fnmatch
 import json
 import os
 import re
@@ -64,6 +65,13 @@ def expand(tests, states):
     """`smtp_data/*` stands for what ran under such a name; for itself where nothing did"""
     return [n for t in tests
             for n in (sorted(fnmatch.filter(states, t)) if "*" in t else []) or [t]]
+
+
+def meant(named, states):
+    """The tests that a name with `*` stands for; itself where there is none."""
+    if "*" not in named:
+        return [named]
+    return sorted(fnmatch.filter(states, named)) or [named]
 
 
 def main():
