@@ -179,8 +179,7 @@ struct smtp_data {
 	bool in_header;       /* no empty line yet */
 	uint8_t header_match; /* private, counts "Received:" at line starts */
 	uint32_t received;    /* Received header fields seen (P17) */
-	uint64_t
-	    size; /* message bytes without stuffed dots and without the final dot line (RFC 1870) */
+	uint64_t size; /* message bytes without stuffed dots and without the final dot line (RFC 1870) */
 };
 void smtp_data_init(struct smtp_data *d, enum smtp_data_policy policy);
 /* Consumes up to len bytes, stops after the end of data. `forward` and `plain` hold at least

@@ -32,8 +32,7 @@ long smtp_reply(const uint8_t *p, size_t len, struct smtp_reply *ret_reply)
 
 		if (!lf) {
 			/* What can never become a reply is said at once. */
-			if (left >= 3 &&
-			    (line_code(line) == 0 || (code && line_code(line) != code)))
+			if (left >= 3 && (line_code(line) == 0 || (code && line_code(line) != code)))
 				return -EPROTO;
 			if (window == SMTP_REPLY_LINE_MAX || at + left > REPLY_MAX)
 				return -EMSGSIZE;

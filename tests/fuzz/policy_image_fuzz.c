@@ -27,9 +27,16 @@ static void client_of(uint8_t out[16], unsigned i)
 	out[15] = (uint8_t)(i * 7);
 }
 
+static void image_free(void)
+{
+	image_writer_free(writer);
+}
+
 static void image_make(void)
 {
 	struct image_writer *w = writer = image_writer_new();
+
+	atexit(image_free);
 	struct policy_list list = { .verdict = VERDICT_REFUSE, .verify_share = 50, .pool = -1 };
 	struct policy_pool pool = { .fallback_pool = 0xffff };
 	const char *error = "";

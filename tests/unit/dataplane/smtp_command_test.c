@@ -142,9 +142,8 @@ static void rcpt_forms(void **state)
 
 static void mail_parameters(void **state)
 {
-	struct smtp_command c =
-	    parse("MAIL FROM:<a@b> SIZE=1000 body=8bitmime SMTPUTF8 RET=HDRS ENVID=q+3Dx",
-		SMTP_SYNTAX_OK);
+	struct smtp_command c = parse(
+	    "MAIL FROM:<a@b> SIZE=1000 body=8bitmime SMTPUTF8 RET=HDRS ENVID=q+3Dx", SMTP_SYNTAX_OK);
 
 	(void)state;
 	same(c.params, "SIZE=1000 body=8bitmime SMTPUTF8 RET=HDRS ENVID=q+3Dx");

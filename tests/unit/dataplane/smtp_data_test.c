@@ -331,8 +331,7 @@ static void smuggling(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(smuggles) / sizeof(smuggles[0]); i++) {
-		int first =
-		    snprintf(in, sizeof(in), "Subject: x\r\n\r\nhello%s", smuggles[i].bytes);
+		int first = snprintf(in, sizeof(in), "Subject: x\r\n\r\nhello%s", smuggles[i].bytes);
 		int len = first + snprintf(in + first, sizeof(in) - (size_t)first,
 				      "MAIL FROM:<b@x>\r\nRCPT TO:<c@y>\r\nDATA\r\nspoof\r\n.\r\n");
 
