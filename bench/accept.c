@@ -79,8 +79,9 @@ static void on_outcome(void *arg, uint64_t id, enum model_outcome outcome, unsig
 	sh->done++;
 	sh->accepted += outcome == MODEL_ACCEPTED;
 	if (sh->measuring && outcome == MODEL_ACCEPTED && sh->n_samples < SAMPLES)
-		sh->samples[sh->n_samples++] = (uint32_t)((double)(hw_tsc() -
-			sh->started_tsc[id % MAX_AT_ONCE]) * 1e9 / (double)hw_tsc_hz());
+		sh->samples[sh->n_samples++] =
+		    (uint32_t)((double)(hw_tsc() - sh->started_tsc[id % MAX_AT_ONCE]) * 1e9 /
+			       (double)hw_tsc_hz());
 }
 
 static void on_message(void *arg, uint64_t id, uint64_t digest, size_t len, unsigned rcpts,
@@ -107,10 +108,17 @@ static void turn_peers(struct shared *sh, struct peers *p, unsigned want_open)
 	uint64_t now = hw_now_ns();
 	unsigned n = hw_rx(sh->hw, p->c_port, QUEUE, in, BURST);
 	while (model_clients_open(p->mc) < want_open) {
-		struct model_plan plan = { .src = rig_client((unsigned)(sh->next_id % RIG_CLIENTS), false),
+		struct model_plan plan = { .src = rig_client(
+					       (unsigned)(sh->next_id % RIG_CLIENTS), false),
 			.dst = p->direct ? ip_addr_from_v4("\xc0\x00\x02\xc8") : rig_server(false),
-			.port = 25, .pipelining = true, .quit = true, .rcpts = 1, .messages = 1,
-			.body_len = sh->body_len, .first_id = ++sh->next_id, .domain = "example.org" };
+			.port = 25,
+			.pipelining = true,
+			.quit = true,
+			.rcpts = 1,
+			.messages = 1,
+			.body_len = sh->body_len,
+			.first_id = ++sh->next_id,
+			.domain = "example.org" };
 		sh->started_tsc[sh->next_id % MAX_AT_ONCE] = hw_tsc();
 		if (model_clients_start(p->mc, &plan, now) < 0)
 			break;
@@ -159,7 +167,8 @@ static double percentile(struct shared *sh, double p)
 
 static void models_core(struct shared *sh)
 {
-	struct report work = { .claim = "accept", .unit = "us/session",
+	struct report work = { .claim = "accept",
+		.unit = "us/session",
 		.baseline_name = "none: see bench/run accept" };
 	struct report p50 = { .claim = "latency-p50", .unit = "us", .baseline_name = "direct" };
 	struct report p99 = { .claim = "latency-p99", .unit = "us", .baseline_name = "direct" };
@@ -184,7 +193,8 @@ static void models_core(struct shared *sh)
 	}
 	atomic_store(&sh->stop, true);
 	if (sh->failed || sh->altered) {
-		fprintf(stderr, "bench-accept: %llu sessions, %llu accepted, %llu kept, %llu altered\n",
+		fprintf(stderr,
+		    "bench-accept: %llu sessions, %llu accepted, %llu kept, %llu altered\n",
 		    (unsigned long long)sh->done, (unsigned long long)sh->accepted,
 		    (unsigned long long)sh->kept, (unsigned long long)sh->altered);
 		sh->failed = true;
@@ -203,7 +213,10 @@ static void product_core(struct shared *sh)
 	static struct question questions[64];
 	static const unsigned ports[2] = { P_OUT, P_IN };
 	struct worker_out wo = { .frames = { .tx = tx, .cap_tx = 512, .drop = drop, .cap_drop = 512 },
-		.events = events, .cap_events = 256, .questions = questions, .cap_questions = 64 };
+		.events = events,
+		.cap_events = 256,
+		.questions = questions,
+		.cap_questions = 64 };
 	uint64_t busy = 0;
 
 	while (!atomic_load_explicit(&sh->stop, memory_order_relaxed)) {
@@ -247,11 +260,13 @@ static int open_ports(struct shared *sh, bool huge)
 		"1024", huge ? "--in-memory" : "--no-huge" };
 	char *error = NULL;
 	for (unsigned i = 0; i < N_PORTS; i++) {
-		snprintf(dev[i], sizeof(dev[i]), "net_memif%u,role=%s,id=%u,"
-			 "socket=/tmp/postern-bench-%d.sock,socket-abstract=no,rsize=11", i,
-		    i & 1 ? "client" : "server", i / 2, (int)getpid());
-		ports[i] = (struct hw_port_request){ .name = "memif", .device = dev[i], .mtu = 1500,
-			.queues = 2 };
+		snprintf(dev[i], sizeof(dev[i]),
+		    "net_memif%u,role=%s,id=%u,"
+		    "socket=/tmp/postern-bench-%d.sock,socket-abstract=no,rsize=11",
+		    i, i & 1 ? "client" : "server", i / 2, (int)getpid());
+		ports[i] = (struct hw_port_request){
+			.name = "memif", .device = dev[i], .mtu = 1500, .queues = 2
+		};
 	}
 	int e = hw_open("bench-accept", eal, 6, ports, N_PORTS, 2, &sh->hw, &error);
 	if (e < 0)
@@ -263,9 +278,12 @@ static int open_ports(struct shared *sh, bool huge)
 static int make_peers(struct shared *sh, struct peers *p, bool direct)
 {
 	struct model_pool pool = { sh, get_models, put_models };
-	struct model_clients_config cc = { .max = MAX_AT_ONCE / 2, .arg = sh, .on_outcome = on_outcome };
-	struct model_backend_config bc = { .max = 1024, .seed = 1, .ehlo = rig_ehlo_words, .arg = sh,
-		.on_message = on_message };
+	struct model_clients_config cc = {
+		.max = MAX_AT_ONCE / 2, .arg = sh, .on_outcome = on_outcome
+	};
+	struct model_backend_config bc = {
+		.max = 1024, .seed = 1, .ehlo = rig_ehlo_words, .arg = sh, .on_message = on_message
+	};
 	struct model_host_config hc;
 	p->direct = direct;
 	p->c_port = direct ? P_DIRECT_C : P_CLIENTS;
@@ -284,8 +302,9 @@ static int make_peers(struct shared *sh, struct peers *p, bool direct)
 	memcpy(hc.mac, hw_port(sh->hw, p->b_port)->mac, 6);
 	hc.max_conns = 8192;
 	if (direct) /* on the clients' link */
-		hc.addrs[hc.n_addrs++] = (struct stack_ip){
-			.addr = ip_addr_from_v4("\xc0\x00\x02\xc8"), .prefix_len = 24 };
+		hc.addrs[hc.n_addrs++] =
+		    (struct stack_ip){ .addr = ip_addr_from_v4("\xc0\x00\x02\xc8"),
+			    .prefix_len = 24 };
 	e = model_host_init(p->backends, &hc, pool, hw_now_ns());
 	if (e < 0)
 		return e;
@@ -356,8 +375,9 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
 		{ "latency", no_argument, NULL, 'l' }, { "windows", required_argument, NULL, 'w' },
-		{ "size", required_argument, NULL, 's' }, { "sessions", required_argument, NULL, 'n' },
-		{ "no-huge", no_argument, NULL, 'h' }, { 0 } };
+		{ "size", required_argument, NULL, 's' },
+		{ "sessions", required_argument, NULL, 'n' }, { "no-huge", no_argument, NULL, 'h' },
+		{ 0 } };
 	static struct shared sh = { .windows = 5, .body_len = 4096, .at_once = 16 };
 	bool huge = true;
 	int o;

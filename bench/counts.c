@@ -35,8 +35,11 @@ static void put_all(struct rig *r, const struct frame *frames, unsigned n)
 static bool refused(struct rig *r, unsigned n)
 {
 	struct ip_addr us = rig_server(false);
-	struct gen g = { .src_mac = { 2, 0, 0, 0, 1, 1 }, .dst_mac = { 2, 0, 0, 0, 0, 1 },
-		.n_sources = 65536, .dst_port = 25, .src = { 198, 18 } };
+	struct gen g = { .src_mac = { 2, 0, 0, 0, 1, 1 },
+		.dst_mac = { 2, 0, 0, 0, 0, 1 },
+		.n_sources = 65536,
+		.dst_port = 25,
+		.src = { 198, 18 } };
 	struct frame in[BURST];
 	unsigned n_in = 0, idle = 0;
 	memcpy(g.dst, us.b + 12, 4);
@@ -88,8 +91,15 @@ static bool relayed(struct rig *r, unsigned n)
 		;
 	for (unsigned i = 0; i < n; i++) {
 		struct model_plan plan = { .src = rig_client(i % RIG_CLIENTS, false),
-			.dst = rig_server(false), .port = 25, .pipelining = true, .quit = true, .rcpts = 1,
-			.messages = 1, .body_len = 4096, .first_id = i + 1, .domain = "example.org" };
+			.dst = rig_server(false),
+			.port = 25,
+			.pipelining = true,
+			.quit = true,
+			.rcpts = 1,
+			.messages = 1,
+			.body_len = 4096,
+			.first_id = i + 1,
+			.domain = "example.org" };
 		if (model_clients_start(r->mc, &plan, r->now_ns) < 0)
 			return false;
 		rig_run(r, 60000000000ull, no_client_open, r);
@@ -102,8 +112,11 @@ int main(int argc, char **argv)
 	unsigned n = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 200;
 	bool is_refused = argc > 1 && strcmp(argv[1], "refused") == 0;
 	bool is_relayed = argc > 1 && strcmp(argv[1], "relayed") == 0;
-	struct rig_config config = { .seed = 1, .policy = policy, .no_clients = is_refused,
-		.on_outcome = on_outcome, .on_message = on_message };
+	struct rig_config config = { .seed = 1,
+		.policy = policy,
+		.no_clients = is_refused,
+		.on_outcome = on_outcome,
+		.on_message = on_message };
 	struct rig *r;
 	if ((!is_refused && !is_relayed) || n == 0) {
 		fputs("usage: bench-counts refused|relayed [N]\n", stderr);

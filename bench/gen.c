@@ -110,8 +110,8 @@ void gen_syn(struct gen *g, struct frame *f)
 	tcp[13] = 0x02;
 	put16(tcp + 14, 64240);
 	put16(tcp + 18, 0);
-	static const uint8_t options[20] = { 2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3,
-		3, 7 };
+	static const uint8_t options[20] = { 2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0,
+		1, 3, 3, 7 };
 	memcpy(tcp + 20, options, sizeof(options));
 	put32(tcp + 28, (uint32_t)(n >> 8) + 1);
 	seal(f, g->v6, SYN_TCP);
@@ -173,8 +173,8 @@ bool gen_answer(struct gen *g, struct frame *f)
 		return false;
 	}
 	uint8_t flags = tcp[13] & 0x17;
-	unsigned ip_payload = g->v6 ? (unsigned)(ip[4] << 8 | ip[5])
-				    : (unsigned)(ip[2] << 8 | ip[3]) - V4;
+	unsigned ip_payload =
+	    g->v6 ? (unsigned)(ip[4] << 8 | ip[5]) : (unsigned)(ip[2] << 8 | ip[3]) - V4;
 	unsigned payload = ip_payload - (unsigned)(tcp[12] >> 4) * 4;
 	uint32_t seq = get32(tcp + 4), ack = get32(tcp + 8);
 	if (flags == 0x12) {

@@ -96,8 +96,14 @@ static void start(struct load *l, uint64_t now)
 		uint64_t k = l->sessions;
 		bool v6 = k & 1;
 		struct model_plan plan = { .src = rig_client((unsigned)(k / 2 % RIG_CLIENTS), v6),
-			.dst = rig_server(v6), .port = 25, .pipelining = k & 2, .quit = true, .rcpts = 1,
-			.messages = l->messages, .body_len = l->body_len, .first_id = l->next_id,
+			.dst = rig_server(v6),
+			.port = 25,
+			.pipelining = k & 2,
+			.quit = true,
+			.rcpts = 1,
+			.messages = l->messages,
+			.body_len = l->body_len,
+			.first_id = l->next_id,
 			.domain = "example.org" };
 		if (model_clients_start(l->mc, &plan, now) < 0)
 			return;
@@ -135,33 +141,38 @@ static int run(struct load *l, uint64_t sessions, unsigned seconds, unsigned war
 		turn(l, hw_now_ns() >= warm);
 		if (l->tell && hw_now_ns() > told + 1000000000ull) {
 			told = hw_now_ns();
-			fprintf(stderr, "\rpostern-load: %" PRIu64 " of %" PRIu64 " sessions", l->ended,
-			    sessions);
+			fprintf(stderr, "\rpostern-load: %" PRIu64 " of %" PRIu64 " sessions",
+			    l->ended, sessions);
 		}
 	}
 	double s = (double)(hw_now_ns() - started) / 1e9;
-	uint64_t settle = hw_now_ns() + 300000000ull; /* the last FINs and the backends' last words */
+	uint64_t settle =
+	    hw_now_ns() + 300000000ull; /* the last FINs and the backends' last words */
 	while (hw_now_ns() < settle)
 		turn(l, false);
 	if (l->tell)
 		fputs("\r\033[K", stderr);
-	printf(l->json ? "{\"sessions\": %" PRIu64 ", \"ended\": %" PRIu64 ", \"accepted\": %" PRIu64
-			 ", \"deferred\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"unknown\": %" PRIu64
-			 ", \"kept\": %" PRIu64 ", \"altered\": %" PRIu64 ", \"seconds\": %.3f}\n"
-		       : "sessions %" PRIu64 " ended %" PRIu64 " accepted %" PRIu64 " deferred %" PRIu64
-			 " refused %" PRIu64 " unknown %" PRIu64 " kept %" PRIu64 " altered %" PRIu64
-			 " in %.3f s\n", sessions, l->ended, l->accepted, l->deferred, l->refused,
-	    l->unknown, l->kept, l->altered, s);
+	printf(l->json
+		   ? "{\"sessions\": %" PRIu64 ", \"ended\": %" PRIu64 ", \"accepted\": %" PRIu64
+		     ", \"deferred\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"unknown\": %" PRIu64
+		     ", \"kept\": %" PRIu64 ", \"altered\": %" PRIu64 ", \"seconds\": %.3f}\n"
+		   : "sessions %" PRIu64 " ended %" PRIu64 " accepted %" PRIu64 " deferred %" PRIu64
+		     " refused %" PRIu64 " unknown %" PRIu64 " kept %" PRIu64 " altered %" PRIu64
+		     " in %.3f s\n",
+	    sessions, l->ended, l->accepted, l->deferred, l->refused, l->unknown, l->kept,
+	    l->altered, s);
 	return l->ended == sessions && l->accepted == sessions * l->messages && !l->altered ? 0 : 1;
 }
 
 static int make(struct load *l)
 {
 	struct model_pool pool = { l, get, put };
-	struct model_clients_config cc = { .max = l->at_once, .arg = l, .on_outcome = on_outcome,
-		.on_end = on_end };
-	struct model_backend_config bc = { .max = 8192, .seed = 1, .ehlo = rig_ehlo_words, .arg = l,
-		.on_message = on_message };
+	struct model_clients_config cc = {
+		.max = l->at_once, .arg = l, .on_outcome = on_outcome, .on_end = on_end
+	};
+	struct model_backend_config bc = {
+		.max = 8192, .seed = 1, .ehlo = rig_ehlo_words, .arg = l, .on_message = on_message
+	};
 	struct model_host_config hc;
 	rig_clients_config(&hc);
 	memcpy(hc.mac, hw_port(l->hw, OUTSIDE)->mac, 6);
@@ -187,25 +198,30 @@ static void usage(FILE *to)
 	      "  --outside DEVICE  DPDK port toward the appliance's clients' side\n"
 	      "  --inside DEVICE   DPDK port toward its backends' side\n"
 	      "  --eal ARG         one more argument for DPDK; may be repeated\n"
-	      "  --sessions N      [1000]      --at-once N   sessions open at once [32, at most 4096]\n"
+	      "  --sessions N      [1000]      --at-once N   sessions open at once [32, at most "
+	      "4096]\n"
 	      "  --messages N      each [1]    --size BYTES  of a body [4096]\n"
 	      "  --queues N        queue pairs of each port [1]\n"
 	      "  --seconds N       at most [60] --warm-ms N  before the first session [2000]\n"
 	      "  --json\n"
-	      "Exit status: 0 each message was accepted, none altered; 1 not so; 2 wrong usage.\n", to);
+	      "Exit status: 0 each message was accepted, none altered; 1 not so; 2 wrong usage.\n",
+	    to);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "outside", required_argument, NULL, 'o' },
 		{ "inside", required_argument, NULL, 'i' }, { "eal", required_argument, NULL, 'e' },
-		{ "sessions", required_argument, NULL, 'n' }, { "at-once", required_argument, NULL, 'a' },
-		{ "messages", required_argument, NULL, 'm' }, { "size", required_argument, NULL, 's' },
-		{ "queues", required_argument, NULL, 'q' }, { "seconds", required_argument, NULL, 't' },
+		{ "sessions", required_argument, NULL, 'n' },
+		{ "at-once", required_argument, NULL, 'a' },
+		{ "messages", required_argument, NULL, 'm' },
+		{ "size", required_argument, NULL, 's' }, { "queues", required_argument, NULL, 'q' },
+		{ "seconds", required_argument, NULL, 't' },
 		{ "warm-ms", required_argument, NULL, 'w' }, { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'v' }, { 0 } };
-	static struct load l = { .queues = 1, .next_id = 1, .at_once = 32, .messages = 1,
-		.body_len = 4096 };
+	static struct load l = {
+		.queues = 1, .next_id = 1, .at_once = 32, .messages = 1, .body_len = 4096
+	};
 	struct hw_port_request ports[2] = { { .name = "outside", .mtu = 1500 },
 		{ .name = "inside", .mtu = 1500 } };
 	const char *eal[32];

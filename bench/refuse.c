@@ -34,7 +34,7 @@ enum mode { MODE_PAUSE, MODE_OURS, MODE_ZERO, MODE_STOP };
 struct shared {
 	_Alignas(64) _Atomic int mode;
 	_Alignas(64) _Atomic uint64_t completed, refused_bytes, refused, resets; /* by the generator */
-	_Alignas(64) _Atomic uint64_t busy_tsc; /* by the server */
+	_Alignas(64) _Atomic uint64_t busy_tsc;                                  /* by the server */
 	_Alignas(64) struct hw *hw;
 	struct gen gen;
 	struct zero_state zero;
@@ -91,7 +91,7 @@ static void generate(struct shared *sh)
 		if (mode == MODE_PAUSE || due > 4096)
 			due = 0; /* what was missed is not caught up: the load is fixed */
 		while (mode != MODE_PAUSE && due >= 1 && n_out < 2 * BURST &&
-		    hw_alloc(sh->hw, 0, GEN_PORT, &out[n_out])) {
+		       hw_alloc(sh->hw, 0, GEN_PORT, &out[n_out])) {
 			gen_syn(g, &out[n_out++]);
 			due -= 1;
 		}
@@ -163,7 +163,10 @@ static void serve(struct shared *sh)
 	static struct event events[256];
 	static struct question questions[64];
 	struct worker_out wo = { .frames = { .tx = tx, .cap_tx = 512, .drop = drop, .cap_drop = 512 },
-		.events = events, .cap_events = 256, .questions = questions, .cap_questions = 64 };
+		.events = events,
+		.cap_events = 256,
+		.questions = questions,
+		.cap_questions = 64 };
 	uint64_t busy = 0;
 	uint16_t port_id;
 	int mode;
@@ -200,7 +203,8 @@ static void *conduct(void *arg)
 	uint64_t refused = atomic_load(&sh->refused);
 	uint64_t mean = refused ? atomic_load(&sh->refused_bytes) / refused : 50;
 	snprintf(text, sizeof(text), "%.*s\r\n", mean > 2 && mean < 250 ? (int)mean - 2 : 50,
-	    "521 5.7.1 Your address is listed here, for a text that is as long as the other one is, "
+	    "521 5.7.1 Your address is listed here, for a text that is as long as the other one "
+	    "is, "
 	    "whatever that length may be, and then some more to fill the space up to the very end");
 	memcpy(sh->zero.text, text, strlen(text));
 	sh->zero.text_len = (uint16_t)strlen(text);
@@ -226,8 +230,10 @@ static void core(void *arg)
 
 static void memif_name(char *buf, size_t room, unsigned number, const char *role)
 {
-	snprintf(buf, room, "net_memif%u,role=%s,id=0,socket=/tmp/postern-bench-%d.sock,"
-		 "socket-abstract=no,rsize=11", number, role, (int)getpid());
+	snprintf(buf, room,
+	    "net_memif%u,role=%s,id=0,socket=/tmp/postern-bench-%d.sock,"
+	    "socket-abstract=no,rsize=11",
+	    number, role, (int)getpid());
 }
 
 static int open_ports(struct shared *sh, bool huge)
@@ -296,8 +302,10 @@ static int run(struct shared *sh, bool huge, bool bare)
 	memcpy(sh->gen.dst_mac, hw_port(sh->hw, SERVER_PORT)->mac, 6);
 	struct ip_addr us = rig_server(sh->v6);
 	memcpy(sh->gen.dst, sh->v6 ? us.b : us.b + 12, sh->v6 ? 16 : 4);
-	memcpy(sh->gen.src, sh->v6 ? (const char *)"\x20\x01\x0d\xb8\x0b\xad\0\0\0\0\0\0\0\0\0"
-				   : (const char *)"\xc6\x12\0\0", sh->v6 ? 16 : 4);
+	memcpy(sh->gen.src,
+	    sh->v6 ? (const char *)"\x20\x01\x0d\xb8\x0b\xad\0\0\0\0\0\0\0\0\0"
+		   : (const char *)"\xc6\x12\0\0",
+	    sh->v6 ? 16 : 4);
 	e = zero_state_init(&sh->zero, sh->v6, "521 5.7.1 refused\r\n");
 	if (e < 0)
 		goto out;
@@ -332,7 +340,8 @@ out:
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-		{ "windows", required_argument, NULL, 'w' }, { "entries", required_argument, NULL, 'e' },
+		{ "windows", required_argument, NULL, 'w' },
+		{ "entries", required_argument, NULL, 'e' },
 		{ "rate", required_argument, NULL, 'r' }, { "bare", no_argument, NULL, 'b' },
 		{ "no-huge", no_argument, NULL, 'n' }, { 0 } };
 	static struct shared sh = { .entries = 1000000, .windows = 7, .rate = 1e6 };
@@ -353,10 +362,16 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	sh.report = (struct report){ .claim = sh.v6 ? bare ? "refuse-v6-bare" : "refuse-v6"
-		: bare ? "refuse-bare" : "refuse", .unit = "ns/session",
+	sh.report = (struct report){ .claim = sh.v6  ? bare ? "refuse-v6-bare" : "refuse-v6"
+					      : bare ? "refuse-bare"
+						     : "refuse",
+		.unit = "ns/session",
 		.baseline_name = bare ? "cookie and reply" : "zero-state",
-		.target_ratio = bare ? 1.35 : sh.v6 ? 1.25 : 1.15, .lists = sh.entries, .rules = 1,
+		.target_ratio = bare    ? 1.35
+				: sh.v6 ? 1.25
+					: 1.15,
+		.lists = sh.entries,
+		.rules = 1,
 		.events = true };
 	return run(&sh, huge, bare);
 }

@@ -38,8 +38,7 @@ static void policy(void *arg, struct policy_settings *s, struct image_writer *w)
 	uint64_t random = 1;
 	(void)s;
 	image_writer_v4(w, index, 0xc6120000, 15); /* 198.18.0.0/15 (RFC 2544) */
-	image_writer_v6(w, index,
-	    (const uint8_t[16]){ 0x20, 0x01, 0x0d, 0xb8, 0x0b, 0xad }, 48);
+	image_writer_v6(w, index, (const uint8_t[16]){ 0x20, 0x01, 0x0d, 0xb8, 0x0b, 0xad }, 48);
 	for (uint32_t i = 0; i < b->entries; i++) {
 		uint32_t a = (uint32_t)model_random(&random);
 		if (a >> 24 != 192) /* our own networks stay free */
@@ -60,8 +59,7 @@ static uint64_t serve(struct bench *b, bool zero, uint64_t sessions, double cycl
 		unsigned n = 0;
 		while (n_back > 0 && n < BURST) /* answers first: the load is bounded */
 			in[n++] = back[--n_back];
-		while (n < BURST && g->next < stop &&
-		    memframes_get(r->frames, 0, &in[n]))
+		while (n < BURST && g->next < stop && memframes_get(r->frames, 0, &in[n]))
 			gen_syn(g, &in[n++]);
 		if (n == 0)
 			break;
@@ -103,31 +101,44 @@ static uint64_t serve(struct bench *b, bool zero, uint64_t sessions, double cycl
 
 static int run(struct bench *b, unsigned windows, bool json)
 {
-	struct rig_config config = { .seed = 1, .no_clients = true,
-		.no_backends = true, .policy = policy, .arg = b };
+	struct rig_config config = {
+		.seed = 1, .no_clients = true, .no_backends = true, .policy = policy, .arg = b
+	};
 	struct report report = { .claim = b->v6 ? "refuse-loop-v6" : "refuse-loop",
-		.unit = "ns/session", .baseline_name = "zero-state", .windows = 0,
-		.target_ratio = b->v6 ? 1.25 : 1.15, .lists = b->entries, .rules = 1, .events = true };
+		.unit = "ns/session",
+		.baseline_name = "zero-state",
+		.windows = 0,
+		.target_ratio = b->v6 ? 1.25 : 1.15,
+		.lists = b->entries,
+		.rules = 1,
+		.events = true };
 	double rate = meter_rate();
 
 	if (rig_new(&config, &b->rig) < 0) {
 		fprintf(stderr, "bench-refuse-loop: no memory\n");
 		return 2;
 	}
-	b->gen = (struct gen){ .v6 = b->v6, .src_mac = { 2, 0, 0, 0, 1, 1 },
-		.dst_mac = { 2, 0, 0, 0, 0, 1 }, .n_sources = 65536, .dst_port = 25 };
+	b->gen = (struct gen){ .v6 = b->v6,
+		.src_mac = { 2, 0, 0, 0, 1, 1 },
+		.dst_mac = { 2, 0, 0, 0, 0, 1 },
+		.n_sources = 65536,
+		.dst_port = 25 };
 	struct ip_addr us = rig_server(b->v6);
 	memcpy(b->gen.dst, b->v6 ? us.b : us.b + 12, b->v6 ? 16 : 4);
-	memcpy(b->gen.src, b->v6 ? (const char *)"\x20\x01\x0d\xb8\x0b\xad\0\0\0\0\0\0\0\0\0"
-				 : (const char *)"\xc6\x12\0\0", b->v6 ? 16 : 4);
-	serve(b, false, BURST, rate); /* resolves the gateway; what waits for that is not sent again */
+	memcpy(b->gen.src,
+	    b->v6 ? (const char *)"\x20\x01\x0d\xb8\x0b\xad\0\0\0\0\0\0\0\0\0"
+		  : (const char *)"\xc6\x12\0\0",
+	    b->v6 ? 16 : 4);
+	serve(b, false, BURST,
+	    rate); /* resolves the gateway; what waits for that is not sent again */
 	uint64_t before = b->gen.completed;
 	serve(b, false, SESSIONS, rate); /* warms up */
 	/* the baseline's text has the length of ours */
 	uint64_t mean = b->gen.refusals ? b->gen.refusal_bytes / b->gen.refusals : 0;
 	char text[256];
 	snprintf(text, sizeof(text), "%.*s\r\n", mean > 2 && mean < 250 ? (int)mean - 2 : 50,
-	    "521 5.7.1 Your address is listed here, for a text that is as long as the other one is, "
+	    "521 5.7.1 Your address is listed here, for a text that is as long as the other one "
+	    "is, "
 	    "whatever that length may be, and then some more to fill the space up to the very end");
 	if (b->gen.completed - before < SESSIONS) {
 		fprintf(stderr, "bench-refuse-loop: %llu of %u sessions complete, %llu resets\n",
@@ -165,8 +176,9 @@ int main(int argc, char **argv)
 		case 'e': b.entries = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case '6': b.v6 = true; break;
 		default:
-			fprintf(stderr, "usage: bench-refuse-loop [--json] [--windows N] [--entries N] "
-					"[-6]\n");
+			fprintf(stderr,
+			    "usage: bench-refuse-loop [--json] [--windows N] [--entries N] "
+			    "[-6]\n");
 			return 2;
 		}
 	}

@@ -68,25 +68,25 @@ void report_print(const struct report *r, bool json)
 		load = -1;
 	cpu_name(cpu, sizeof(cpu));
 	if (json) {
-		printf("{\"claim\": \"%s\", \"value\": %.3f, \"unit\": \"%s\", \"baseline\": %.3f, "
-		       "\"baseline_name\": \"%s\", \"ratio\": %.4f, \"best\": %.3f, \"windows\": %u, "
-		       "\"target_ratio\": %.3f, \"loadavg\": %.2f, \"cpu\": \"%s\", \"build\": \"%s\", "
-		       "\"lists\": %u, \"rules\": %u, \"events\": %s}\n",
-		    r->claim, median(r->value, r->windows), r->unit,
-		    median(r->baseline, r->windows), r->baseline_name ? r->baseline_name : "",
-		    median(ratios, r->windows), best_of(r->value, r->windows, r->more_is_better),
-		    r->windows, r->target_ratio, load, cpu, POSTERN_VERSION, r->lists, r->rules,
-		    r->events ? "true" : "false");
+		printf(
+		    "{\"claim\": \"%s\", \"value\": %.3f, \"unit\": \"%s\", \"baseline\": %.3f, "
+		    "\"baseline_name\": \"%s\", \"ratio\": %.4f, \"best\": %.3f, \"windows\": %u, "
+		    "\"target_ratio\": %.3f, \"loadavg\": %.2f, \"cpu\": \"%s\", \"build\": "
+		    "\"%s\", "
+		    "\"lists\": %u, \"rules\": %u, \"events\": %s}\n",
+		    r->claim, median(r->value, r->windows), r->unit, median(r->baseline, r->windows),
+		    r->baseline_name ? r->baseline_name : "", median(ratios, r->windows),
+		    best_of(r->value, r->windows, r->more_is_better), r->windows, r->target_ratio,
+		    load, cpu, POSTERN_VERSION, r->lists, r->rules, r->events ? "true" : "false");
 	} else {
 		if (!headed)
 			printf("%-22s %12s %12s %-14s %8s %8s  %s\n", "claim", "median", "best",
 			    "unit", "ratio", "target", "baseline");
 		headed = true;
 		printf("%-22s %12.2f %12.2f %-14s %8.3f %8.2f  %.2f %s\n", r->claim,
-		    median(r->value, r->windows),
-		    best_of(r->value, r->windows, r->more_is_better), r->unit,
-		    median(ratios, r->windows), r->target_ratio, median(r->baseline, r->windows),
-		    r->baseline_name ? r->baseline_name : "");
+		    median(r->value, r->windows), best_of(r->value, r->windows, r->more_is_better),
+		    r->unit, median(ratios, r->windows), r->target_ratio,
+		    median(r->baseline, r->windows), r->baseline_name ? r->baseline_name : "");
 	}
 	fflush(stdout);
 }

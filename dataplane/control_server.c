@@ -103,7 +103,9 @@ static bool serve(struct control_server *s, int fd)
 		char bytes[CMSG_SPACE(sizeof(int) * CONTROL_MAX_FDS)];
 	} control;
 	struct iovec iov = { s->packet, CONTROL_MAX_PACKET };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
 		.msg_controllen = sizeof(control) };
 	struct control_error error = { "bad_request", "" };
 	int fds[CONTROL_MAX_FDS];
@@ -126,9 +128,11 @@ static bool serve(struct control_server *s, int fd)
 		n_fds += (unsigned)(bytes / sizeof(int));
 	}
 	if (msg.msg_flags & MSG_TRUNC) {
-		control_fail(&error, "too_big", "A packet has at most %u bytes.", CONTROL_MAX_PACKET);
+		control_fail(
+		    &error, "too_big", "A packet has at most %u bytes.", CONTROL_MAX_PACKET);
 	} else if (msg.msg_flags & MSG_CTRUNC) {
-		control_fail(&error, "bad_fd", "A packet carries at most %u descriptors.", CONTROL_MAX_FDS);
+		control_fail(
+		    &error, "bad_fd", "A packet carries at most %u descriptors.", CONTROL_MAX_FDS);
 	} else {
 		request = json_loadb(s->packet, (size_t)n, JSON_REJECT_DUPLICATES, &why);
 		if (!request)
@@ -216,8 +220,8 @@ int control_server_new(const char *path, const struct control_method *methods, v
 	if (strlen(path) >= sizeof(addr.sun_path)) {
 		free(s);
 		return fail(ret_error, ENAMETOOLONG,
-		    "the control socket's path %s is longer than %zu bytes: choose a shorter --run", path,
-		    sizeof(addr.sun_path) - 1);
+		    "the control socket's path %s is longer than %zu bytes: choose a shorter --run",
+		    path, sizeof(addr.sun_path) - 1);
 	}
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	snprintf(s->path, sizeof(s->path), "%s", path);
@@ -228,8 +232,10 @@ int control_server_new(const char *path, const struct control_method *methods, v
 		close(probe);
 		free(s);
 		return fail(ret_error, EADDRINUSE,
-		    "another postern-dataplane runs with the control socket %s: end it, or give this "
-		    "one its own --run directory", path);
+		    "another postern-dataplane runs with the control socket %s: end it, or give "
+		    "this "
+		    "one its own --run directory",
+		    path);
 	}
 	if (probe >= 0)
 		close(probe);
@@ -237,7 +243,8 @@ int control_server_new(const char *path, const struct control_method *methods, v
 	s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	s->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (s->listener < 0 || s->stop_fd < 0 ||
-	    bind(s->listener, (struct sockaddr *)&addr, sizeof(addr)) != 0 || chmod(path, 0600) != 0 ||
+	    bind(s->listener, (struct sockaddr *)&addr, sizeof(addr)) != 0 ||
+	    chmod(path, 0600) != 0 ||
 	    (s->manager != geteuid() && chown(path, s->manager, (gid_t)-1) != 0) ||
 	    listen(s->listener, CONTROL_MAX_CLIENTS) != 0) {
 		rc = fail(ret_error, errno, "the control socket %s cannot be made: %s", path,

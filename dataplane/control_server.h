@@ -19,7 +19,7 @@ enum {
 };
 
 struct control_error {
-	const char *code;   /* snake_word */
+	const char *code;  /* snake_word */
 	char message[512]; /* sentence */
 };
 

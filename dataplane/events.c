@@ -38,8 +38,13 @@ struct events {
 };
 
 static const char *const phase_words[PHASE_N] = {
-	[PHASE_SYN] = "syn",   [PHASE_CONNECT] = "connect", [PHASE_HELO] = "helo", [PHASE_MAIL] = "mail",
-	[PHASE_RCPT] = "rcpt", [PHASE_DATA] = "data",       [PHASE_BODY] = "body",
+	[PHASE_SYN] = "syn",
+	[PHASE_CONNECT] = "connect",
+	[PHASE_HELO] = "helo",
+	[PHASE_MAIL] = "mail",
+	[PHASE_RCPT] = "rcpt",
+	[PHASE_DATA] = "data",
+	[PHASE_BODY] = "body",
 };
 
 static const char *const kind_words[] = {
@@ -154,7 +159,8 @@ size_t events_format(const struct event *event, const struct stats_file *stats,
 	}
 	if (event->kind == EVENT_SESSION || event->kind == EVENT_POSSIBLE_DOUBLE) {
 		put(&l,
-		    ",\"code\":%u,\"commands\":%u,\"messages\":%u,\"rcpts\":%u,\"duration_ms\":%llu,"
+		    ",\"code\":%u,\"commands\":%u,\"messages\":%u,\"rcpts\":%u,\"duration_ms\":%"
+		    "llu,"
 		    "\"bytes_in\":%llu,\"bytes_out\":%llu",
 		    event->last_code, event->commands, event->messages, event->rcpts,
 		    (unsigned long long)(event->duration_ns / 1000000),
@@ -235,7 +241,7 @@ static bool write_rings(struct events *e)
 			if (e->file)
 				write_line(e, line,
 				    events_format(&r->records[tail % EVENTS_RING], e->stats,
-				        e->token_key, line));
+					e->token_key, line));
 			any = true;
 		}
 		atomic_store_explicit(&r->tail, tail, memory_order_release);
@@ -282,7 +288,8 @@ int events_new(const char *path, uint64_t file_max, unsigned n_workers,
 	e->stats = stats;
 	memcpy(e->token_key, token_key, sizeof(e->token_key));
 	if (path && (rc = open_file(e)) != 0) {
-		if (asprintf(ret_error, "the event log %s cannot be written: %s", path, strerror(-rc)) < 0)
+		if (asprintf(ret_error, "the event log %s cannot be written: %s", path,
+			strerror(-rc)) < 0)
 			*ret_error = NULL;
 		goto fail;
 	}

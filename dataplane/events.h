@@ -14,8 +14,8 @@
 #include <stddef.h>
 
 enum {
-	EVENTS_RING = 4096,             /* records a worker may have unwritten */
-	EVENTS_FILE_MAX = 64 << 20,     /* bytes; then FILE becomes FILE.1, .1 becomes .2 ... */
+	EVENTS_RING = 4096,         /* records a worker may have unwritten */
+	EVENTS_FILE_MAX = 64 << 20, /* bytes; then FILE becomes FILE.1, .1 becomes .2 ... */
 	EVENTS_FILES_KEPT = 4,
 	EVENTS_LINE_MAX = 2048,
 };

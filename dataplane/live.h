@@ -23,13 +23,14 @@
 
 enum {
 	LIVE_MAX_WORKERS = STATS_MAX_WORKERS,
-	LIVE_RX = HW_MAX_PORTS * HW_BURST + 2 * HW_BURST, /* frames into a turn: all ports and take-overs */
-	LIVE_TX = 1024,    /* frames out of a turn */
-	LIVE_EVENTS = 256, /* records out of a turn */
+	LIVE_RX = HW_MAX_PORTS * HW_BURST +
+		  2 * HW_BURST, /* frames into a turn: all ports and take-overs */
+	LIVE_TX = 1024,         /* frames out of a turn */
+	LIVE_EVENTS = 256,      /* records out of a turn */
 	LIVE_QUESTIONS = 64,
 	LIVE_PORT_FIRST = 16384, /* local ports toward backends; steering goes by them */
 	LIVE_PORT_LAST = 65535,
-	LIVE_PROBE_MS = 500, /* quiet time at start in which others may claim our addresses */
+	LIVE_PROBE_MS = 500,    /* quiet time at start in which others may claim our addresses */
 	LIVE_GATEWAY_MS = 3000, /* a gateway that has not answered by then is reported */
 };
 
@@ -73,7 +74,7 @@ struct live_worker {
 	atomic_bool drained[STATS_MAX_SERVERS]; /* backends drained by an operator */
 
 	/* written by the worker, read by control */
-	_Alignas(64) atomic_bool idle;  /* drained, and no session is left */
+	_Alignas(64) atomic_bool idle; /* drained, and no session is left */
 	atomic_uint sessions;
 	atomic_ulong unreachable; /* routes whose gateway has not answered, a bit each */
 
@@ -102,7 +103,7 @@ struct live {
 	bool all_virtual, all_interrupts, any_xdp;
 	struct live_spread spread;
 	struct live_worker *workers[LIVE_MAX_WORKERS];
-	struct policy_host host; /* as taken at start */
+	struct policy_host host;                /* as taken at start */
 	char route_text[POLICY_MAX_ROUTES][48]; /* gateways, for messages */
 	char addr_text[STACK_MAX_ADDRS][48];    /* worker 0's own addresses */
 	unsigned n_stack_addrs;
@@ -117,7 +118,7 @@ struct live {
 	struct live_restart taken;  /* at start */
 	atomic_bool draining;
 	atomic_int exit_code;
-	_Atomic(char *) fatal;  /* a sentence from the worker that found out */
+	_Atomic(char *) fatal; /* a sentence from the worker that found out */
 };
 
 /* live_setup.c: from the first generation to workers that can run. */
@@ -125,8 +126,8 @@ int live_setup(struct live *l, struct generation *first, char **ret_error);
 void live_teardown(struct live *l);
 /* What is fixed at start, hashed key by key; and which keys differ, comma-separated. */
 int live_restart_prints(const struct policy *policy, struct live_restart *ret_prints);
-void live_restart_difference(const struct live_restart *a, const struct live_restart *b,
-    char *ret_keys, size_t size);
+void live_restart_difference(
+    const struct live_restart *a, const struct live_restart *b, char *ret_keys, size_t size);
 const char *live_version(void);
 
 /* live_loop.c: the worker's thread. */

@@ -8,8 +8,12 @@
 #include <string.h>
 
 static const char *const load_words[] = {
-	[LOAD_BAD_FD] = "bad_fd",         [LOAD_BAD_HASH] = "bad_hash", [LOAD_MISSING_PART] = "missing_part",
-	[LOAD_BAD_IMAGE] = "bad_image", [LOAD_BUSY] = "busy",         [LOAD_NO_MEMORY] = "no_memory",
+	[LOAD_BAD_FD] = "bad_fd",
+	[LOAD_BAD_HASH] = "bad_hash",
+	[LOAD_MISSING_PART] = "missing_part",
+	[LOAD_BAD_IMAGE] = "bad_image",
+	[LOAD_BUSY] = "busy",
+	[LOAD_NO_MEMORY] = "no_memory",
 };
 
 /* ---- orders to workers ---- */
@@ -98,8 +102,8 @@ static void add_hash(const uint8_t sha256[IMAGE_HASH_LEN], void *arg)
 
 /* ---- methods ---- */
 
-static json_t *hello(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error)
+static json_t *hello(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
 	struct live *l = arg;
 	json_t *parts = json_array();
@@ -111,8 +115,8 @@ static json_t *hello(void *arg, const json_t *params, const int *fds, unsigned n
 	    "needs_restart", l->needs_restart[0] != '\0');
 }
 
-static json_t *status(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error)
+static json_t *status(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
 	struct live *l = arg;
 	unsigned long silent = atomic_load(&l->workers[0]->unreachable);
@@ -120,26 +124,26 @@ static json_t *status(void *arg, const json_t *params, const int *fds, unsigned 
 
 	(void)params, (void)fds, (void)n_fds, (void)error;
 	for (unsigned i = 0; i < l->host.n_routes; i++)
-		json_array_append_new(gateways,
-		    json_pack("{s:s,s:b}", "gateway", l->route_text[i], "reachable", !(silent >> i & 1)));
+		json_array_append_new(gateways, json_pack("{s:s,s:b}", "gateway", l->route_text[i],
+						    "reachable", !(silent >> i & 1)));
 	return json_pack("{s:I,s:s,s:i,s:I,s:I,s:o,s:s,s:s,s:o}", "epoch",
-	    (json_int_t)l->running->epoch, "state", atomic_load(&l->draining) ? "draining" : "running",
-	    "workers", (int)l->n_workers, "uptime_s",
-	    (json_int_t)((hw_now_ns() - l->started_ns) / 1000000000), "sessions",
+	    (json_int_t)l->running->epoch, "state",
+	    atomic_load(&l->draining) ? "draining" : "running", "workers", (int)l->n_workers,
+	    "uptime_s", (json_int_t)((hw_now_ns() - l->started_ns) / 1000000000), "sessions",
 	    (json_int_t)sessions(l), "needs_restart", restart_keys(l), "name", l->name, "build",
 	    live_version(), "gateways", gateways);
 }
 
-static json_t *drain(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error)
+static json_t *drain(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
 	(void)params, (void)fds, (void)n_fds, (void)error;
 	live_drain(arg);
 	return json_object();
 }
 
-static json_t *backend_drain(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error)
+static json_t *backend_drain(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
 	struct live *l = arg;
 	const struct policy *policy = l->running->policy;
@@ -148,7 +152,8 @@ static json_t *backend_drain(void *arg, const json_t *params, const int *fds, un
 
 	(void)fds, (void)n_fds;
 	if (!name || !json_is_boolean(on))
-		return control_fail(error, "bad_params", "`server` is a name, `on` is true or false.");
+		return control_fail(
+		    error, "bad_params", "`server` is a name, `on` is true or false.");
 	for (unsigned i = 0; i < policy_settings(policy)->n_servers && i < STATS_MAX_SERVERS; i++) {
 		if (strcmp(policy_string(policy, policy_server(policy, i)->name), name) != 0)
 			continue;
@@ -160,7 +165,8 @@ static json_t *backend_drain(void *arg, const json_t *params, const int *fds, un
 		    json_is_true(on) ? "on" : "off");
 		return json_object();
 	}
-	return control_fail(error, "unknown_server", "The running policy has no server \"%.64s\".", name);
+	return control_fail(
+	    error, "unknown_server", "The running policy has no server \"%.64s\".", name);
 }
 
 static bool read_offers(const json_t *parts, const int *fds, unsigned n_fds,
@@ -172,19 +178,22 @@ static bool read_offers(const json_t *parts, const int *fds, unsigned n_fds,
 	json_array_foreach(parts, i, part)
 	{
 		const char *sha256 = json_string_value(json_object_get(part, "sha256"));
-		const json_t *kind = json_object_get(part, "kind"), *size = json_object_get(part, "size"),
-		             *fd = json_object_get(part, "fd");
+		const json_t *kind = json_object_get(part, "kind"),
+			     *size = json_object_get(part, "size"),
+			     *fd = json_object_get(part, "fd");
 		json_int_t index = json_integer_value(fd);
 
-		if (!sha256 || !json_is_integer(kind) || !json_is_integer(size) || !json_is_integer(fd) ||
-		    json_integer_value(kind) < 0 || json_integer_value(kind) > 1000 ||
-		    json_integer_value(size) < 0 || index < -1 || !unhex(sha256, offers[i].sha256, IMAGE_HASH_LEN)) {
+		if (!sha256 || !json_is_integer(kind) || !json_is_integer(size) ||
+		    !json_is_integer(fd) || json_integer_value(kind) < 0 ||
+		    json_integer_value(kind) > 1000 || json_integer_value(size) < 0 || index < -1 ||
+		    !unhex(sha256, offers[i].sha256, IMAGE_HASH_LEN)) {
 			control_fail(error, "bad_params",
 			    "Part %zu: kind, size and fd are numbers, sha256 has 64 hex digits.", i);
 			return false;
 		}
 		if (index >= (json_int_t)n_fds) {
-			control_fail(error, "bad_fd", "Part %zu names descriptor %lld, the packet has %u.", i,
+			control_fail(error, "bad_fd",
+			    "Part %zu names descriptor %lld, the packet has %u.", i,
 			    (long long)index, n_fds);
 			return false;
 		}
@@ -206,18 +215,19 @@ static void carry_drained(struct live *l, const struct policy *old, const struct
 			continue;
 		for (unsigned j = 0; j < n_new && j < STATS_MAX_SERVERS; j++) {
 			if (strcmp(policy_string(old, policy_server(old, i)->name),
-			        policy_string(new, policy_server(new, j)->name)) == 0)
+				policy_string(new, policy_server(new, j)->name)) == 0)
 				carried[j] = true;
 		}
 	}
 	for (unsigned w = 0; w < l->n_workers; w++) {
 		for (unsigned j = 0; j < STATS_MAX_SERVERS; j++)
-			atomic_store_explicit(&l->workers[w]->drained[j], carried[j], memory_order_relaxed);
+			atomic_store_explicit(
+			    &l->workers[w]->drained[j], carried[j], memory_order_relaxed);
 	}
 }
 
-static json_t *policy_load(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error)
+static json_t *policy_load(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
 	struct live *l = arg;
 	const json_t *epoch_word = json_object_get(params, "epoch");
@@ -229,19 +239,22 @@ static json_t *policy_load(void *arg, const json_t *params, const int *fds, unsi
 	char *why = NULL;
 	enum load_error rc;
 
-	if (!json_is_integer(epoch_word) || epoch < 1 || epoch > UINT32_MAX || !json_is_array(parts) ||
-	    json_array_size(parts) == 0 || json_array_size(parts) > IMAGE_MAX_PARTS)
-		return control_fail(error, "bad_params", "`epoch` is 1 to 4294967295, `parts` a list of 1 to %u.",
-		    IMAGE_MAX_PARTS);
+	if (!json_is_integer(epoch_word) || epoch < 1 || epoch > UINT32_MAX ||
+	    !json_is_array(parts) || json_array_size(parts) == 0 ||
+	    json_array_size(parts) > IMAGE_MAX_PARTS)
+		return control_fail(error, "bad_params",
+		    "`epoch` is 1 to 4294967295, `parts` a list of 1 to %u.", IMAGE_MAX_PARTS);
 	if (epoch < (json_int_t)l->running->epoch)
-		return control_fail(error, "old_epoch", "Epoch %u runs here already.", l->running->epoch);
+		return control_fail(
+		    error, "old_epoch", "Epoch %u runs here already.", l->running->epoch);
 	if (!read_offers(parts, fds, n_fds, offers, error))
 		return NULL;
 	if (epoch == (json_int_t)l->running->epoch &&
 	    generation_same(l->running, offers, (unsigned)json_array_size(parts)))
 		return json_pack("{s:I,s:o}", "epoch", epoch, "needs_restart", restart_keys(l));
 
-	rc = policy_store_take(l->store, (uint32_t)epoch, offers, (unsigned)json_array_size(parts), &gen, &why);
+	rc = policy_store_take(
+	    l->store, (uint32_t)epoch, offers, (unsigned)json_array_size(parts), &gen, &why);
 	if (rc != LOAD_OK) {
 		control_fail(error, load_words[rc], "%s", why ? why : "No memory.");
 		free(why);
@@ -254,11 +267,13 @@ static json_t *policy_load(void *arg, const json_t *params, const int *fds, unsi
 		return NULL;
 	}
 	if (live_restart_prints(gen->policy, &prints) == 0)
-		live_restart_difference(&l->taken, &prints, l->needs_restart, sizeof(l->needs_restart));
+		live_restart_difference(
+		    &l->taken, &prints, l->needs_restart, sizeof(l->needs_restart));
 	carry_drained(l, l->running->policy, gen->policy);
 	if (publish_set(l->publish, gen) != 0) {
 		generation_put(l->store, gen);
-		return control_fail(error, "busy", "Earlier policies are still in use by a silent worker.");
+		return control_fail(
+		    error, "busy", "Earlier policies are still in use by a silent worker.");
 	}
 	l->running = gen;
 	stats_file_policy(l->stats, gen->policy);

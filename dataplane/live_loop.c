@@ -11,8 +11,8 @@
 #include <string.h>
 
 enum {
-	SPIN_NS = 2000000,        /* after the last frame; the next one is then met awake */
-	FIRST_SLEEP_US = 10,      /* then doubled up to host.idle_sleep_max_us */
+	SPIN_NS = 2000000,         /* after the last frame; the next one is then met awake */
+	FIRST_SLEEP_US = 10,       /* then doubled up to host.idle_sleep_max_us */
 	LONGEST_SLEEP_US = 100000, /* where descriptors wake us */
 	CHECK_NS = 100000000,
 };
@@ -20,8 +20,8 @@ enum {
 /* The state of one worker's loop that nobody else sees. */
 struct loop {
 	struct live_worker *w;
-	unsigned orders;       /* last one seen */
-	uint32_t epoch;        /* of the last turn's policy */
+	unsigned orders; /* last one seen */
+	uint32_t epoch;  /* of the last turn's policy */
 	uint64_t last_frame_ns, next_check_ns;
 	uint64_t max_turn_tsc;
 	unsigned sleep_us;
@@ -157,9 +157,10 @@ static void check_conflicts(struct loop *loop, bool probing)
 		if (!stack_address_conflict(worker_stack(loop->w->worker), i, mac))
 			continue;
 		if (asprintf(&text,
-		        "address %s is in use on this link by %02x:%02x:%02x:%02x:%02x:%02x: choose "
-		        "another in host.interfaces, or take it from the other host",
-		        l->addr_text[i], mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]) < 0)
+			"address %s is in use on this link by %02x:%02x:%02x:%02x:%02x:%02x: "
+			"choose "
+			"another in host.interfaces, or take it from the other host",
+			l->addr_text[i], mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]) < 0)
 			return;
 		if (probing) {
 			fatal(l, text);
@@ -192,7 +193,8 @@ static void check_gateways(struct loop *loop, uint64_t now_ns)
 			continue;
 		if (silent) {
 			fprintf(stderr,
-			    "postern-dataplane: gateway %s does not answer ARP or neighbour discovery: "
+			    "postern-dataplane: gateway %s does not answer ARP or neighbour "
+			    "discovery: "
 			    "nothing beyond it can be reached; check host.routes, cable and VLAN\n",
 			    l->route_text[i]);
 			events_tell(l->events, now_ns, "gateway-silent", "%s", l->route_text[i]);
@@ -215,7 +217,8 @@ static void obey(struct loop *loop, const struct policy *policy)
 	loop->orders = orders;
 	loop->epoch = policy_epoch(policy);
 	for (unsigned i = 0; i < policy_settings(policy)->n_servers && i < STATS_MAX_SERVERS; i++)
-		worker_backend_drain(w->worker, i, atomic_load_explicit(&w->drained[i], memory_order_relaxed));
+		worker_backend_drain(
+		    w->worker, i, atomic_load_explicit(&w->drained[i], memory_order_relaxed));
 	if (atomic_load(&w->drain) && !loop->drain_told) {
 		loop->drain_told = true;
 		worker_drain(w->worker);
@@ -247,7 +250,8 @@ static void give_away(struct live_worker *w, struct worker_out *out)
 	if (out->frames.n_drop)
 		hw_free(l->hw, w->drop, out->frames.n_drop);
 	if (out->n_events)
-		w->shell[SHELL_EVENTS_LOST] += events_put(l->events, w->index, w->events, out->n_events);
+		w->shell[SHELL_EVENTS_LOST] +=
+		    events_put(l->events, w->index, w->events, out->n_events);
 	answer(w, out);
 }
 
@@ -292,9 +296,14 @@ void live_run(void *arg)
 		const struct policy *policy = publish_get(l->publish)->policy;
 		uint64_t now_ns = hw_now_ns(), before, after;
 		struct worker_out out = {
-			.frames = { .tx = w->tx, .cap_tx = LIVE_TX, .drop = w->drop, .cap_drop = LIVE_RX },
-			.questions = w->questions, .cap_questions = LIVE_QUESTIONS,
-			.events = w->events, .cap_events = LIVE_EVENTS,
+			.frames = { .tx = w->tx,
+			    .cap_tx = LIVE_TX,
+			    .drop = w->drop,
+			    .cap_drop = LIVE_RX },
+			.questions = w->questions,
+			.cap_questions = LIVE_QUESTIONS,
+			.events = w->events,
+			.cap_events = LIVE_EVENTS,
 		};
 		bool probing = now_ns < serving_ns, busy;
 		unsigned n = receive(w), n_answers = w->n_answers;
@@ -319,14 +328,16 @@ void live_run(void *arg)
 		w->stats->last_turn_ns = now_ns;
 		if (after - before > loop.max_turn_tsc) {
 			loop.max_turn_tsc = after - before;
-			w->stats->max_turn_ns = (uint64_t)((double)loop.max_turn_tsc * 1e9 / (double)l->stats->tsc_hz);
+			w->stats->max_turn_ns =
+			    (uint64_t)((double)loop.max_turn_tsc * 1e9 / (double)l->stats->tsc_hz);
 		}
 		if (n > 0) {
 			loop.last_frame_ns = now_ns;
 			loop.sleep_us = FIRST_SLEEP_US;
 		}
 		if (loop.drain_told)
-			atomic_store_explicit(&w->idle, worker_is_idle(w->worker), memory_order_relaxed);
+			atomic_store_explicit(
+			    &w->idle, worker_is_idle(w->worker), memory_order_relaxed);
 		if (!busy && !out.busy && w->n_answers == 0)
 			rest(&loop, now_ns);
 		after = hw_tsc();

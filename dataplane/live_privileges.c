@@ -34,7 +34,8 @@ static void drop_here(int sig)
 	(void)sig;
 	if (syscall(SYS_capget, &header, caps) == 0) {
 		for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
-			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* EPERM without CAP_SETPCAP: not root then */
+			prctl(PR_CAPBSET_DROP, cap, 0, 0,
+			    0); /* EPERM without CAP_SETPCAP: not root then */
 		caps[0].permitted &= atomic_load(&kept);
 		caps[0].effective &= atomic_load(&kept);
 		caps[0].inheritable = 0;
@@ -59,8 +60,8 @@ int live_drop_privileges(bool keep_net_admin)
 		return -errno;
 	/* NET_RAW: AF_PACKET sockets; IPC_LOCK: memory locked later. NET_ADMIN: AF_XDP's program is taken
 	 * off its interface at the end. */
-	atomic_store(&kept, 1u << CAP_NET_RAW | 1u << CAP_IPC_LOCK |
-	    (keep_net_admin ? 1u << CAP_NET_ADMIN : 0));
+	atomic_store(&kept,
+	    1u << CAP_NET_RAW | 1u << CAP_IPC_LOCK | (keep_net_admin ? 1u << CAP_NET_ADMIN : 0));
 	sigaction(sig, &action, &old);
 	while ((e = readdir(dir))) {
 		if (isdigit((unsigned char)e->d_name[0]) &&

@@ -57,8 +57,10 @@ static int token_key(struct live *l, char **ret_error)
 	if (fd >= 0) {
 		if (read(fd, l->token_key, 16) != 16)
 			rc = fail(ret_error, EBADMSG,
-			    "the token key %s is shorter than 16 bytes: restore it, or delete it (old "
-			    "tokens can then no longer be explained)", path);
+			    "the token key %s is shorter than 16 bytes: restore it, or delete it "
+			    "(old "
+			    "tokens can then no longer be explained)",
+			    path);
 		close(fd);
 		return rc;
 	}
@@ -92,7 +94,8 @@ static int open_ports(struct live *l, const struct policy *policy, char **ret_er
 		/* the loop reads one queue a worker: what arrived on others would be lost */
 		if (p->queues > l->n_workers)
 			return fail(ret_error, EINVAL,
-			    "port %s: %u queue pairs are wanted, but only %u workers would serve them: "
+			    "port %s: %u queue pairs are wanted, but only %u workers would serve "
+			    "them: "
 			    "lower host.ports[].queues or raise host.workers",
 			    ports[i].name, p->queues, l->n_workers);
 	}
@@ -132,7 +135,8 @@ static void stack_of(const struct live *l, const struct policy *policy, unsigned
 	}
 	c->n_netifs = (uint16_t)host->n_netifs;
 	for (unsigned i = 0; i < host->n_netifs; i++)
-		c->netifs[i] = (struct stack_netif){ (uint8_t)host->netifs[i].port, host->netifs[i].vlan };
+		c->netifs[i] =
+		    (struct stack_netif){ (uint8_t)host->netifs[i].port, host->netifs[i].vlan };
 	for (unsigned i = 0; i < host->n_addrs; i++) {
 		const struct policy_ip *a = &host->addrs[i];
 		struct stack_ip *to;
@@ -201,17 +205,20 @@ static int make_worker(struct live *l, const struct policy *policy, unsigned ind
 	l->workers[index] = w;
 	stack_of(l, policy, index, secrets, &config->stack);
 	for (unsigned i = 0; i < config->stack.n_addrs && index == 0; i++)
-		address_text(config->stack.addrs[i].addr.b, l->addr_text[i], sizeof(l->addr_text[i]));
+		address_text(
+		    config->stack.addrs[i].addr.b, l->addr_text[i], sizeof(l->addr_text[i]));
 	if (index == 0)
 		l->n_stack_addrs = config->stack.n_addrs;
 	config->index = index;
 	config->n_workers = l->n_workers;
 	memcpy(config->token_key, l->token_key, 16);
-	rc = w->spread ? worker_new(config, &host, w->stats, policy, hw_now_ns(), &w->worker) : -ENOMEM;
+	rc = w->spread ? worker_new(config, &host, w->stats, policy, hw_now_ns(), &w->worker)
+		       : -ENOMEM;
 	free(config);
 	if (rc)
 		return fail(ret_error, -rc,
-		    "worker %u could not be made (%s): lower host.max_connections (%u), host.buffer_mib "
+		    "worker %u could not be made (%s): lower host.max_connections (%u), "
+		    "host.buffer_mib "
 		    "(%u) or host.max_tarpit (%u), or give the machine more memory",
 		    index, strerror(-rc), l->host.max_connections, l->host.buffer_mib,
 		    l->host.max_tarpit);
@@ -303,8 +310,17 @@ void live_teardown(struct live *l)
 /* ---- what of a new image waits for a restart ---- */
 
 static const char *const restart_keys[LIVE_RESTART_KEYS] = {
-	"workers", "eal", "ports", "interfaces", "routes", "max_connections", "buffer_mib", "max_tarpit",
-	"syn_ring", "idle_sleep_max_us", "listeners",
+	"workers",
+	"eal",
+	"ports",
+	"interfaces",
+	"routes",
+	"max_connections",
+	"buffer_mib",
+	"max_tarpit",
+	"syn_ring",
+	"idle_sleep_max_us",
+	"listeners",
 };
 
 /* A key's value in words, strings resolved: two images may keep them at different offsets. */
@@ -321,8 +337,8 @@ static void print_key(FILE *to, unsigned key, const struct policy *p)
 		break;
 	case 2:
 		for (unsigned i = 0; i < h->n_ports; i++)
-			fprintf(to, "%s %u %u\n", policy_string(p, h->ports[i].device), h->ports[i].mtu,
-			    h->ports[i].queues);
+			fprintf(to, "%s %u %u\n", policy_string(p, h->ports[i].device),
+			    h->ports[i].mtu, h->ports[i].queues);
 		break;
 	case 3:
 		for (unsigned i = 0; i < h->n_netifs; i++)
@@ -373,15 +389,15 @@ int live_restart_prints(const struct policy *policy, struct live_restart *ret_pr
 	return 0;
 }
 
-void live_restart_difference(const struct live_restart *a, const struct live_restart *b,
-    char *ret_keys, size_t size)
+void live_restart_difference(
+    const struct live_restart *a, const struct live_restart *b, char *ret_keys, size_t size)
 {
 	size_t at = 0;
 
 	ret_keys[0] = '\0';
 	for (unsigned key = 0; key < LIVE_RESTART_KEYS; key++) {
 		if (memcmp(a->sha256[key], b->sha256[key], IMAGE_HASH_LEN) != 0 && at < size)
-			at += (size_t)snprintf(ret_keys + at, size - at, "%s%s", at ? "," : "",
-			    restart_keys[key]);
+			at += (size_t)snprintf(
+			    ret_keys + at, size - at, "%s%s", at ? "," : "", restart_keys[key]);
 	}
 }

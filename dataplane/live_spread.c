@@ -14,8 +14,13 @@
 #include <string.h>
 
 enum {
-	TYPE_IPV4 = 0x0800, TYPE_ARP = 0x0806, TYPE_VLAN = 0x8100, TYPE_IPV6 = 0x86dd,
-	PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_ICMPV6 = 58,
+	TYPE_IPV4 = 0x0800,
+	TYPE_ARP = 0x0806,
+	TYPE_VLAN = 0x8100,
+	TYPE_IPV6 = 0x86dd,
+	PROTO_ICMP = 1,
+	PROTO_TCP = 6,
+	PROTO_ICMPV6 = 58,
 };
 
 static uint16_t get16(const uint8_t *p)
@@ -117,7 +122,7 @@ bool live_is_neighbour(const struct frame *f)
 		return true;
 	/* router and neighbour solicitations and advertisements (RFC 4861) */
 	return type == TYPE_IPV6 && f->len > at + 40u && f->data[at + 6] == PROTO_ICMPV6 &&
-	    f->data[at + 40] >= 133 && f->data[at + 40] <= 136;
+	       f->data[at + 40] >= 133 && f->data[at + 40] <= 136;
 }
 
 void live_spread_init(struct live_spread *s, const struct policy_host *host, unsigned n_workers)
@@ -126,7 +131,8 @@ void live_spread_init(struct live_spread *s, const struct policy_host *host, uns
 	s->n_workers = n_workers;
 	for (unsigned port = 0; port < 65536; port++)
 		s->by_port[port] = port < LIVE_PORT_FIRST
-		    ? (uint8_t)LIVE_NOT_OURS : (uint8_t)((port - LIVE_PORT_FIRST) % n_workers);
+				       ? (uint8_t)LIVE_NOT_OURS
+				       : (uint8_t)((port - LIVE_PORT_FIRST) % n_workers);
 	for (unsigned i = 0; i < host->n_addrs && i < STACK_MAX_ADDRS; i++) {
 		const struct policy_ip *a = &host->addrs[i];
 

@@ -33,18 +33,23 @@ const char *live_version(void)
 
 static void usage(FILE *to)
 {
-	fputs("usage: postern-dataplane [--image FILE] [--state DIR] [--run DIR] [--events FILE|-]\n"
-	      "                         [--name NAME] [--drain-timeout SECONDS] [--version] [--help]\n"
-	      "\n"
-	      "  --image FILE   policy image to start with; default: the last one committed (in --state)\n"
-	      "  --state DIR    what outlives a restart (/var/lib/postern)\n"
-	      "  --run DIR      statistics and control socket (/run/postern)\n"
-	      "  --events FILE  log of sessions as JSON lines, rotated at 64 MiB; -: standard output\n"
-	      "  --name NAME    of this appliance, in `status`\n"
-	      "  --drain-timeout SECONDS  how long SIGTERM waits for sessions to finish (300)\n"
-	      "\n"
-	      "SIGTERM drains: idle sessions are told 421, the rest finish, exit 0. A second one, or the\n"
-	      "time-out, ends at once with exit 4.\n",
+	fputs(
+	    "usage: postern-dataplane [--image FILE] [--state DIR] [--run DIR] [--events FILE|-]\n"
+	    "                         [--name NAME] [--drain-timeout SECONDS] [--version] "
+	    "[--help]\n"
+	    "\n"
+	    "  --image FILE   policy image to start with; default: the last one committed (in "
+	    "--state)\n"
+	    "  --state DIR    what outlives a restart (/var/lib/postern)\n"
+	    "  --run DIR      statistics and control socket (/run/postern)\n"
+	    "  --events FILE  log of sessions as JSON lines, rotated at 64 MiB; -: standard "
+	    "output\n"
+	    "  --name NAME    of this appliance, in `status`\n"
+	    "  --drain-timeout SECONDS  how long SIGTERM waits for sessions to finish (300)\n"
+	    "\n"
+	    "SIGTERM drains: idle sessions are told 421, the rest finish, exit 0. A second one, or "
+	    "the\n"
+	    "time-out, ends at once with exit 4.\n",
 	    to);
 }
 
@@ -93,7 +98,8 @@ static void *duty_run(void *arg)
 {
 	struct duty *d = arg;
 	struct live *l = d->live;
-	uint64_t now_ns = hw_now_ns(), next_second_ns = now_ns + 1000000000, drain_ns = 0, idle_ns = 0;
+	uint64_t now_ns = hw_now_ns(), next_second_ns = now_ns + 1000000000, drain_ns = 0,
+		 idle_ns = 0;
 	unsigned terms = 0;
 	sigset_t set;
 
@@ -165,15 +171,17 @@ static int serve(struct live *l, struct generation *first)
 		abort();
 	rc = live_drop_privileges(l->any_xdp);
 	if (rc)
-		fprintf(stderr, "postern-dataplane: capabilities could not be dropped in every thread: %s\n",
+		fprintf(stderr,
+		    "postern-dataplane: capabilities could not be dropped in every thread: %s\n",
 		    strerror(-rc));
 	fprintf(stderr, "postern-dataplane %s: policy epoch %u, %u worker%s, %u port%s, %s\n",
 	    live_version(), first->epoch, l->n_workers, l->n_workers == 1 ? "" : "s", l->n_ports,
 	    l->n_ports == 1 ? "" : "s",
 	    rc           ? "capabilities kept"
 	    : l->any_xdp ? "capabilities dropped save net_raw, net_admin and ipc_lock"
-	                 : "capabilities dropped save net_raw and ipc_lock");
-	events_tell(l->events, hw_now_ns(), "started", "%s, policy epoch %u", live_version(), first->epoch);
+			 : "capabilities dropped save net_raw and ipc_lock");
+	events_tell(
+	    l->events, hw_now_ns(), "started", "%s, policy epoch %u", live_version(), first->epoch);
 
 	for (unsigned i = 0; i < l->n_workers; i++)
 		args[i] = l->workers[i];
@@ -195,10 +203,14 @@ static int serve(struct live *l, struct generation *first)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "image", required_argument, NULL, 'i' },  { "state", required_argument, NULL, 's' },
-		{ "run", required_argument, NULL, 'r' },    { "events", required_argument, NULL, 'e' },
-		{ "name", required_argument, NULL, 'n' },   { "drain-timeout", required_argument, NULL, 'd' },
-		{ "version", no_argument, NULL, 'v' },      { "help", no_argument, NULL, 'h' },
+		{ "image", required_argument, NULL, 'i' },
+		{ "state", required_argument, NULL, 's' },
+		{ "run", required_argument, NULL, 'r' },
+		{ "events", required_argument, NULL, 'e' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "drain-timeout", required_argument, NULL, 'd' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct live *l = calloc(1, sizeof(*l));
@@ -223,7 +235,9 @@ int main(int argc, char **argv)
 		case 'd':
 			l->drain_timeout_ms = strtoul(optarg, &end, 10) * 1000;
 			if (*end != '\0' || end == optarg) {
-				fprintf(stderr, "postern-dataplane: --drain-timeout takes seconds, not \"%s\"\n", optarg);
+				fprintf(
+				    stderr, "postern-dataplane: --drain-timeout takes seconds, not \"%s\"\n",
+				    optarg);
 				return 2;
 			}
 			break;
@@ -245,7 +259,8 @@ int main(int argc, char **argv)
 
 	if (!make_dir(l->state_dir) || !make_dir(l->run_dir)) {
 		fprintf(stderr,
-		    "postern-dataplane: the directories %s and %s must be there and writable: make them, or "
+		    "postern-dataplane: the directories %s and %s must be there and writable: make "
+		    "them, or "
 		    "name others with --state and --run\n",
 		    l->state_dir, l->run_dir);
 		goto out;
@@ -255,8 +270,10 @@ int main(int argc, char **argv)
 	if (policy_store_read(l->store, l->image_path, &first, &error) != 0) {
 		complain(error);
 		if (!l->image_path)
-			fputs("postern-dataplane: nothing has been committed yet: give a first image with --image "
-			      "(postern-compile makes one)\n", stderr);
+			fputs("postern-dataplane: nothing has been committed yet: give a first "
+			      "image with --image "
+			      "(postern-compile makes one)\n",
+			    stderr);
 		goto out;
 	}
 	if (l->image_path && policy_store_write(l->store, first, &error) != 0) {

@@ -36,8 +36,8 @@ struct model_backend {
 	struct server_conn slots[];
 };
 
-struct model_backend *model_backend_new(struct model_host *host,
-    const struct model_backend_config *config)
+struct model_backend *model_backend_new(
+    struct model_host *host, const struct model_backend_config *config)
 {
 	struct model_backend *mb = calloc(1, sizeof(*mb) + config->max * sizeof(mb->slots[0]));
 	if (!mb)
@@ -122,8 +122,8 @@ static bool final_dot(struct model_backend *mb, struct server_conn *sc)
 	} else if (chance(mb, f->dot_refused)) {
 		say(mb, sc, "554 5.6.0 Not wanted\r\n");
 	} else {
-		mb->config.on_message(mb->config.arg, sc->id, sc->digest, sc->len, sc->rcpts,
-		    &sc->client);
+		mb->config.on_message(
+		    mb->config.arg, sc->id, sc->digest, sc->len, sc->rcpts, &sc->client);
 		if (chance(mb, f->stored_then_lost)) {
 			release(mb, sc, true);
 			return false;

@@ -12,13 +12,13 @@
 
 /* Chances in 1/1000 of a message, drawn at its final dot or before. */
 struct model_faults {
-	uint16_t rcpt_refused;      /* 550 5.1.1 to a recipient */
-	uint16_t data_deferred;     /* 451 instead of 354 */
-	uint16_t dot_deferred;      /* 451 after the dot, nothing kept */
-	uint16_t dot_refused;       /* 554 after the dot */
-	uint16_t lost_before_dot;   /* RST in the body */
-	uint16_t lost_after_dot;    /* RST at the dot, nothing kept */
-	uint16_t stored_then_lost;  /* kept, then RST instead of 250: the honest window of doubles */
+	uint16_t rcpt_refused;     /* 550 5.1.1 to a recipient */
+	uint16_t data_deferred;    /* 451 instead of 354 */
+	uint16_t dot_deferred;     /* 451 after the dot, nothing kept */
+	uint16_t dot_refused;      /* 554 after the dot */
+	uint16_t lost_before_dot;  /* RST in the body */
+	uint16_t lost_after_dot;   /* RST at the dot, nothing kept */
+	uint16_t stored_then_lost; /* kept, then RST instead of 250: the honest window of doubles */
 };
 
 struct model_backend;
@@ -34,8 +34,8 @@ struct model_backend_config {
 	    const struct ip_addr *client);
 };
 
-struct model_backend *model_backend_new(struct model_host *host,
-    const struct model_backend_config *config);
+struct model_backend *model_backend_new(
+    struct model_host *host, const struct model_backend_config *config);
 struct model_backend *model_backend_free(struct model_backend *mb);
 void model_backend_turn(struct model_backend *mb, uint64_t now_ns);
 unsigned model_backend_open(const struct model_backend *mb);

@@ -46,8 +46,8 @@ struct model_clients {
 	struct client slots[];
 };
 
-struct model_clients *model_clients_new(struct model_host *host,
-    const struct model_clients_config *config)
+struct model_clients *model_clients_new(
+    struct model_host *host, const struct model_clients_config *config)
 {
 	struct model_clients *mc = calloc(1, sizeof(*mc) + config->max * sizeof(mc->slots[0]));
 	if (!mc)
@@ -77,8 +77,9 @@ int model_clients_start(struct model_clients *mc, const struct model_plan *plan,
 	struct client *cl = mc->free_list;
 	if (!cl)
 		return -EBUSY;
-	struct tcp_connect req = { .src = plan->src, .dst = plan->dst, .dst_port = plan->port,
-		.user = cl };
+	struct tcp_connect req = {
+		.src = plan->src, .dst = plan->dst, .dst_port = plan->port, .user = cl
+	};
 	struct tcp_conn *conn;
 	int r = tcp_connect(mc->host->stack, &req, now_ns, &conn);
 	if (r < 0)
@@ -96,8 +97,7 @@ static void say(struct model_clients *mc, struct client *cl, const char *p, size
 	(void)took;
 }
 
-static void outcome(struct model_clients *mc, struct client *cl, enum model_outcome o,
-    unsigned code)
+static void outcome(struct model_clients *mc, struct client *cl, enum model_outcome o, unsigned code)
 {
 	mc->config.on_outcome(mc->config.arg, cl->plan.first_id + cl->message, o, code);
 	cl->message++;
@@ -108,9 +108,9 @@ static void end(struct model_clients *mc, struct client *cl, bool graceful)
 {
 	while (cl->message < cl->plan.messages) {
 		bool unknown = cl->state == CL_DOT;
-		enum model_outcome o = unknown ? MODEL_UNKNOWN
-		    : cl->code >= 500		? MODEL_REFUSED
-						: MODEL_DEFERRED;
+		enum model_outcome o = unknown           ? MODEL_UNKNOWN
+				       : cl->code >= 500 ? MODEL_REFUSED
+							 : MODEL_DEFERRED;
 		cl->state = CL_QUIT;
 		outcome(mc, cl, o, unknown ? 0 : cl->code);
 	}
@@ -189,7 +189,7 @@ static void write_body(struct model_clients *mc, struct client *cl)
 	cl->state = CL_DOT;
 	say(mc, cl, ".\r\n", 3);
 	cl->dot_pending = cl->plan.abort_after_dot == cl->plan.first_id + cl->message &&
-	    cl->plan.abort_after_dot != 0;
+			  cl->plan.abort_after_dot != 0;
 }
 
 /* One whole reply, its last line's code. False: the session has ended. */
@@ -259,9 +259,11 @@ static bool on_reply(struct model_clients *mc, struct client *cl, unsigned code)
 		end(mc, cl, true);
 		return false;
 	case CL_DOT:
-		outcome(mc, cl, code / 100 == 2 ? MODEL_ACCEPTED
-			: code >= 500		? MODEL_REFUSED
-						: MODEL_DEFERRED, code);
+		outcome(mc, cl,
+		    code / 100 == 2 ? MODEL_ACCEPTED
+		    : code >= 500   ? MODEL_REFUSED
+				    : MODEL_DEFERRED,
+		    code);
 		cl->state = CL_QUIT;
 		next_message(mc, cl);
 		return cl->conn != NULL;

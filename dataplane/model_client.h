@@ -24,8 +24,8 @@ struct model_plan {
 	uint16_t rcpts;  /* per message, at least 1 */
 	uint32_t messages;
 	size_t body_len;
-	uint64_t first_id; /* ids are first_id, first_id + 1, ... */
-	const char *domain; /* of the recipients; static */
+	uint64_t first_id;        /* ids are first_id, first_id + 1, ... */
+	const char *domain;       /* of the recipients; static */
 	uint64_t abort_after_dot; /* != 0: RST right after the dot of the message of this id */
 };
 
@@ -40,8 +40,8 @@ struct model_clients_config {
 	void (*on_end)(void *arg, const struct model_plan *plan, unsigned last_code);
 };
 
-struct model_clients *model_clients_new(struct model_host *host,
-    const struct model_clients_config *config);
+struct model_clients *model_clients_new(
+    struct model_host *host, const struct model_clients_config *config);
 struct model_clients *model_clients_free(struct model_clients *mc);
 
 /* Opens one more session; -EBUSY: `max` are open; else as tcp_connect(). */

@@ -36,8 +36,9 @@ int model_host_init(struct model_host *h, const struct model_host_config *config
 		return -ENOMEM;
 	memset(h, 0, sizeof(*h));
 	h->pool = pool;
-	h->out = (struct frame_out){ .tx = h->tx, .cap_tx = MODEL_TX_MAX, .drop = h->drop,
-		.cap_drop = 2 * MODEL_TX_MAX };
+	h->out = (struct frame_out){
+		.tx = h->tx, .cap_tx = MODEL_TX_MAX, .drop = h->drop, .cap_drop = 2 * MODEL_TX_MAX
+	};
 
 	sc->n_ports = 1;
 	memcpy(sc->ports[0].mac, config->mac, 6);
@@ -57,8 +58,8 @@ int model_host_init(struct model_host *h, const struct model_host_config *config
 		sc->routes[sc->n_routes++].via = config->gateway_v6;
 	if (config->listen_port) {
 		sc->n_listeners = 1;
-		sc->listeners[0] = (struct stack_listener){ .any = true,
-			.port = config->listen_port };
+		sc->listeners[0] =
+		    (struct stack_listener){ .any = true, .port = config->listen_port };
 	}
 	memset(&sc->secrets, config->key_seed, sizeof(sc->secrets));
 	sc->max_conns = config->max_conns;
@@ -73,8 +74,7 @@ int model_host_init(struct model_host *h, const struct model_host_config *config
 	sc->ephemeral_first = 10000;
 	sc->ephemeral_last = 65535;
 	sc->ephemeral_step = 1;
-	struct stack_host host = { .arg = pool.arg, .frame_alloc = pool.get,
-		.judge_syns = go_on };
+	struct stack_host host = { .arg = pool.arg, .frame_alloc = pool.get, .judge_syns = go_on };
 	int r = stack_new(sc, &host, h->counters, now_ns, &h->stack);
 	free(sc);
 	return r;

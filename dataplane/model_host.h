@@ -17,8 +17,8 @@ struct model_host_config {
 	uint16_t mtu;
 	uint16_t n_addrs;
 	struct stack_ip addrs[STACK_MAX_ADDRS]; /* netif is set by model_host_new() */
-	struct ip_addr gateway_v4, gateway_v6; /* all zero: none */
-	uint16_t listen_port;                  /* 0: listens nowhere */
+	struct ip_addr gateway_v4, gateway_v6;  /* all zero: none */
+	uint16_t listen_port;                   /* 0: listens nowhere */
 	uint32_t max_conns, max_chunks;
 	uint32_t rcv_buf, snd_buf; /* 0: the stack's defaults */
 	uint8_t key_seed;

@@ -82,7 +82,7 @@ static void corrupt(struct model_link *l, const struct frame *f)
 {
 	uint64_t r = model_random(&l->random);
 	bool ip = f->len > 34 && ((f->data[12] == 0x08 && f->data[13] == 0x00) ||
-	    (f->data[12] == 0x86 && f->data[13] == 0xdd));
+				     (f->data[12] == 0x86 && f->data[13] == 0xdd));
 	if (ip)
 		f->data[14 + r % (f->len - 14u)] ^= (uint8_t)(1u << ((r >> 32) & 7));
 }
@@ -115,8 +115,8 @@ uint64_t model_link_next(const struct model_link *l)
 	return l->n ? l->heap[0].at_ns : UINT64_MAX;
 }
 
-unsigned model_link_receive(struct model_link *l, uint64_t now_ns, uint8_t port,
-    struct frame *frames, unsigned n)
+unsigned model_link_receive(
+    struct model_link *l, uint64_t now_ns, uint8_t port, struct frame *frames, unsigned n)
 {
 	unsigned got = 0;
 	while (got < n && l->n && l->heap[0].at_ns <= now_ns) {

@@ -28,7 +28,7 @@ void model_link_send(struct model_link *l, const struct frame *frames, unsigned 
 /* When the next one arrives; UINT64_MAX: none is under way. */
 uint64_t model_link_next(const struct model_link *l);
 /* Those that have arrived, at most n, in order of arrival; `port` is set in each. */
-unsigned model_link_receive(struct model_link *l, uint64_t now_ns, uint8_t port,
-    struct frame *frames, unsigned n);
+unsigned model_link_receive(
+    struct model_link *l, uint64_t now_ns, uint8_t port, struct frame *frames, unsigned n);
 
 #endif

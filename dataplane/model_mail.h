@@ -16,7 +16,7 @@
 /* Produces the wire bytes of a message, a piece at a time. */
 struct model_text {
 	uint64_t id;
-	size_t left;     /* bytes of lines still to come */
+	size_t left; /* bytes of lines still to come */
 	uint32_t line;
 	uint16_t at, len; /* in buf */
 	char buf[1024];

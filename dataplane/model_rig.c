@@ -51,9 +51,15 @@ static void default_settings(struct policy_settings *s, struct image_writer *w)
 	s->smtp.command_timeout_ms = 300000;
 	s->smtp.data_timeout_ms = 180000;
 	s->smtp.condemned_timeout_ms = 20000;
-	s->limits = (struct policy_limits){ .message_size = 50u << 20, .recipients = 1000,
-		.null_recipients = 100, .commands = 10000, .errors = 20, .messages = 1000,
-		.connections = 1000, .prefix_connections = 5000, .connection_rate = 100000,
+	s->limits = (struct policy_limits){ .message_size = 50u << 20,
+		.recipients = 1000,
+		.null_recipients = 100,
+		.commands = 10000,
+		.errors = 20,
+		.messages = 1000,
+		.connections = 1000,
+		.prefix_connections = 5000,
+		.connection_rate = 100000,
 		.received_hops = 100 };
 	s->n_listeners = 1;
 	s->listeners[0] = (struct policy_listener){ .port = 25, .any = 1 };
@@ -64,9 +70,14 @@ static void default_settings(struct policy_settings *s, struct image_writer *w)
 /* Pool `main` with n servers (the odd ones by IPv6), and example.org. */
 static void default_pool(struct image_writer *w, unsigned n_servers)
 {
-	struct policy_pool pool = { .n_servers = n_servers, .max_waiting = 1000,
-		.wait_timeout_ms = 30000, .connect_timeout_ms = 5000, .reply_timeout_ms = 300000,
-		.final_timeout_ms = 660000, .check_interval_ms = 5000, .hello = HELLO_PROXY_V2,
+	struct policy_pool pool = { .n_servers = n_servers,
+		.max_waiting = 1000,
+		.wait_timeout_ms = 30000,
+		.connect_timeout_ms = 5000,
+		.reply_timeout_ms = 300000,
+		.final_timeout_ms = 660000,
+		.check_interval_ms = 5000,
+		.hello = HELLO_PROXY_V2,
 		.fallback_pool = 0xffff };
 	for (unsigned i = 0; i < n_servers; i++) {
 		struct policy_server server = { .port = 25, .weight = 1, .max_connections = 256 };
@@ -84,8 +95,8 @@ static void default_pool(struct image_writer *w, unsigned n_servers)
 	image_writer_domain(w, "example.org", DOMAIN_EXACT, index, 0);
 }
 
-int rig_policy_new(const struct rig_config *config, struct image_writer **ret_image,
-    struct policy **ret_policy)
+int rig_policy_new(
+    const struct rig_config *config, struct image_writer **ret_image, struct policy **ret_policy)
 {
 	struct image_part parts[IMAGE_MAX_PARTS];
 	unsigned n_parts;
@@ -120,10 +131,13 @@ void rig_worker_config(const struct rig_config *config, struct worker_config *wc
 	}
 	sc->addrs[0] = (struct stack_ip){ .addr = rig_server(false), .prefix_len = 24 };
 	sc->addrs[1] = (struct stack_ip){ .addr = rig_server(true), .prefix_len = 64 };
-	sc->addrs[2] = (struct stack_ip){ .addr = v4(198, 51, 100, 2), .prefix_len = 24, .netif = 1,
+	sc->addrs[2] = (struct stack_ip){ .addr = v4(198, 51, 100, 2),
+		.prefix_len = 24,
+		.netif = 1,
 		.reserved_for_connect = true };
-	sc->addrs[3] = (struct stack_ip){ .addr = v6(2, 2), .prefix_len = 64, .netif = 1,
-		.reserved_for_connect = true };
+	sc->addrs[3] = (struct stack_ip){
+		.addr = v6(2, 2), .prefix_len = 64, .netif = 1, .reserved_for_connect = true
+	};
 	sc->n_addrs = 4;
 	/* everything that is not on a link is behind client 0 */
 	sc->routes[0] = (struct stack_route){ .dst = v4(0, 0, 0, 0), .via = rig_client(0, false) };
@@ -151,14 +165,16 @@ static void route_servers(const struct rig *r, struct stack_config *sc)
 	for (unsigned i = 0; i < s->n_servers && sc->n_routes < STACK_MAX_ROUTES; i++) {
 		struct ip_addr a = ip_addr_from_v6(policy_server(r->policy, i)->addr);
 		bool is_v4 = ip_addr_is_v4(&a);
-		sc->routes[sc->n_routes++] = (struct stack_route){ .dst = a, .netif = 1,
+		sc->routes[sc->n_routes++] = (struct stack_route){ .dst = a,
+			.netif = 1,
 			.prefix_len = is_v4 ? 32 : 128,
 			.via = is_v4 ? v4(198, 51, 100, 10) : v6(2, 0x10) };
 	}
 	sc->n_listeners = 0;
 	for (unsigned i = 0; i < s->n_listeners; i++)
-		sc->listeners[sc->n_listeners++] = (struct stack_listener){ .any = true,
-			.port = s->listeners[i].port, .id = (uint16_t)i };
+		sc->listeners[sc->n_listeners++] = (struct stack_listener){
+			.any = true, .port = s->listeners[i].port, .id = (uint16_t)i
+		};
 }
 
 static int make_worker(struct rig *r)
@@ -177,25 +193,32 @@ static int make_worker(struct rig *r)
 
 void rig_clients_config(struct model_host_config *hc)
 {
-	*hc = (struct model_host_config){ .mac = { 2, 0, 0, 0, 1, 1 }, .mtu = 1500, .key_seed = 1,
-		.max_conns = 1024, .max_chunks = 8192 };
+	*hc = (struct model_host_config){ .mac = { 2, 0, 0, 0, 1, 1 },
+		.mtu = 1500,
+		.key_seed = 1,
+		.max_conns = 1024,
+		.max_chunks = 8192 };
 	for (unsigned i = 0; i < RIG_CLIENTS; i++) {
-		hc->addrs[hc->n_addrs++] = (struct stack_ip){ .addr = rig_client(i, false),
-			.prefix_len = 24 };
-		hc->addrs[hc->n_addrs++] = (struct stack_ip){ .addr = rig_client(i, true),
-			.prefix_len = 64 };
+		hc->addrs[hc->n_addrs++] =
+		    (struct stack_ip){ .addr = rig_client(i, false), .prefix_len = 24 };
+		hc->addrs[hc->n_addrs++] =
+		    (struct stack_ip){ .addr = rig_client(i, true), .prefix_len = 64 };
 	}
 }
 
 void rig_backends_config(struct model_host_config *hc)
 {
-	*hc = (struct model_host_config){ .mac = { 2, 0, 0, 0, 1, 2 }, .mtu = 1500, .key_seed = 2,
-		.listen_port = 25, .max_conns = 1024, .max_chunks = 8192 };
+	*hc = (struct model_host_config){ .mac = { 2, 0, 0, 0, 1, 2 },
+		.mtu = 1500,
+		.key_seed = 2,
+		.listen_port = 25,
+		.max_conns = 1024,
+		.max_chunks = 8192 };
 	for (unsigned i = 0; i < RIG_SERVERS_MAX; i++) {
-		hc->addrs[hc->n_addrs++] = (struct stack_ip){ .addr = v4(198, 51, 100, 10 + i),
-			.prefix_len = 24 };
-		hc->addrs[hc->n_addrs++] = (struct stack_ip){ .addr = v6(2, 0x10 + i),
-			.prefix_len = 64 };
+		hc->addrs[hc->n_addrs++] =
+		    (struct stack_ip){ .addr = v4(198, 51, 100, 10 + i), .prefix_len = 24 };
+		hc->addrs[hc->n_addrs++] =
+		    (struct stack_ip){ .addr = v6(2, 0x10 + i), .prefix_len = 64 };
 	}
 }
 
@@ -224,16 +247,22 @@ static int make_hosts(struct rig *r)
 	return model_host_init(r->backends, &hc, model_pool_of(r->frames), r->now_ns);
 }
 
-const char rig_ehlo_words[] = "250-PIPELINING\r\n250-SIZE 52430000\r\n250-DSN\r\n"
+const char rig_ehlo_words[] =
+    "250-PIPELINING\r\n250-SIZE 52430000\r\n250-DSN\r\n"
     "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n";
 
 static int make_models(struct rig *r)
 {
-	struct model_clients_config cc = { .max = r->config.max_clients, .arg = r->config.arg,
-		.on_outcome = r->config.on_outcome, .on_end = r->config.on_end };
-	struct model_backend_config bc = { .max = 512, .seed = r->config.seed + 5,
-		.faults = r->config.faults, .ehlo = r->config.ehlo ? r->config.ehlo : rig_ehlo_words,
-		.arg = r->config.arg, .on_message = r->config.on_message };
+	struct model_clients_config cc = { .max = r->config.max_clients,
+		.arg = r->config.arg,
+		.on_outcome = r->config.on_outcome,
+		.on_end = r->config.on_end };
+	struct model_backend_config bc = { .max = 512,
+		.seed = r->config.seed + 5,
+		.faults = r->config.faults,
+		.ehlo = r->config.ehlo ? r->config.ehlo : rig_ehlo_words,
+		.arg = r->config.arg,
+		.on_message = r->config.on_message };
 	if (!r->config.no_clients)
 		r->mc = model_clients_new(r->clients, &cc);
 	if (!r->config.no_backends)

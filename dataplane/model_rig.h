@@ -22,9 +22,9 @@ struct image_writer;
 
 struct rig_config {
 	uint64_t seed;
-	uint64_t start_ns; /* 0: 2026-01-01 */
-	unsigned n_servers; /* of pool `main`, hello PROXY v2; 0: 1 */
-	unsigned max_clients; /* sessions at once; 0: 64 */
+	uint64_t start_ns;                        /* 0: 2026-01-01 */
+	unsigned n_servers;                       /* of pool `main`, hello PROXY v2; 0: 1 */
+	unsigned max_clients;                     /* sessions at once; 0: 64 */
 	struct model_link_config outside, inside; /* seeds are derived where they are 0 */
 	struct model_faults faults;
 	const char *ehlo; /* the backends' words; NULL: all that we know */
@@ -37,8 +37,9 @@ struct rig_config {
 	    const struct ip_addr *client);
 	void (*on_event)(void *arg, const struct event *event);
 	uint32_t worker_conns, worker_chunks; /* 0: 512 and 4,096 */
-	bool no_clients, no_backends; /* no models there: the caller serves the host's connections in */
-	void (*clients_turn)(void *arg);  /* these, between its input and its output; may be NULL */
+	bool no_clients,
+	    no_backends; /* no models there: the caller serves the host's connections in */
+	void (*clients_turn)(void *arg); /* these, between its input and its output; may be NULL */
 	void (*backends_turn)(void *arg);
 	/* A policy made elsewhere instead of the rig's own: its servers' addresses become the backend
 	 * host's, behind a gateway of the inside. Outlives the rig. */
@@ -67,8 +68,8 @@ struct rig *rig_free(struct rig *r);
 
 /* The rig's policy and its worker's configuration alone, for shells with ports of their own. The
  * policy lives on the image writer's memory: close it, then free the writer. */
-int rig_policy_new(const struct rig_config *config, struct image_writer **ret_image,
-    struct policy **ret_policy);
+int rig_policy_new(
+    const struct rig_config *config, struct image_writer **ret_image, struct policy **ret_policy);
 void rig_worker_config(const struct rig_config *config, struct worker_config *ret_config);
 void rig_clients_config(struct model_host_config *ret_config);
 void rig_backends_config(struct model_host_config *ret_config);

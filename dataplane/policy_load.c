@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum { MAX_HELD = POLICY_MAX_GENERATIONS * IMAGE_MAX_PARTS };
-#define WANTED_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+#define WANTED_SEALS   (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 #define IMAGE_MAX_SIZE (4ull << 30) /* bytes of one part; ten times what 10 M addresses need */
 
 struct held_part {
@@ -90,8 +90,8 @@ struct policy_store *policy_store_free(struct policy_store *s)
 
 /* ---- parts; the lock is held ---- */
 
-static struct held_part *part_find(struct policy_store *s, uint32_t kind,
-    const uint8_t sha256[IMAGE_HASH_LEN])
+static struct held_part *part_find(
+    struct policy_store *s, uint32_t kind, const uint8_t sha256[IMAGE_HASH_LEN])
 {
 	for (unsigned i = 0; i < MAX_HELD; i++) {
 		struct held_part *p = &s->held[i];
@@ -244,13 +244,14 @@ static int read_parts(struct policy_store *s, int fd, const struct image_header 
 			munmap(base, entry->size);
 			return -EBADMSG;
 		}
-		gen->parts[gen->n_parts++] = part_add(s, entry->kind, entry->sha256, base, entry->size);
+		gen->parts[gen->n_parts++] =
+		    part_add(s, entry->kind, entry->sha256, base, entry->size);
 	}
 	return 0;
 }
 
-int policy_store_read(struct policy_store *s, const char *path, struct generation **ret_gen,
-    char **ret_error)
+int policy_store_read(
+    struct policy_store *s, const char *path, struct generation **ret_gen, char **ret_error)
 {
 	struct image_header header;
 	struct generation *gen;
@@ -290,8 +291,8 @@ int policy_store_read(struct policy_store *s, const char *path, struct generatio
 		if (rc) {
 			char *inner = *ret_error;
 
-			fail(ret_error, EBADMSG, "the policy image %s does not make a policy: %s", path,
-			    inner ? inner : "");
+			fail(ret_error, EBADMSG, "the policy image %s does not make a policy: %s",
+			    path, inner ? inner : "");
 			free(inner);
 		}
 	} else {
@@ -333,7 +334,8 @@ static enum load_error take_part(struct policy_store *s, const struct part_offer
 		return LOAD_BAD_FD;
 	}
 	/* one that another user made could not be ours to trust, seals or not */
-	if (fstat(offer->fd, &st) != 0 || (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != s->trusted)) {
+	if (fstat(offer->fd, &st) != 0 ||
+	    (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != s->trusted)) {
 		fail(ret_error, 0, "The part of kind %u belongs to another user.", offer->kind);
 		return LOAD_BAD_FD;
 	}
@@ -344,7 +346,8 @@ static enum load_error take_part(struct policy_store *s, const struct part_offer
 	}
 	base = mmap(NULL, offer->size, PROT_READ, MAP_SHARED, offer->fd, 0);
 	if (base == MAP_FAILED) {
-		fail(ret_error, 0, "The part of kind %u cannot be mapped: %s.", offer->kind, strerror(errno));
+		fail(ret_error, 0, "The part of kind %u cannot be mapped: %s.", offer->kind,
+		    strerror(errno));
 		return LOAD_NO_MEMORY;
 	}
 	memcpy(entry.sha256, offer->sha256, IMAGE_HASH_LEN);
@@ -369,7 +372,8 @@ enum load_error policy_store_take(struct policy_store *s, uint32_t epoch,
 	}
 	gen = generation_begin(s, epoch);
 	if (!gen) {
-		fail(ret_error, 0, "%u generations are in use; older ones end with their last users.",
+		fail(ret_error, 0,
+		    "%u generations are in use; older ones end with their last users.",
 		    POLICY_MAX_GENERATIONS);
 		return LOAD_BUSY;
 	}
@@ -454,8 +458,8 @@ int policy_store_write(struct policy_store *s, const struct generation *gen, cha
 	return rc ? fail(ret_error, -rc, "%s: %s", s->dir, strerror(-rc)) : 0;
 }
 
-void policy_store_parts(struct policy_store *s,
-    void (*fn)(const uint8_t sha256[IMAGE_HASH_LEN], void *arg), void *arg)
+void policy_store_parts(
+    struct policy_store *s, void (*fn)(const uint8_t sha256[IMAGE_HASH_LEN], void *arg), void *arg)
 {
 	pthread_mutex_lock(&s->lock);
 	for (unsigned i = 0; i < MAX_HELD; i++) {

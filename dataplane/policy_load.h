@@ -54,8 +54,8 @@ void policy_store_trust(struct policy_store *s, uint32_t uid);
 
 /* path NULL: the last committed image of the directory; -ENOENT when there is none. *ret_error is a
  * sentence (caller frees). */
-int policy_store_read(struct policy_store *s, const char *path, struct generation **ret_gen,
-    char **ret_error);
+int policy_store_read(
+    struct policy_store *s, const char *path, struct generation **ret_gen, char **ret_error);
 
 enum load_error policy_store_take(struct policy_store *s, uint32_t epoch,
     const struct part_offer *offers, unsigned n, struct generation **ret_gen, char **ret_error);
@@ -70,8 +70,8 @@ bool generation_same(const struct generation *gen, const struct part_offer *offe
 void generation_put(struct policy_store *s, struct generation *gen);
 
 /* Calls fn for the hash of every part held. */
-void policy_store_parts(struct policy_store *s,
-    void (*fn)(const uint8_t sha256[IMAGE_HASH_LEN], void *arg), void *arg);
+void policy_store_parts(
+    struct policy_store *s, void (*fn)(const uint8_t sha256[IMAGE_HASH_LEN], void *arg), void *arg);
 
 /* For images: SHA-256 by libcrypto. */
 void policy_sha256(const void *data, size_t len, uint8_t ret_sha256[IMAGE_HASH_LEN]);

@@ -113,7 +113,8 @@ static void hear(struct replay *rp, struct actor *a)
 			a->lines += p[i] == '\n';
 		if (n >= 3 && p[0] >= '2' && p[0] <= '5')
 			rp->rows[a->row].heard_code = (unsigned)(p[0] - '0') * 100 +
-			    (unsigned)(p[1] - '0') * 10 + (unsigned)(p[2] - '0');
+						      (unsigned)(p[1] - '0') * 10 +
+						      (unsigned)(p[2] - '0');
 		tcp_consume(st, a->conn, n);
 		a->last_ns = rp->rig->now_ns;
 	}
@@ -126,8 +127,8 @@ static void speak(struct replay *rp, struct actor *a)
 	while (may_speak(rp, a, &at)) {
 		const struct capture_piece *p = &a->session->pieces[a->piece];
 		uint32_t left = p->len - a->piece_sent;
-		size_t took = tcp_write(st, a->conn,
-		    a->session->bytes + p->offset + a->piece_sent, left);
+		size_t took =
+		    tcp_write(st, a->conn, a->session->bytes + p->offset + a->piece_sent, left);
 		a->last_ns = rp->rig->now_ns;
 		a->piece_sent += (uint32_t)took;
 		if (took < left)
@@ -193,11 +194,15 @@ static void enter(struct replay *rp)
 	/* captures made on one machine: no stack takes a loopback address from a wire */
 	row->loopback = is_loopback(&s->client);
 	row->client = row->loopback ? rig_client(1, v6) : s->client;
-	struct tcp_connect req = { .src = row->client, .dst = rig_server(v6),
-		.dst_port = policy_settings(rp->policy)->listeners[0].port, .transparent = true,
+	struct tcp_connect req = { .src = row->client,
+		.dst = rig_server(v6),
+		.dst_port = policy_settings(rp->policy)->listeners[0].port,
+		.transparent = true,
 		.user = a };
 	struct tcp_conn *conn;
-	*a = (struct actor){ .session = s, .row = rp->next, .last_ns = rp->rig->now_ns,
+	*a = (struct actor){ .session = s,
+		.row = rp->next,
+		.last_ns = rp->rig->now_ns,
 		.shift_ns = rp->rig->now_ns - s->first_ns };
 	rp->next++;
 	rp->n_actors++;
@@ -247,7 +252,8 @@ static void perform(struct replay *rp)
 		if (rp->next < rp->capture.n_sessions && rp->n_actors < ACTORS_MAX)
 			wake = rp->capture.sessions[rp->next].first_ns;
 		for (unsigned i = 0; i < ACTORS_MAX; i++) {
-			uint64_t at = rp->actors[i].session ? wakes_at(rp, &rp->actors[i]) : UINT64_MAX;
+			uint64_t at =
+			    rp->actors[i].session ? wakes_at(rp, &rp->actors[i]) : UINT64_MAX;
 			wake = at < wake ? at : wake;
 		}
 		if (wake == UINT64_MAX)
@@ -308,8 +314,8 @@ static void print_rows(struct replay *rp)
 		"loopback, seen as 2001:db8:1::101" };
 	unsigned by_verdict[VERDICT_N_KINDS] = { 0 }, messages = 0;
 	if (!rp->json)
-		printf("%-20s %-39s %5s %-8s %-18s %4s %4s %7s  %s\n", "time (UTC)", "client", "port",
-		    "verdict", "reason", "code", "mail", "bytes", "note");
+		printf("%-20s %-39s %5s %-8s %-18s %4s %4s %7s  %s\n", "time (UTC)", "client",
+		    "port", "verdict", "reason", "code", "mail", "bytes", "note");
 	for (unsigned i = 0; i < rp->capture.n_sessions; i++) {
 		const struct capture_session *s = &rp->capture.sessions[i];
 		struct row *row = &rp->rows[i];
@@ -320,21 +326,23 @@ static void print_rows(struct replay *rp)
 		address(&s->client, addr);
 		lower(reason_infos[row->reason].name, reason, sizeof(reason));
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
-		const char *note = s->gap ? "gap in capture"
-		    : !s->saw_syn	  ? "begins in the middle"
-		    : !s->saw_server	  ? "one-sided"
-		    : row->loopback	  ? rig_note[!ip_addr_is_v4(&s->client)]
-		    : row->reset	  ? "reset"
-		    : row->timed_out	  ? "no answer"
-					  : "";
+		const char *note = s->gap           ? "gap in capture"
+				   : !s->saw_syn    ? "begins in the middle"
+				   : !s->saw_server ? "one-sided"
+				   : row->loopback  ? rig_note[!ip_addr_is_v4(&s->client)]
+				   : row->reset     ? "reset"
+				   : row->timed_out ? "no answer"
+						    : "";
 		by_verdict[row->verdict]++;
 		messages += row->messages;
 		if (rp->json)
-			printf("{\"file\": \"%s\", \"time\": \"%s\", \"client\": \"%s\", \"port\": %u, "
-			       "\"verdict\": \"%s\", \"reason\": \"%s\", \"code\": %u, \"messages\": %u, "
-			       "\"bytes\": %u, \"note\": \"%s\"}\n", rp->file, when, addr, s->client_port,
-			    verdict_words[row->verdict], reason, row->last_code, row->messages,
-			    s->n_bytes, note);
+			printf("{\"file\": \"%s\", \"time\": \"%s\", \"client\": \"%s\", \"port\": "
+			       "%u, "
+			       "\"verdict\": \"%s\", \"reason\": \"%s\", \"code\": %u, "
+			       "\"messages\": %u, "
+			       "\"bytes\": %u, \"note\": \"%s\"}\n",
+			    rp->file, when, addr, s->client_port, verdict_words[row->verdict],
+			    reason, row->last_code, row->messages, s->n_bytes, note);
 		else
 			printf("%-20s %-39s %5u %-8s %-18s %4u %4u %7u  %s\n", when, addr,
 			    s->client_port, verdict_words[row->verdict], reason, row->last_code,
@@ -350,8 +358,8 @@ static void print_rows(struct replay *rp)
 	printf("\n");
 	if (rp->capture.malformed || rp->capture.beyond_bounds || rp->capture.other_ports)
 		printf("left out: %" PRIu64 " malformed, %" PRIu64 " of other ports, %" PRIu64
-		       " beyond our bounds\n", rp->capture.malformed, rp->capture.other_ports,
-		    rp->capture.beyond_bounds);
+		       " beyond our bounds\n",
+		    rp->capture.malformed, rp->capture.other_ports, rp->capture.beyond_bounds);
 }
 
 static int replay_file(const char *file, struct policy *policy, uint16_t port, bool json)
@@ -371,11 +379,18 @@ static int replay_file(const char *file, struct policy *policy, uint16_t port, b
 	unsigned n = rp->capture.n_sessions;
 	rp->rows = calloc(n ? n : 1, sizeof(*rp->rows));
 	const uint64_t before_ns = 3000000000ull; /* health checks come first */
-	struct rig_config config = { .seed = 1, .no_clients = true, .clients_turn = clients_turn,
-		.start_ns = n ? rp->capture.sessions[0].first_ns - before_ns : 0, .arg = rp,
-		.on_event = on_event, .on_message = on_message, .given_policy = policy,
-		.worker_conns = 4096, .worker_chunks = 16384,
-		.outside = { .delay_ns = 100000 }, .inside = { .delay_ns = 100000 } };
+	struct rig_config config = { .seed = 1,
+		.no_clients = true,
+		.clients_turn = clients_turn,
+		.start_ns = n ? rp->capture.sessions[0].first_ns - before_ns : 0,
+		.arg = rp,
+		.on_event = on_event,
+		.on_message = on_message,
+		.given_policy = policy,
+		.worker_conns = 4096,
+		.worker_chunks = 16384,
+		.outside = { .delay_ns = 100000 },
+		.inside = { .delay_ns = 100000 } };
 	e = rp->rows ? rig_new(&config, &rp->rig) : -ENOMEM;
 	if (e == 0) {
 		uint64_t ready = rp->rig->now_ns + before_ns;
@@ -410,8 +425,8 @@ static struct policy *load_policy(const char *file, void **ret_map, size_t *ret_
 	struct stat sb;
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &sb) < 0 || sb.st_size == 0) {
-		fprintf(stderr, "postern-replay: %s: %s\n", file, fd < 0 ? strerror(errno)
-									 : "an empty file");
+		fprintf(stderr, "postern-replay: %s: %s\n", file,
+		    fd < 0 ? strerror(errno) : "an empty file");
 		if (fd >= 0)
 			close(fd);
 		return NULL;
@@ -444,12 +459,14 @@ static struct policy *load_policy(const char *file, void **ret_map, size_t *ret_
 static void usage(FILE *to)
 {
 	fputs("usage: postern-replay --image POLICY [--port N] [--json] CAPTURE...\n"
-	      "Re-enacts the SMTP clients of captures (pcap, pcapng; - for standard input) against a\n"
+	      "Re-enacts the SMTP clients of captures (pcap, pcapng; - for standard input) against "
+	      "a\n"
 	      "compiled policy and prints a verdict for each session. Needs no root and no DPDK.\n"
 	      "  --image FILE  policy made by postern-compile\n"
 	      "  --port N      the servers' port in the capture [25]\n"
 	      "  --json        one JSON object a line instead of the table\n"
-	      "Exit status: 0 replayed; 1 a file could not be read or replayed; 2 wrong usage.\n", to);
+	      "Exit status: 0 replayed; 1 a file could not be read or replayed; 2 wrong usage.\n",
+	    to);
 }
 
 int main(int argc, char **argv)

@@ -164,8 +164,11 @@ static struct flow *flow_of(struct reader *r, const struct ip_addr *client, uint
 		r->cap = cap;
 	}
 	unsigned i = ++r->n;
-	r->flows[i] = (struct flow){ .s = { .client = *client, .server = *server,
-		.client_port = client_port, .server_port = server_port }, .next = r->bucket[b] };
+	r->flows[i] = (struct flow){ .s = { .client = *client,
+					 .server = *server,
+					 .client_port = client_port,
+					 .server_port = server_port },
+		.next = r->bucket[b] };
 	r->bucket[b] = i;
 	return &r->flows[i];
 }
@@ -204,8 +207,8 @@ static void append(struct reader *r, struct flow *f, const uint8_t *data, uint32
 }
 
 /* Takes what is in order, cuts what is old. False: it is ahead of its turn. */
-static bool in_order(struct reader *r, struct flow *f, uint32_t seq, const uint8_t *data,
-    uint32_t len, uint64_t at)
+static bool in_order(
+    struct reader *r, struct flow *f, uint32_t seq, const uint8_t *data, uint32_t len, uint64_t at)
 {
 	int32_t old = (int32_t)(f->client_next - seq);
 	if (old < 0)
@@ -258,7 +261,8 @@ static void from_client(struct reader *r, struct flow *f, const struct segment *
 		uint8_t *copy = f->waiting ? malloc(s->len) : NULL;
 		if (copy) {
 			memcpy(copy, s->payload, s->len);
-			f->waiting[f->n_waiting++] = (struct waiting){ s->seq, s->len, s->at_ns, copy };
+			f->waiting[f->n_waiting++] =
+			    (struct waiting){ s->seq, s->len, s->at_ns, copy };
 		}
 	} else {
 		drain_waiting(r, f);
@@ -291,9 +295,8 @@ static void segment(struct reader *r, struct segment *s)
 		return;
 	}
 	bool syn = client && (s->flags & 0x12) == 0x02;
-	struct flow *f = client
-	    ? flow_of(r, &s->src, s->src_port, &s->dst, s->dst_port, false)
-	    : flow_of(r, &s->dst, s->dst_port, &s->src, s->src_port, false);
+	struct flow *f = client ? flow_of(r, &s->src, s->src_port, &s->dst, s->dst_port, false)
+				: flow_of(r, &s->dst, s->dst_port, &s->src, s->src_port, false);
 	if (f && syn && f->client_known && f->s.n_bytes) /* the port is used anew */
 		f = flow_of(r, &s->src, s->src_port, &s->dst, s->dst_port, true);
 	if (!f) {
@@ -363,7 +366,8 @@ int capture_read(const char *file, uint16_t port, struct capture *ret_capture, c
 	struct reader *r = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
-	pcap_t *pcap = pcap_open_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, error);
+	pcap_t *pcap =
+	    pcap_open_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, error);
 	if (!pcap) {
 		*ret_error = sentence(file, error);
 		free(r);
@@ -376,7 +380,7 @@ int capture_read(const char *file, uint16_t port, struct capture *ret_capture, c
 	int e, type = pcap_datalink(pcap);
 	while ((e = pcap_next_ex(pcap, &h, &data)) == 1) {
 		struct segment s = { .at_ns = (uint64_t)h->ts.tv_sec * 1000000000u +
-			    (uint64_t)h->ts.tv_usec };
+					      (uint64_t)h->ts.tv_usec };
 		c.packets++;
 		if (parse(r, type, data, h->caplen, &s))
 			segment(r, &s);

@@ -16,9 +16,9 @@ enum {
 };
 
 struct capture_piece {
-	uint64_t at_ns;         /* Unix epoch */
-	uint32_t server_lines;  /* CR LF seen from the server before it; 0 in one-sided captures */
-	uint32_t offset, len;   /* in the session's bytes */
+	uint64_t at_ns;        /* Unix epoch */
+	uint32_t server_lines; /* CR LF seen from the server before it; 0 in one-sided captures */
+	uint32_t offset, len;  /* in the session's bytes */
 };
 
 struct capture_session {

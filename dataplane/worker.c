@@ -160,8 +160,7 @@ static void set_texts(struct worker *w)
 
 static void policy_changed(struct worker *w)
 {
-	int n = snprintf(w->tarpit_text, sizeof(w->tarpit_text), "220-%.255s\r\n",
-	    smtp_hostname(w));
+	int n = snprintf(w->tarpit_text, sizeof(w->tarpit_text), "220-%.255s\r\n", smtp_hostname(w));
 
 	w->epoch = policy_epoch(w->policy);
 	w->minute = UINT64_MAX;

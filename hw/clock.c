@@ -21,7 +21,7 @@
 
 enum { SLEW_PPM = 500 };
 #define SECOND_NS 1000000000ull
-#define STEP_NS (60 * SECOND_NS)
+#define STEP_NS   (60 * SECOND_NS)
 
 static struct {
 	_Alignas(64) atomic_uint seq; /* odd while the map is being written */
@@ -42,11 +42,11 @@ uint64_t hw_clock_map_read(const struct clock_map *map, uint64_t tsc)
 	if ((int64_t)(tsc - map->base_tsc) < 0)
 		return map->base_ns;
 	return map->base_ns +
-	    (uint64_t)(((unsigned __int128)(tsc - map->base_tsc) * map->mult) >> 32);
+	       (uint64_t)(((unsigned __int128)(tsc - map->base_tsc) * map->mult) >> 32);
 }
 
-void hw_clock_map_adjust(struct clock_map *map, uint64_t tsc, uint64_t realtime_ns, uint64_t tsc_hz,
-    uint64_t span_ns)
+void hw_clock_map_adjust(
+    struct clock_map *map, uint64_t tsc, uint64_t realtime_ns, uint64_t tsc_hz, uint64_t span_ns)
 {
 	uint64_t ours = hw_clock_map_read(map, tsc);
 	int64_t behind = (int64_t)(realtime_ns - ours);

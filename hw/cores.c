@@ -138,16 +138,16 @@ static int launch_main(void *arg)
 	return 0;
 }
 
-int hw_run_workers(struct hw *hw, void (*worker_fn)(void *arg), void *const *args, unsigned n,
-    char **ret_error)
+int hw_run_workers(
+    struct hw *hw, void (*worker_fn)(void *arg), void *const *args, unsigned n, char **ret_error)
 {
 	struct launch launches[HW_MAX_WORKERS];
 	struct launch *mine = NULL;
 	sem_t done;
 
 	if (n != hw->n_workers)
-		return hw_fail(ret_error, EINVAL, "%u workers were prepared, %u are to run",
-		    hw->n_workers, n);
+		return hw_fail(
+		    ret_error, EINVAL, "%u workers were prepared, %u are to run", hw->n_workers, n);
 	sem_init(&done, 0, 0);
 	for (unsigned i = 0; i < n; i++) {
 		launches[i] = (struct launch){ worker_fn, args[i], &done };

@@ -47,7 +47,7 @@ static bool is_socket_of(int fd, int domain, unsigned ifindex)
 		return true;
 	len = sizeof(sll);
 	return getsockname(fd, (struct sockaddr *)&sll, &len) == 0 &&
-	    (unsigned)sll.sll_ifindex == ifindex;
+	       (unsigned)sll.sll_ifindex == ifindex;
 }
 
 /* The open descriptors, ascending. */
@@ -59,7 +59,8 @@ static unsigned list_fds(int *ret_fds, unsigned max)
 	if (!dir)
 		return 0;
 	for (struct dirent *e; (e = readdir(dir)) && n < max;) {
-		if (isdigit((unsigned char)e->d_name[0]) && (int)strtol(e->d_name, NULL, 10) != dirfd(dir))
+		if (isdigit((unsigned char)e->d_name[0]) &&
+		    (int)strtol(e->d_name, NULL, 10) != dirfd(dir))
 			ret_fds[n++] = (int)strtol(e->d_name, NULL, 10);
 	}
 	closedir(dir);
@@ -174,8 +175,8 @@ static void name_of(const char *device, char *ret_name, size_t size)
 	    (int)len, device);
 }
 
-int hw_device_open(struct hw *hw, unsigned index, const struct hw_port_request *request,
-    char **ret_error)
+int hw_device_open(
+    struct hw *hw, unsigned index, const struct hw_port_request *request, char **ret_error)
 {
 	struct hw_port *port = &hw->ports[index];
 	struct rte_eth_dev_info info;
@@ -190,9 +191,8 @@ int hw_device_open(struct hw *hw, unsigned index, const struct hw_port_request *
 	name_of(request->device, name, sizeof(name));
 	snprintf(port->name, sizeof(port->name), "%s", request->name);
 	if (rte_eth_dev_get_port_by_name(name, &port->id) != 0)
-		return hw_fail(ret_error, ENODEV,
-		    "port %s (%s): DPDK made no such port: %s", request->name, request->device,
-		    hw_eal_words());
+		return hw_fail(ret_error, ENODEV, "port %s (%s): DPDK made no such port: %s",
+		    request->name, request->device, hw_eal_words());
 	rc = rte_eth_dev_info_get(port->id, &info);
 	if (rc)
 		return hw_fail(ret_error, -rc, "port %s (%s): the driver tells nothing of it: %s",
@@ -207,7 +207,8 @@ int hw_device_open(struct hw *hw, unsigned index, const struct hw_port_request *
 	if (info.max_rx_queues < request->queues || info.max_tx_queues < request->queues)
 		return hw_fail(ret_error, EINVAL,
 		    "port %s (%s): %u queue pairs are wanted (host.ports[].queues, else one per "
-		    "worker), but it has %u for receiving and %u for sending: lower queues, or give "
+		    "worker), but it has %u for receiving and %u for sending: lower queues, or "
+		    "give "
 		    "the port more",
 		    request->name, request->device, request->queues, info.max_rx_queues,
 		    info.max_tx_queues);
@@ -243,8 +244,9 @@ int hw_device_open(struct hw *hw, unsigned index, const struct hw_port_request *
 	}
 	if (request->queues > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_IP)) {
 		rss = info.flow_type_rss_offloads &
-		    (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV4_TCP |
-		        RTE_ETH_RSS_NONFRAG_IPV6_TCP | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_FRAG_IPV6);
+		      (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV4_TCP |
+			  RTE_ETH_RSS_NONFRAG_IPV6_TCP | RTE_ETH_RSS_FRAG_IPV4 |
+			  RTE_ETH_RSS_FRAG_IPV6);
 		rss |= info.flow_type_rss_offloads & RTE_ETH_RSS_L3_SRC_ONLY;
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = rss;
@@ -268,7 +270,7 @@ int hw_device_open(struct hw *hw, unsigned index, const struct hw_port_request *
 		struct rte_eth_rss_conf got = { 0 };
 
 		port->info.rss_src_only = rte_eth_dev_rss_hash_conf_get(port->id, &got) == 0 &&
-		    (got.rss_hf & RTE_ETH_RSS_L3_SRC_ONLY);
+					  (got.rss_hf & RTE_ETH_RSS_L3_SRC_ONLY);
 	} else {
 		port->info.rss_src_only = request->queues == 1 && hw->n_workers == 1;
 	}
@@ -317,7 +319,8 @@ int hw_device_open(struct hw *hw, unsigned index, const struct hw_port_request *
 	if (physical && (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM)) {
 		if (tx_offload_accepted(hw, port->id, RTE_MBUF_F_TX_IP_CKSUM))
 			port->info.tx_caps |= FRAME_TX_IP_CSUM;
-		if (tx_offload_accepted(hw, port->id, RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM))
+		if (tx_offload_accepted(
+			hw, port->id, RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM))
 			port->info.tx_caps |= FRAME_TX_TCP_CSUM;
 	}
 

@@ -30,7 +30,8 @@ bool hw_device_is_pci(const char *device)
 	unsigned domain, bus, slot, function;
 	int used = 0;
 
-	if (sscanf(device, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &used) != 4 || !used) {
+	if (sscanf(device, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &used) != 4 ||
+	    !used) {
 		used = 0;
 		if (sscanf(device, "%2x:%2x.%1x%n", &bus, &slot, &function, &used) != 3 || !used)
 			return false;
@@ -184,7 +185,7 @@ int hw_eal_args(const char *argv0, const char *const *eal, unsigned n_eal,
 	 * huge pages --in-memory is refused by DPDK; a prefix keeps two appliances apart. */
 	if (!rc && !GIVEN("--in-memory", "--file-prefix", "--huge-unlink"))
 		rc = GIVEN("--no-huge") ? add(&args, "--file-prefix=postern%d", (int)getpid())
-		                        : add(&args, "--in-memory");
+					: add(&args, "--in-memory");
 	for (unsigned i = 0; i < n_eal && !rc; i++)
 		rc = add(&args, "%s", eal[i]);
 	if (rc) {
@@ -207,7 +208,8 @@ static int check_iface(const struct hw_port_request *port, const char *iface, ch
 		    port->name, port->device, iface);
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return hw_fail(ret_error, errno, "port %s: no socket: %s", port->name, strerror(errno));
+		return hw_fail(
+		    ret_error, errno, "port %s: no socket: %s", port->name, strerror(errno));
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", iface);
 	rc = ioctl(fd, SIOCGIFFLAGS, &ifr);
 	close(fd);
@@ -218,7 +220,8 @@ static int check_iface(const struct hw_port_request *port, const char *iface, ch
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return hw_fail(ret_error, errno,
-		    "port %s (%s): raw packets need the capabilities CAP_NET_RAW and CAP_NET_ADMIN: "
+		    "port %s (%s): raw packets need the capabilities CAP_NET_RAW and "
+		    "CAP_NET_ADMIN: "
 		    "start as root or grant them (%s)",
 		    port->name, port->device, strerror(errno));
 	close(fd);
@@ -242,15 +245,19 @@ static int check_channels(const struct hw_port_request *port, const char *iface,
 	/* what arrives on a queue without a socket would never be seen */
 	if (rc == 0 && channels.combined_count + channels.rx_count > port->queues)
 		return hw_fail(ret_error, EINVAL,
-		    "port %s (%s): the interface \"%s\" spreads over %u receive queues, but %u would be "
-		    "read (host.ports[].queues, else one per worker): `ethtool -L %s %s %u`, or raise queues",
+		    "port %s (%s): the interface \"%s\" spreads over %u receive queues, but %u "
+		    "would be "
+		    "read (host.ports[].queues, else one per worker): `ethtool -L %s %s %u`, or "
+		    "raise queues",
 		    port->name, port->device, iface, channels.combined_count + channels.rx_count,
 		    port->queues, iface, channels.combined_count ? "combined" : "rx", port->queues);
 	if (have >= port->queues)
 		return 0;
 	return hw_fail(ret_error, EINVAL,
-	    "port %s (%s): %u queue pairs are wanted (host.ports[].queues, else one per worker), but the "
-	    "interface \"%s\" has %u for AF_XDP: lower queues, or `ethtool -L %s combined %u` where its "
+	    "port %s (%s): %u queue pairs are wanted (host.ports[].queues, else one per worker), "
+	    "but the "
+	    "interface \"%s\" has %u for AF_XDP: lower queues, or `ethtool -L %s combined %u` "
+	    "where its "
 	    "driver can",
 	    port->name, port->device, port->queues, iface, have, iface, port->queues);
 }
@@ -261,7 +268,8 @@ static int check_pci(const struct hw_port_request *port, char **ret_error)
 	size_t len = strcspn(port->device, ",");
 	ssize_t n;
 
-	snprintf(address, sizeof(address), "%s%.*s", len < 12 ? "0000:" : "", (int)len, port->device);
+	snprintf(
+	    address, sizeof(address), "%s%.*s", len < 12 ? "0000:" : "", (int)len, port->device);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", address);
 	if (access(path, F_OK) != 0)
 		return hw_fail(ret_error, ENODEV,
@@ -317,7 +325,8 @@ int hw_eal_precheck(const char *const *eal, unsigned n_eal, const struct hw_port
 
 	if (!GIVEN("--no-huge") && huge_pages_free() == 0)
 		return hw_fail(ret_error, ENOMEM,
-		    "no free huge pages on this host: `sysctl vm.nr_hugepages=512` reserves 1 GiB, or "
+		    "no free huge pages on this host: `sysctl vm.nr_hugepages=512` reserves 1 GiB, "
+		    "or "
 		    "put --no-huge and -m 512 into host.eal to do without (a third of the speed on "
 		    "memory-bound ports)");
 	for (unsigned i = 0; i < n_ports; i++) {
@@ -329,7 +338,7 @@ int hw_eal_precheck(const char *const *eal, unsigned n_eal, const struct hw_port
 			    "virtual device (net_af_packet0,iface=eth1)",
 			    ports[i].name, ports[i].device);
 		} else if (begins(ports[i].device, "net_af_") &&
-		    !hw_device_arg(ports[i].device, "iface", iface, sizeof(iface))) {
+			   !hw_device_arg(ports[i].device, "iface", iface, sizeof(iface))) {
 			rc = hw_fail(ret_error, EINVAL,
 			    "port %s (%s): names no network interface: add \",iface=NAME\"",
 			    ports[i].name, ports[i].device);
@@ -389,7 +398,8 @@ int hw_eal_start(struct eal_args *args, char **ret_error)
 	memcpy(argv, args->v, sizeof(argv));
 	if (rte_eal_init((int)args->n, argv) < 0)
 		return hw_fail(ret_error, rte_errno ? rte_errno : EINVAL,
-		    "DPDK could not start (%s): %s. See host.eal and host.ports of the configuration",
+		    "DPDK could not start (%s): %s. See host.eal and host.ports of the "
+		    "configuration",
 		    rte_strerror(rte_errno), hw_eal_words());
 	return 0;
 }

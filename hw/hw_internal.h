@@ -31,7 +31,7 @@ enum {
 struct hw_queue {
 	_Alignas(64) uint32_t proof_left; /* frames still to be verified in software as well */
 	bool distrusted;                  /* the port said "good" of a frame that was not */
-	int fd;                           /* tells of arrivals; -1: none. Read only after hw_open() */
+	int fd; /* tells of arrivals; -1: none. Read only after hw_open() */
 };
 
 struct hw_port {
@@ -66,7 +66,7 @@ struct hw {
 	struct rte_ring **rings; /* [from * n_workers + to], NULL on the diagonal */
 	size_t memory_bytes;
 	int flags_at; /* offset in an mbuf of the frame flags that go with it to another worker */
-	size_t room; /* bytes of a buffer behind its headroom */
+	size_t room;  /* bytes of a buffer behind its headroom */
 };
 
 /* error.c: formats a sentence into *ret_error (may be NULL) and returns -err. */
@@ -104,8 +104,8 @@ unsigned hw_cores_parse(const char *list, unsigned *ret_cpus, unsigned max); /* 
 int hw_cores_assign(struct hw *hw, char **ret_error);
 
 /* device.c */
-int hw_device_open(struct hw *hw, unsigned index, const struct hw_port_request *request,
-    char **ret_error);
+int hw_device_open(
+    struct hw *hw, unsigned index, const struct hw_port_request *request, char **ret_error);
 void hw_device_close(struct hw_port *port);
 
 /* clock.c */
@@ -116,8 +116,8 @@ struct clock_map {
 void hw_clock_map_init(struct clock_map *map, uint64_t tsc, uint64_t realtime_ns, uint64_t tsc_hz);
 uint64_t hw_clock_map_read(const struct clock_map *map, uint64_t tsc);
 /* What the map becomes once realtime_ns was read at tsc; span_ns: until the next call. */
-void hw_clock_map_adjust(struct clock_map *map, uint64_t tsc, uint64_t realtime_ns, uint64_t tsc_hz,
-    uint64_t span_ns);
+void hw_clock_map_adjust(
+    struct clock_map *map, uint64_t tsc, uint64_t realtime_ns, uint64_t tsc_hz, uint64_t span_ns);
 int hw_clock_start(void);
 
 #endif

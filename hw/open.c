@@ -31,8 +31,8 @@ static size_t room_for(const struct hw_port_request *ports, unsigned n_ports)
 	return room;
 }
 
-static unsigned pool_size(const struct hw *hw, const struct hw_port_request *ports,
-    unsigned n_ports, unsigned worker)
+static unsigned pool_size(
+    const struct hw *hw, const struct hw_port_request *ports, unsigned n_ports, unsigned worker)
 {
 	unsigned n = HW_POOL_SPARE;
 
@@ -44,8 +44,8 @@ static unsigned pool_size(const struct hw *hw, const struct hw_port_request *por
 	return n;
 }
 
-static int make_pools(struct hw *hw, const struct hw_port_request *ports, unsigned n_ports,
-    char **ret_error)
+static int make_pools(
+    struct hw *hw, const struct hw_port_request *ports, unsigned n_ports, char **ret_error)
 {
 	for (unsigned w = 0; w < hw->n_workers; w++) {
 		unsigned n = pool_size(hw, ports, n_ports, w);
@@ -58,11 +58,12 @@ static int make_pools(struct hw *hw, const struct hw_port_request *ports, unsign
 		if (!hw->workers[w].pool)
 			return hw_fail(ret_error, rte_errno,
 			    "no memory for %u packet buffers of %zu bytes for worker %u (%s): give "
-			    "DPDK more (-m in host.eal, or more huge pages: `sysctl vm.nr_hugepages`)",
+			    "DPDK more (-m in host.eal, or more huge pages: `sysctl "
+			    "vm.nr_hugepages`)",
 			    n, hw->room + RTE_PKTMBUF_HEADROOM, w, rte_strerror(rte_errno));
-		hw->memory_bytes += (size_t)n *
-		    (hw->workers[w].pool->elt_size + hw->workers[w].pool->header_size +
-		        hw->workers[w].pool->trailer_size);
+		hw->memory_bytes +=
+		    (size_t)n * (hw->workers[w].pool->elt_size + hw->workers[w].pool->header_size +
+				    hw->workers[w].pool->trailer_size);
 	}
 	return 0;
 }
@@ -70,7 +71,9 @@ static int make_pools(struct hw *hw, const struct hw_port_request *ports, unsign
 static int make_rings(struct hw *hw, char **ret_error)
 {
 	static const struct rte_mbuf_dynfield flags = {
-		.name = "postern_frame_flags", .size = sizeof(uint16_t), .align = sizeof(uint16_t),
+		.name = "postern_frame_flags",
+		.size = sizeof(uint16_t),
+		.align = sizeof(uint16_t),
 	};
 
 	hw->flags_at = rte_mbuf_dynfield_register(&flags);
@@ -85,20 +88,21 @@ static int make_rings(struct hw *hw, char **ret_error)
 		if (i / hw->n_workers == i % hw->n_workers)
 			continue;
 		snprintf(name, sizeof(name), "spread%u", i);
-		hw->rings[i] = rte_ring_create(name, HW_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		hw->rings[i] =
+		    rte_ring_create(name, HW_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		if (!hw->rings[i])
 			return hw_fail(ret_error, rte_errno,
 			    "no memory for the rings between %u workers: give DPDK more (-m in "
 			    "host.eal, or huge pages)",
 			    hw->n_workers);
-		hw->memory_bytes += rte_ring_get_memsize(HW_RING) > 0
-		    ? (size_t)rte_ring_get_memsize(HW_RING) : 0;
+		hw->memory_bytes +=
+		    rte_ring_get_memsize(HW_RING) > 0 ? (size_t)rte_ring_get_memsize(HW_RING) : 0;
 	}
 	return 0;
 }
 
-static int make_ports(struct hw *hw, const struct hw_port_request *ports, unsigned n_ports,
-    char **ret_error)
+static int make_ports(
+    struct hw *hw, const struct hw_port_request *ports, unsigned n_ports, char **ret_error)
 {
 	int rc;
 
@@ -135,8 +139,8 @@ int hw_open(const char *argv0, const char *const *eal, unsigned n_eal,
 	int rc;
 
 	if (n_ports == 0 || n_ports > HW_MAX_PORTS)
-		return hw_fail(ret_error, EINVAL, "%u ports are configured (host.ports), 1 to %u work",
-		    n_ports, HW_MAX_PORTS);
+		return hw_fail(ret_error, EINVAL,
+		    "%u ports are configured (host.ports), 1 to %u work", n_ports, HW_MAX_PORTS);
 	if (n_workers == 0 || n_workers > HW_MAX_WORKERS)
 		return hw_fail(ret_error, EINVAL, "host.workers is %u, 1 to %u work", n_workers,
 		    HW_MAX_WORKERS);

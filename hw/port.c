@@ -37,7 +37,8 @@ static bool verified(const struct rte_mbuf *m)
 		    rte_raw_cksum(ip, len) != 0xffff)
 			return false;
 		if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_GOOD ||
-		    ip->next_proto_id != IPPROTO_TCP || (ip->fragment_offset & rte_cpu_to_be_16(0x3fff)))
+		    ip->next_proto_id != IPPROTO_TCP ||
+		    (ip->fragment_offset & rte_cpu_to_be_16(0x3fff)))
 			return true;
 		return zero(rte_ipv4_udptcp_cksum(ip, (const uint8_t *)ip + len));
 	}
@@ -53,7 +54,8 @@ static bool verified(const struct rte_mbuf *m)
 	return true;
 }
 
-static uint16_t rx_flags(const struct hw_port *port, struct hw_queue *queue, const struct rte_mbuf *m)
+static uint16_t rx_flags(
+    const struct hw_port *port, struct hw_queue *queue, const struct rte_mbuf *m)
 {
 	uint64_t ol = m->ol_flags;
 	uint16_t flags = 0;
@@ -150,7 +152,8 @@ static inline void mbuf_of(const struct frame *f, struct rte_mbuf *m)
 	}
 }
 
-static unsigned send_run(struct hw_port *p, unsigned queue, struct rte_mbuf **m, unsigned n, bool offload)
+static unsigned send_run(
+    struct hw_port *p, unsigned queue, struct rte_mbuf **m, unsigned n, bool offload)
 {
 	unsigned sent;
 	uint16_t q = (uint16_t)queue;

@@ -27,7 +27,7 @@ struct hw_port_info {
 	uint8_t mac[6];
 	uint16_t mtu;
 	uint16_t queues;
-	uint16_t tx_caps;  /* FRAME_TX_* proven usable */
+	uint16_t tx_caps; /* FRAME_TX_* proven usable */
 	bool vlan_insert, vlan_strip;
 	bool rss_src_only; /* the port spreads by source address alone; else software does */
 	bool interrupts;   /* the port has an event descriptor to sleep on */
@@ -75,7 +75,7 @@ void hw_wake(struct hw *hw, unsigned worker);
 
 /* Threads on cores. Runs main_fn(arg[i]) on worker i's core, worker 0 on the calling thread where
  * only one core is there. */
-int hw_run_workers(struct hw *hw, void (*worker_fn)(void *arg), void *const *args, unsigned n,
-    char **ret_error);
+int hw_run_workers(
+    struct hw *hw, void (*worker_fn)(void *arg), void *const *args, unsigned n, char **ret_error);
 
 #endif

@@ -41,7 +41,8 @@ void hw_wait(struct hw *hw, unsigned queue, unsigned max_us)
 	fds[n++] = (struct pollfd){ .fd = w->wake_fd, .events = POLLIN };
 	for (unsigned i = 0; i < hw->n_ports; i++) {
 		if (queue < hw->ports[i].n_queues && hw->ports[i].queues[queue].fd >= 0)
-			fds[n++] = (struct pollfd){ .fd = hw->ports[i].queues[queue].fd, .events = POLLIN };
+			fds[n++] = (struct pollfd){ .fd = hw->ports[i].queues[queue].fd,
+				.events = POLLIN };
 	}
 	atomic_store_explicit(&w->asleep, true, memory_order_relaxed);
 	/* `asleep` must be seen before the rings are read: see hw_hand_over() */

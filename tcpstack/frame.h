@@ -18,11 +18,12 @@ enum frame_flags {
 	FRAME_RX_IP_CSUM_GOOD = 1u << 0, /* the port verified the IPv4 header checksum */
 	FRAME_RX_L4_CSUM_GOOD = 1u << 1, /* the port verified the TCP checksum */
 	FRAME_RX_CSUM_BAD = 1u << 2,     /* the port found a checksum wrong */
-	FRAME_VLAN = 1u << 3,            /* `vlan` is valid: stripped on receive, to insert on send */
+	FRAME_VLAN = 1u << 3, /* `vlan` is valid: stripped on receive, to insert on send */
 	/* set by the stack on frames to send, only where frame_caps of the port allow it */
-	FRAME_TX_IP_CSUM = 1u << 4,  /* the port fills the IPv4 header checksum */
-	FRAME_TX_TCP_CSUM = 1u << 5, /* the port fills the TCP checksum; the pseudo-header sum is in place */
-	FRAME_TX_TSO = 1u << 6,      /* the port cuts the segment by `tso_mss` */
+	FRAME_TX_IP_CSUM = 1u << 4, /* the port fills the IPv4 header checksum */
+	FRAME_TX_TCP_CSUM =
+	    1u << 5, /* the port fills the TCP checksum; the pseudo-header sum is in place */
+	FRAME_TX_TSO = 1u << 6, /* the port cuts the segment by `tso_mss` */
 };
 
 struct frame {

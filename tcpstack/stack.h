@@ -36,7 +36,10 @@ struct tcp_segment {
 	uint8_t flags;
 	struct tcp_options opt;
 	unsigned n_pieces;
-	struct { const uint8_t *p; uint16_t len; } pieces[8];
+	struct {
+		const uint8_t *p;
+		uint16_t len;
+	} pieces[8];
 };
 
 enum emit_status {
@@ -72,11 +75,11 @@ struct conn_seed {
 	uint32_t iss, irs;
 	uint16_t peer_mss;
 	bool timestamps, sack;
-	bool has_wscale;      /* window scaling in both directions */
+	bool has_wscale; /* window scaling in both directions */
 	uint8_t snd_wscale, rcv_wscale;
-	uint32_t ts_offset;   /* our TSval = ms clock + offset (see cookie.c) */
+	uint32_t ts_offset; /* our TSval = ms clock + offset (see cookie.c) */
 	uint16_t listener;
-	uint64_t syn_ns;      /* 0: unknown (cookie alone) */
+	uint64_t syn_ns; /* 0: unknown (cookie alone) */
 };
 int conn_from_cookie(struct stack *st, const struct packet *pkt, const struct conn_seed *seed,
     uint64_t now_ns, struct frame_out *out);

@@ -146,12 +146,12 @@ struct stack_config {
 	uint32_t max_conns;    /* [65,536] beyond: refused by RST, counted conn_table_full */
 	uint32_t max_timewait; /* [16,384] beyond: the oldest is let go */
 	uint32_t max_chunks;   /* [65,536] of STACK_CHUNK_SIZE bytes; beyond: windows close */
-	uint32_t syn_ring;     /* [65,536] entries, a power of two; beyond: the cookie alone serves */
-	uint32_t max_tarpit;   /* [65,536] beyond: the oldest is let go */
-	uint32_t max_neigh;    /* [1,024] beyond: the oldest unused is let go */
-	uint32_t max_reasm;    /* [64] datagrams of fragments under way; beyond: dropped, counted */
-	uint32_t rcv_buf;      /* [65,535] bytes a connection may have unread */
-	uint32_t snd_buf;      /* [65,535] bytes a connection may have unacknowledged or unsent */
+	uint32_t syn_ring;   /* [65,536] entries, a power of two; beyond: the cookie alone serves */
+	uint32_t max_tarpit; /* [65,536] beyond: the oldest is let go */
+	uint32_t max_neigh;  /* [1,024] beyond: the oldest unused is let go */
+	uint32_t max_reasm;  /* [64] datagrams of fragments under way; beyond: dropped, counted */
+	uint32_t rcv_buf;    /* [65,535] bytes a connection may have unread */
+	uint32_t snd_buf;    /* [65,535] bytes a connection may have unacknowledged or unsent */
 
 	/* ports taken by tcp_connect(): first, first + step, ... <= last, so that return traffic
 	 * can be steered to this worker by (port - first) modulo step */
@@ -168,7 +168,7 @@ struct stack_config {
 	 * answers, probes and announces. */
 	bool neigh_follower;
 	uint32_t user_timeout_ms; /* [300,000] unacknowledged data or a closed window for longer ends it */
-	uint32_t keepalive_ms;    /* [120,000] idle time before a keep-alive, where asked for */
+	uint32_t keepalive_ms; /* [120,000] idle time before a keep-alive, where asked for */
 };
 
 enum { STACK_CHUNK_SIZE = 2048 };
@@ -220,8 +220,8 @@ int stack_new(const struct stack_config *config, const struct stack_host *host, 
     uint64_t now_ns, struct stack **ret_stack);
 struct stack *stack_free(struct stack *st); /* NULL is allowed; returns NULL */
 
-void stack_input(struct stack *st, struct frame *frames, unsigned n, uint64_t now_ns,
-    struct frame_out *out);
+void stack_input(
+    struct stack *st, struct frame *frames, unsigned n, uint64_t now_ns, struct frame_out *out);
 void stack_output(struct stack *st, uint64_t now_ns, struct frame_out *out);
 uint64_t stack_next_deadline(const struct stack *st); /* ns; UINT64_MAX: none */
 
@@ -302,8 +302,8 @@ struct tcp_connect {
 	uint32_t timeout_ms; /* 0: 30,000 */
 };
 /* -EADDRNOTAVAIL: no free port; -ENETUNREACH: no route; -ENOBUFS: table full. */
-int tcp_connect(struct stack *st, const struct tcp_connect *req, uint64_t now_ns,
-    struct tcp_conn **ret_conn);
+int tcp_connect(
+    struct stack *st, const struct tcp_connect *req, uint64_t now_ns, struct tcp_conn **ret_conn);
 
 struct tcp_info {
 	struct ip_addr local, remote;

@@ -112,8 +112,12 @@ static void draw_world(struct world *w, struct rig_config *c)
 	uint64_t kind = draw(w, 4); /* clean, slow, lossy, hostile network */
 	w->body_len = lengths[draw(w, 7)];
 	w->n_messages = 1 + (unsigned)draw(w, w->body_len > 50000 ? 12 : 60);
-	*c = (struct rig_config){ .seed = w->seed, .n_servers = 1 + (unsigned)draw(w, 3), .arg = w,
-		.on_outcome = on_outcome, .on_message = on_message, .on_event = on_event,
+	*c = (struct rig_config){ .seed = w->seed,
+		.n_servers = 1 + (unsigned)draw(w, 3),
+		.arg = w,
+		.on_outcome = on_outcome,
+		.on_message = on_message,
+		.on_event = on_event,
 		.max_clients = 32 };
 	struct model_link_config link = { .delay_ns = 1000 * (1 + draw(w, 200)) };
 	if (kind >= 1) {
@@ -132,8 +136,10 @@ static void draw_world(struct world *w, struct rig_config *c)
 		c->inside.loss = (uint16_t)draw(w, 50);
 	if (draw(w, 2) == 0)
 		c->faults = (struct model_faults){ .rcpt_refused = (uint16_t)draw(w, 100),
-			.data_deferred = (uint16_t)draw(w, 100), .dot_deferred = (uint16_t)draw(w, 100),
-			.dot_refused = (uint16_t)draw(w, 50), .lost_before_dot = (uint16_t)draw(w, 100),
+			.data_deferred = (uint16_t)draw(w, 100),
+			.dot_deferred = (uint16_t)draw(w, 100),
+			.dot_refused = (uint16_t)draw(w, 50),
+			.lost_before_dot = (uint16_t)draw(w, 100),
 			.lost_after_dot = (uint16_t)draw(w, 100),
 			.stored_then_lost = (uint16_t)draw(w, 50) };
 }
@@ -150,14 +156,20 @@ static void start_sessions(struct world *w)
 		}
 		bool v6 = draw(w, 2);
 		struct model_plan plan = { .src = rig_client((unsigned)draw(w, RIG_CLIENTS), v6),
-			.dst = rig_server(v6), .port = 25, .pipelining = draw(w, 2), .quit = draw(w, 8),
-			.rcpts = (uint16_t)(1 + draw(w, 4)), .body_len = w->body_len,
-			.first_id = i + 1, .domain = "example.org", .messages = 1 };
+			.dst = rig_server(v6),
+			.port = 25,
+			.pipelining = draw(w, 2),
+			.quit = draw(w, 8),
+			.rcpts = (uint16_t)(1 + draw(w, 4)),
+			.body_len = w->body_len,
+			.first_id = i + 1,
+			.domain = "example.org",
+			.messages = 1 };
 		if (draw(w, 40) == 0)
 			plan.abort_after_dot = i + 1;
 		uint64_t more = m->attempts ? 0 : draw(w, 6);
 		while (plan.messages <= more && i + plan.messages < w->n_messages &&
-		    !w->messages[i + plan.messages].attempts)
+		       !w->messages[i + plan.messages].attempts)
 			plan.messages++;
 		if (model_clients_start(w->rig->mc, &plan, w->rig->now_ns) < 0)
 			return; /* all busy: at the next round */
@@ -192,9 +204,11 @@ static bool judge(const struct world *w, struct totals *t)
 		t->retried += m->attempts > 1;
 		t->doubled += m->kept > 1;
 		if (what) {
-			printf("seed %" PRIu64 ": message %u %s: kept %u accepted %u refused %u attempts %u "
-			       "window %u last code %u\n", w->seed, i + 1, what, m->kept, m->accepted,
-			    m->refused, m->attempts, m->open_window, m->last_code);
+			printf("seed %" PRIu64
+			       ": message %u %s: kept %u accepted %u refused %u attempts %u "
+			       "window %u last code %u\n",
+			    w->seed, i + 1, what, m->kept, m->accepted, m->refused, m->attempts,
+			    m->open_window, m->last_code);
 			good = false;
 		}
 	}
@@ -245,15 +259,15 @@ static void usage(FILE *to)
 {
 	fputs("usage: sim [--seeds N] [--first SEED] [--seed SEED] [--verbose]\n"
 	      "Runs N worlds [500] from SEED on [1], or one world; exit 0 when no message was\n"
-	      "lost, altered, stuck, or doubled outside the window.\n", to);
+	      "lost, altered, stuck, or doubled outside the window.\n",
+	    to);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "seeds", required_argument, NULL, 'n' }, { "first", required_argument, NULL, 'f' },
-		{ "seed", required_argument, NULL, 's' }, { "verbose", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option options[] = { { "seeds", required_argument, NULL, 'n' },
+		{ "first", required_argument, NULL, 'f' }, { "seed", required_argument, NULL, 's' },
+		{ "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { 0 } };
 	unsigned long n = 500;
 	uint64_t first = 1;
 	bool verbose = false;
@@ -274,12 +288,14 @@ int main(int argc, char **argv)
 	for (uint64_t seed = first; seed < first + n; seed++) {
 		run_world(seed, verbose, &t);
 		if ((seed - first + 1) % 50 == 0)
-			fprintf(stderr, "sim: %" PRIu64 " of %lu worlds, %lu messages, %lu failed, %.0f s\n",
+			fprintf(stderr,
+			    "sim: %" PRIu64 " of %lu worlds, %lu messages, %lu failed, %.0f s\n",
 			    seed - first + 1, n, t.messages, t.failed, wall_s() - start);
 	}
-	printf("sim: worlds %lu messages %lu accepted %lu refused %lu retried %lu doubled-in-window %lu "
-	       "virtual %.0f s; worlds with lost, altered, stuck or doubled mail: %lu\n", t.worlds,
-	    t.messages, t.accepted, t.refused, t.retried, t.doubled, (double)t.virtual_ns / 1e9,
-	    t.failed);
+	printf("sim: worlds %lu messages %lu accepted %lu refused %lu retried %lu "
+	       "doubled-in-window %lu "
+	       "virtual %.0f s; worlds with lost, altered, stuck or doubled mail: %lu\n",
+	    t.worlds, t.messages, t.accepted, t.refused, t.retried, t.doubled,
+	    (double)t.virtual_ns / 1e9, t.failed);
 	return t.failed != 0;
 }

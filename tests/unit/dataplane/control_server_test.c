@@ -21,8 +21,8 @@ static char path[64];
 static struct control_server *server;
 static unsigned last_fds;
 
-static json_t *echo(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error)
+static json_t *echo(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
 	char c = 0;
 
@@ -33,14 +33,15 @@ static json_t *echo(void *arg, const json_t *params, const int *fds, unsigned n_
 	return json_pack("{s:O,s:i}", "params", params ? params : json_null(), "byte", c);
 }
 
-static json_t *refuse(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error)
+static json_t *refuse(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
 	(void)arg, (void)params, (void)fds, (void)n_fds;
 	return control_fail(error, "bad_params", "No %s.", "thanks");
 }
 
-static const struct control_method methods[] = { { "echo", echo }, { "refuse", refuse }, { NULL, NULL } };
+static const struct control_method methods[] = { { "echo", echo }, { "refuse", refuse },
+	{ NULL, NULL } };
 
 static int setup(void **state)
 {
@@ -89,7 +90,8 @@ static void requests_are_answered(void **state)
 	const char text[] = "{\"id\":7,\"method\":\"echo\",\"params\":{\"a\":1}}";
 
 	(void)state;
-	assert_string_equal(ask(fd, text, strlen(text)), "{\"id\":7,\"result\":{\"params\":{\"a\":1},\"byte\":0}}");
+	assert_string_equal(
+	    ask(fd, text, strlen(text)), "{\"id\":7,\"result\":{\"params\":{\"a\":1},\"byte\":0}}");
 	assert_string_equal(ask(fd, "{\"id\":8,\"method\":\"refuse\"}", 26),
 	    "{\"id\":8,\"error\":{\"code\":\"bad_params\",\"message\":\"No thanks.\"}}");
 	close(fd);
@@ -130,7 +132,9 @@ static void descriptors_travel_and_are_closed(void **state)
 	} control = { 0 };
 	char text[] = "{\"id\":1,\"method\":\"echo\"}";
 	struct iovec iov = { text, strlen(text) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
 		.msg_controllen = sizeof(control) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	int fd = dial(), pipes[2];

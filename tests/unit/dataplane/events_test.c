@@ -46,10 +46,20 @@ static int teardown(void **state)
 static struct event session(void)
 {
 	struct event e = {
-		.kind = EVENT_SESSION, .worker = 1, .verdict = VERDICT_REFUSE, .phase = PHASE_RCPT,
-		.reason = REASON_RELAY_DENIED, .time_ns = 1700000000123000000, .duration_ns = 42000000,
-		.client = { [10] = 0xff, 0xff, 192, 0, 2, 7 }, .client_port = 4321, .last_code = 550,
-		.session = 9, .epoch = 3, .server = 0, .bytes_in = 1ull << 40,
+		.kind = EVENT_SESSION,
+		.worker = 1,
+		.verdict = VERDICT_REFUSE,
+		.phase = PHASE_RCPT,
+		.reason = REASON_RELAY_DENIED,
+		.time_ns = 1700000000123000000,
+		.duration_ns = 42000000,
+		.client = { [10] = 0xff, 0xff, 192, 0, 2, 7 },
+		.client_port = 4321,
+		.last_code = 550,
+		.session = 9,
+		.epoch = 3,
+		.server = 0,
+		.bytes_in = 1ull << 40,
 	};
 
 	snprintf(e.helo, sizeof(e.helo), "client.example.net");

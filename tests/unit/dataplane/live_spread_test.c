@@ -116,7 +116,8 @@ static void answers_of_backends_return_to_who_asked(void **state)
 	(void)state;
 	for (unsigned worker = 0; worker < WORKERS; worker++) {
 		/* the ports a worker takes: first + index, step workers (live_setup.c) */
-		for (unsigned port = LIVE_PORT_FIRST + worker; port <= LIVE_PORT_LAST; port += WORKERS) {
+		for (unsigned port = LIVE_PORT_FIRST + worker; port <= LIVE_PORT_LAST;
+		     port += WORKERS) {
 			struct frame f = tcp4(0xc633640a, shared, 25, (uint16_t)port);
 
 			assert_int_equal(live_owner(&spread, &f, 0), worker);

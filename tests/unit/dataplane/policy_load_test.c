@@ -40,7 +40,9 @@ static int memfd_of(const void *data, size_t len, int seals)
 
 static int setup(void **state)
 {
-	const struct policy_server server = { .port = 25, .weight = 1, .max_connections = 10,
+	const struct policy_server server = { .port = 25,
+		.weight = 1,
+		.max_connections = 10,
 		.addr = { [10] = 0xff, 0xff, 198, 51, 100, 10 } };
 	const struct policy_pool pool = { .n_servers = 1, .fallback_pool = 0xffff };
 	const char *error;
@@ -255,7 +257,7 @@ static void every_altered_byte_is_refused(void **state)
 		off_t first = region ? (off_t)header.parts[region - 1].offset : 0;
 		off_t size = region ? (off_t)header.parts[region - 1].size : (off_t)sizeof(header);
 
-		for (off_t at = first; at < first + size; at += size > 2000 ? size / 50 : 7) {
+		for (off_t at = first; at<first + size; at += size> 2000 ? size / 50 : 7) {
 			uint8_t byte, other;
 
 			assert_int_equal(pread(fd, &byte, 1, at), 1);

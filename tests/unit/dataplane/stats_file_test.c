@@ -54,8 +54,10 @@ static void bounds_and_bad_places_are_refused(void **state)
 	char *error = NULL;
 
 	(void)state;
-	assert_int_equal(stats_file_new("/tmp/x", STATS_MAX_WORKERS + 1, names, 1, &stats, &error), -E2BIG);
-	assert_int_equal(stats_file_new("/tmp/x", 1, names, STATS_MAX_COUNTERS, &stats, &error), -E2BIG);
+	assert_int_equal(
+	    stats_file_new("/tmp/x", STATS_MAX_WORKERS + 1, names, 1, &stats, &error), -E2BIG);
+	assert_int_equal(
+	    stats_file_new("/tmp/x", 1, names, STATS_MAX_COUNTERS, &stats, &error), -E2BIG);
 	assert_int_equal(stats_file_new("/nonexistent/stats", 1, names, 1, &stats, &error), -ENOENT);
 	assert_non_null(strstr(error, "/nonexistent/stats"));
 	assert_null(stats);

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#define HZ 2500000000ull
+#define HZ     2500000000ull
 #define SECOND 1000000000ull
-#define EPOCH (1700000000ull * SECOND)
+#define EPOCH  (1700000000ull * SECOND)
 
 static void reads_nanoseconds(void **state)
 {
@@ -21,8 +21,8 @@ static void reads_nanoseconds(void **state)
 	assert_int_equal(hw_clock_map_read(&map, 1000), EPOCH);
 	assert_in_range(hw_clock_map_read(&map, 1000 + HZ) - EPOCH, SECOND - 2, SECOND);
 	/* a week without steering: less than a microsecond of arithmetic error */
-	assert_in_range(hw_clock_map_read(&map, 1000 + HZ * 604800) - EPOCH, 604800 * SECOND - 1000000,
-	    604800 * SECOND);
+	assert_in_range(hw_clock_map_read(&map, 1000 + HZ * 604800) - EPOCH,
+	    604800 * SECOND - 1000000, 604800 * SECOND);
 }
 
 static void another_cores_tsc_does_not_go_back(void **state)
@@ -56,7 +56,7 @@ static void behind_catches_up(void **state)
 {
 	(void)state;
 	/* 5 ms at 500 us a second */
-	assert_in_range(converge(5000000, 5) , 2900000, 3100000);
+	assert_in_range(converge(5000000, 5), 2900000, 3100000);
 	assert_in_range(converge(5000000, 14) + 10, 0, 20);
 }
 

@@ -68,8 +68,8 @@ static void the_operators_own_words_win(void **state)
 
 	(void)state;
 	make(eal, 4, "net_ring0", 1500, 1, text, sizeof(text));
-	assert_string_equal(text,
-	    "x --no-pci -l0,1 --vdev=net_ring0 --file-prefix=mine --no-telemetry ");
+	assert_string_equal(
+	    text, "x --no-pci -l0,1 --vdev=net_ring0 --file-prefix=mine --no-telemetry ");
 }
 
 static void device_arguments_are_read(void **state)
@@ -77,7 +77,8 @@ static void device_arguments_are_read(void **state)
 	char value[16];
 
 	(void)state;
-	assert_true(hw_device_arg("net_af_xdp0,start_queue=1,iface=eth0", "iface", value, sizeof(value)));
+	assert_true(
+	    hw_device_arg("net_af_xdp0,start_queue=1,iface=eth0", "iface", value, sizeof(value)));
 	assert_string_equal(value, "eth0");
 	assert_false(hw_device_arg("net_af_xdp0,xiface=eth0", "iface", value, sizeof(value)));
 	assert_true(hw_device_is_pci("03:00.0"));
@@ -103,7 +104,8 @@ static void precheck(const char *device, int rc, const char *words)
 static void what_is_missing_is_said(void **state)
 {
 	(void)state;
-	precheck("net_af_packet0,iface=nosuchiface", -ENODEV, "no network interface \"nosuchiface\"");
+	precheck(
+	    "net_af_packet0,iface=nosuchiface", -ENODEV, "no network interface \"nosuchiface\"");
 	precheck("net_af_packet0", -EINVAL, "add \",iface=NAME\"");
 	precheck("ffff:ff:1f.7", -ENODEV, "no PCI device ffff:ff:1f.7");
 	precheck("eth9", -EINVAL, "neither a PCI address");

@@ -244,8 +244,8 @@ static void the_clock_follows_realtime(void **state)
 	assert_true(hw_tsc_hz() > 100000000);
 }
 
-static void refused(const struct hw_port_request *ports, unsigned n, unsigned workers, int rc,
-    const char *words)
+static void refused(
+    const struct hw_port_request *ports, unsigned n, unsigned workers, int rc, const char *words)
 {
 	char *error = NULL;
 	struct hw *none = NULL;
@@ -260,7 +260,8 @@ static void refused(const struct hw_port_request *ports, unsigned n, unsigned wo
 
 static void wrong_requests_are_refused_in_words(void **state)
 {
-	const struct hw_port_request twice[] = { { "a", "net_ring1", 1500, 1 }, { "b", "net_ring1", 1500, 1 } };
+	const struct hw_port_request twice[] = { { "a", "net_ring1", 1500, 1 },
+		{ "b", "net_ring1", 1500, 1 } };
 	const struct hw_port_request many = { "a", "net_ring1", 1500, 3 };
 
 	(void)state;
