@@ -23,6 +23,7 @@ import t_servers
 import t_smuggle
 import t_sources
 import t_starttls
+import t_workers
 
 sys.exit(framework.main([t_direct, t_clients, t_bodies, t_sources, t_hello, t_smuggle, t_starttls,
-                         t_hostile, t_flood, t_manager, t_servers, t_crowd, t_loss]))
+                         t_hostile, t_flood, t_manager, t_servers, t_crowd, t_workers, t_loss]))

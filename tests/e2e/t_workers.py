@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two workers on two queue pairs of AF_PACKET, with real peers: a client's connections belong to one
+worker, whichever queue the kernel chose, and both work."""
+
+import clients
+import mail
+import t_bodies
+from framework import bound
+from lab import until
+from target import Appliance
+
+SOURCES = [f"198.18.1.{i}" for i in range(1, 21)] + [f"2001:db8:c:{i}::1" for i in range(1, 21)]
+N = 600
+
+
+def setup():
+    ports = [{"name": name, "device": f"net_af_packet{i},iface={name},qpairs=2", "mtu": 1500}
+             for i, name in enumerate(("outside", "inside"))]
+    return Appliance({"host": {"workers": 2, "ports": ports}}, clients=SOURCES)
+
+
+@bound(90)
+def test_each_client_on_one_worker(a):
+    outcome = clients.deliver_all(a.lab, a, mail.batch("two", N, 4096), at_once=60, bound_s=60,
+                                  sources=SOURCES)
+    assert not outcome.retries, outcome.retries
+    until("delivery", 20, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted), 0.2)
+    a.audit(outcome)
+    ended = until("an event per session", 10,
+                  lambda: len(a.events("session")) >= N and a.events("session"))
+    seen = {}
+    for e in ended:
+        if e["client"] in SOURCES:
+            seen.setdefault(e["client"], set()).add(e["worker"])
+    counts = [sum(e["worker"] == w for e in ended) for w in (0, 1)]
+    wrong = [c for c, workers in seen.items() if len(workers) > 1]
+    print(f"w0 {counts[0]}, w1 {counts[1]}, clients on both {len(wrong)}")
+    assert len(seen) == len(SOURCES) and not wrong and all(counts), (wrong, counts)
+
+
+@bound(90)
+def test_large_bodies(a):
+    body = t_bodies.noise(20 << 20, "workers")
+    messages = [mail.Message(f"large-{i}", body) for i in range(4)]
+    outcome = clients.deliver_all(a.lab, a, messages, at_once=4, bound_s=60, sources=SOURCES[::10])
+    until("delivery", 30, lambda: mail.arrived_all(a.lab, a.names, outcome.accepted), 0.2)
+    a.audit(outcome)
+
+
+def test_drain_of_both(a):
+    assert a.terminate(20) == 0
+    a.start(image=None)
