@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See control_server.h. */
 #include "control_server.h"
+#include "fail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,19 +29,6 @@ struct control_server {
 	unsigned n_clients;
 	char packet[CONTROL_MAX_PACKET + 1];
 };
-
-static int fail(char **ret_error, int err, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(char **ret_error, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return -err;
-}
 
 json_t *control_fail(struct control_error *error, const char *code, const char *fmt, ...)
 {

@@ -37,16 +37,6 @@ struct events {
 	atomic_bool stop;
 };
 
-static const char *const phase_words[PHASE_N] = {
-	[PHASE_SYN] = "syn",
-	[PHASE_CONNECT] = "connect",
-	[PHASE_HELO] = "helo",
-	[PHASE_MAIL] = "mail",
-	[PHASE_RCPT] = "rcpt",
-	[PHASE_DATA] = "data",
-	[PHASE_BODY] = "body",
-};
-
 static const char *const kind_words[] = {
 	[EVENT_SESSION] = "session",
 	[EVENT_REFUSED_SYN] = "refused-syn",

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See policy_load.h. */
 #include "policy_load.h"
+#include "fail.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,19 +35,6 @@ struct policy_store {
 };
 
 static const char image_name[] = "policy.image";
-
-static int fail(char **ret_error, int err, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(char **ret_error, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return -err;
-}
 
 void policy_sha256(const void *data, size_t len, uint8_t ret_sha256[IMAGE_HASH_LEN])
 {

@@ -6,16 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const phase_words[PHASE_N] = {
-	[PHASE_SYN] = "syn",
-	[PHASE_CONNECT] = "connect",
-	[PHASE_HELO] = "helo",
-	[PHASE_MAIL] = "mail",
-	[PHASE_RCPT] = "rcpt",
-	[PHASE_DATA] = "data",
-	[PHASE_BODY] = "body",
-};
-
 struct brain_counter_info {
 	const char *name, *text;
 	uint32_t kind;

@@ -15,6 +15,16 @@ const char *const verdict_words[VERDICT_N_KINDS] = {
 	[VERDICT_DROP] = "drop",
 };
 
+const char *const phase_words[PHASE_N] = {
+	[PHASE_SYN] = "syn",
+	[PHASE_CONNECT] = "connect",
+	[PHASE_HELO] = "helo",
+	[PHASE_MAIL] = "mail",
+	[PHASE_RCPT] = "rcpt",
+	[PHASE_DATA] = "data",
+	[PHASE_BODY] = "body",
+};
+
 const struct reason_info reason_infos[REASON_N] = {
 #define REASON(name, code, enhanced, text, doc) { #name, code, enhanced, text, doc },
 #include "reasons.def"

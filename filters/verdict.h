@@ -35,6 +35,8 @@ enum phase {
 	PHASE_N
 };
 
+extern const char *const phase_words[PHASE_N]; /* lower case, as logs and metrics print them */
+
 /* One row per reason in reasons.def: counter, reply, log word and documentation. */
 enum reason {
 #define REASON(name, code, enhanced, text, doc) REASON_##name,
