@@ -90,7 +90,8 @@ void gen_syn(struct gen *g, struct frame *f)
 		ip[6] = 6;
 		ip[7] = 64;
 		memcpy(ip + 8, g->src, 16);
-		put32(ip + 20, get32(g->src + 12) + source);
+		/* each in a /64 of its own, as with real clients: caps count prefixes */
+		put32(ip + 12, get32(g->src + 4) + source);
 		memcpy(ip + 24, g->dst, 16);
 	} else {
 		put16(p + 12, 0x0800);
