@@ -322,19 +322,25 @@ static struct flow_key packet_key(const struct tcp_half *half, const struct pack
 	};
 }
 
-void conn_prefetch(const struct stack *st, struct packet *pkt)
+void conn_prefetch(const struct stack *st, struct packet *const *pkts, unsigned n)
 {
-	pkt->flow_hash = packet_hash(st->tcp, pkt);
-	flow_prefetch(&st->tcp->flows, pkt->flow_hash);
-}
+	const struct tcp_half *half = st->tcp;
 
-void conn_prefetch_state(const struct stack *st, const struct packet *pkt)
-{
-	struct flow_cursor cursor = { 0 };
-	uint32_t i = flow_next(&st->tcp->flows, pkt->flow_hash, &cursor);
+	for (unsigned i = 0; i < n; i++) {
+		pkts[i]->flow_hash = packet_hash(half, pkts[i]);
+		flow_prefetch(&half->flows, pkts[i]->flow_hash);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct flow_cursor cursor = { 0 };
+		uint32_t index;
 
-	if (i != 0 && !(i & FLOW_TIMEWAIT)) {
-		const uint8_t *line = (const uint8_t *)&st->tcp->conns[i];
+		pkts[i]->no_flow = !flow_may_hold(&half->flows, pkts[i]->flow_hash);
+		if (pkts[i]->no_flow)
+			continue;
+		index = flow_next(&half->flows, pkts[i]->flow_hash, &cursor);
+		if (index == 0 || index & FLOW_TIMEWAIT)
+			continue;
+		const uint8_t *line = (const uint8_t *)&half->conns[index];
 
 		for (unsigned at = 0; at < sizeof(struct tcp_conn); at += 64)
 			__builtin_prefetch(line + at, 1);

@@ -22,7 +22,8 @@ int flow_table_init(struct flow_table *t, uint32_t max_entries, const uint8_t ha
 	memset(t->buckets, 0, n * sizeof(*t->buckets));
 	t->mask = (uint32_t)(n - 1);
 	t->used = 0;
-	memcpy(t->hash_key, hash_key, sizeof(t->hash_key));
+	for (uint8_t i = 0; i < FLOW_HASH_WORDS; i++)
+		t->hash_key[i] = siphash24(hash_key, &i, 1);
 	return 0;
 }
 
@@ -30,27 +31,6 @@ void flow_table_fini(struct flow_table *t)
 {
 	free(t->buckets);
 	t->buckets = NULL;
-}
-
-uint32_t flow_hash(const struct flow_table *t, const struct ip_addr *local, uint16_t local_port,
-    const struct ip_addr *remote, uint16_t remote_port)
-{
-	uint8_t in[36];
-	uint32_t hash;
-	size_t len = 12;
-
-	if (ip_addr_is_v4(remote)) {
-		memcpy(in, remote->b + 12, 4);
-		memcpy(in + 4, local->b + 12, 4);
-	} else {
-		memcpy(in, remote->b, 16);
-		memcpy(in + 16, local->b, 16);
-		len = 36;
-	}
-	memcpy(in + len - 4, &remote_port, 2);
-	memcpy(in + len - 2, &local_port, 2);
-	hash = (uint32_t)(siphash24(t->hash_key, in, len) >> 32);
-	return hash ? hash : 1;
 }
 
 void flow_insert(struct flow_table *t, uint32_t hash, uint32_t index)

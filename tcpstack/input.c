@@ -72,19 +72,13 @@ static void burst(
 	struct stack_usage usage = { 0 };
 	tcp_half_usage(st->tcp, &usage);
 	bool conns = usage.conns || usage.timewait;
-	if (conns) {
-		for (unsigned i = 0; i < n_syns; i++)
-			conn_prefetch(st, syns[i]);
-		for (unsigned i = 0; i < n_others; i++)
-			conn_prefetch(st, others[i]);
-		for (unsigned i = 0; i < n_others; i++)
-			conn_prefetch_state(st, others[i]);
-	}
+	if (conns)
+		conn_prefetch(st, others, n_others);
 	if (n_syns)
 		listen_syns(st, syns, n_syns, conns, now_ns, out);
 	for (unsigned i = 0; i < n_others; i++) {
 		struct packet *p = others[i];
-		if (conns && conn_input(st, p, now_ns, out))
+		if (conns && !p->no_flow && conn_input(st, p, now_ns, out))
 			out_drop(out, p->frame);
 		else
 			others[n_unknown++] = p;

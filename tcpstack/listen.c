@@ -198,14 +198,20 @@ void listen_syns(struct stack *st, struct packet *const *pkts, unsigned n, bool 
 		return;
 	st->counters[STACK_syn_rx] += m;
 	st->host.judge_syns(st->host.arg, judge, m);
-	unsigned left = 0, v6 = 0;
+	struct packet *going_on[SIPHASH_LANES / 2];
+	unsigned left = 0, v6 = 0, n_going_on = 0;
+	for (unsigned i = 0; conns && i < m; i++) {
+		if (judge[i].verdict == SYN_GO_ON)
+			going_on[n_going_on++] = syns[i].pkt;
+	}
+	conn_prefetch(st, going_on, n_going_on);
 	for (unsigned i = 0; i < m; i++) {
 		struct packet *p = syns[i].pkt;
 		struct syn s = { p, 0, syns[i].listener, judge[i].verdict, judge[i].refuse_class };
 		switch ((enum syn_verdict)s.verdict) {
 		case SYN_GO_ON:
 			/* A flow that exists answers for itself, unless its TIME-WAIT may be reused. */
-			if (conns && !conn_timewait_reuse(st, p, now_ns) &&
+			if (conns && !p->no_flow && !conn_timewait_reuse(st, p, now_ns) &&
 			    conn_input(st, p, now_ns, out)) {
 				out_drop(out, p->frame);
 				continue;

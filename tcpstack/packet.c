@@ -400,6 +400,7 @@ enum packet_kind packet_parse(const struct ip_half *ip, struct frame *f, struct 
 	pkt->frame = f;
 	pkt->netif = (uint8_t)netif;
 	pkt->flow_hash = 0;
+	pkt->no_flow = false;
 	pkt->l3_off = (uint8_t)off;
 	unsigned l3_bytes = f->len - off;
 	if (type == ETH_TYPE_IP4)

@@ -51,7 +51,8 @@ struct packet {
 	uint8_t l3_off;    /* bytes from frame->data */
 	uint16_t l4_off;
 	uint16_t l3_len;    /* of the whole IP packet */
-	uint32_t flow_hash; /* of flow.c, set by conn_prefetch(); packet_parse() leaves 0: not yet */
+	uint32_t flow_hash; /* of flow.h, set by conn_prefetch(); packet_parse() leaves 0: not yet */
+	bool no_flow;       /* set by conn_prefetch(): belongs to no connection; else to be looked up */
 	struct tcp_options opt;
 };
 

@@ -63,10 +63,9 @@ enum { PMTU_FLOOR4 = 552, PMTU_FLOOR6 = 1280 };
  * with. The frame stays the caller's (payload is copied out). */
 bool conn_input(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out);
 
-/* Prefetch what conn_input() will touch, each called for a whole burst first: the bucket (and the
- * hash, kept in pkt->flow_hash), then the connection itself. Both are optional. */
-void conn_prefetch(const struct stack *st, struct packet *pkt);
-void conn_prefetch_state(const struct stack *st, const struct packet *pkt);
+/* Prefetch what conn_input() will touch, for a whole burst: buckets, then connections. Optional, but
+ * it also sets pkt->no_flow: until the burst makes a connection, conn_input() need not be asked. */
+void conn_prefetch(const struct stack *st, struct packet *const *pkts, unsigned n);
 
 /* The ACK that proved a cookie, or hit a SYN ring entry: make the connection, then process the
  * segment's payload and flags as its first. What was negotiated comes from the ring entry, or from

@@ -172,8 +172,7 @@ bool td_input_known(struct td *d, const struct td_in *in)
 	struct packet pkt;
 
 	fill_packet(d, in, &pkt, data);
-	conn_prefetch(&d->st, &pkt);
-	conn_prefetch_state(&d->st, &pkt);
+	conn_prefetch(&d->st, &(struct packet *){ &pkt }, 1);
 	return conn_input(&d->st, &pkt, d->now_ns, NULL);
 }
 

@@ -56,13 +56,9 @@ bool conn_input(struct stack *st, const struct packet *pkt, uint64_t now_ns, str
 	lab_now->n_input++;
 	return lab_now->conn_takes;
 }
-void conn_prefetch(const struct stack *st, struct packet *pkt)
+void conn_prefetch(const struct stack *st, struct packet *const *pkts, unsigned n)
 {
-	(void)st, (void)pkt;
-}
-void conn_prefetch_state(const struct stack *st, const struct packet *pkt)
-{
-	(void)st, (void)pkt;
+	(void)st, (void)pkts, (void)n;
 }
 int conn_from_cookie(struct stack *st, const struct packet *pkt, const struct conn_seed *seed,
     uint64_t now_ns, struct frame_out *out)
