@@ -276,6 +276,8 @@ size_t body_fit(struct worker *w, struct relay *r, size_t run)
 	if (space > room)
 		room = space;
 	room = room > 8 ? (room - 8) / 2 : 0;
+	if (room == 0 && r->state == RELAY_BODY && r->conn)
+		tcp_want_write(w->stack, r->conn);
 	return run < room ? run : room;
 }
 

@@ -7,6 +7,13 @@
  */
 #include "body.h"
 
+static bool too_big(const struct session *s, const struct body *b, uint64_t chunk)
+{
+	uint64_t limit = s->size_limit ? s->size_limit : UINT64_MAX / 2;
+
+	return chunk > limit || b->data.size > limit - chunk;
+}
+
 void body_chunk(struct worker *w, struct session *s, const struct smtp_command *cmd, bool refused)
 {
 	struct body *b = &s->relay->body;
@@ -26,6 +33,10 @@ void body_chunk(struct worker *w, struct session *s, const struct smtp_command *
 		if (refused || !ready)
 			body_discard(w, s->relay);
 	}
+	/* Said before a byte of it is passed on: what the backend is announced, this chunk and what
+	 * came before it, must not go beyond 64 bits either. */
+	if (b->phase != BODY_DISCARD && too_big(s, b, cmd->chunk_size))
+		body_refuse(w, s->relay, 552, REASON_MESSAGE_SIZE);
 	s->at = AT_BDAT;
 	b->chunk_last = cmd->chunk_last;
 	b->announce = b->phase == BODY_STREAM;

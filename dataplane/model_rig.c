@@ -155,7 +155,7 @@ void rig_worker_config(const struct rig_config *config, struct worker_config *wc
 	sc->ephemeral_last = 60000;
 	sc->ephemeral_step = 1;
 	wc->n_workers = 1;
-	wc->window_bytes = 4u << 20;
+	wc->window_bytes = config->worker_window_bytes ? config->worker_window_bytes : 4u << 20;
 }
 
 /* The servers of a given policy stand behind the backend host's first address. */

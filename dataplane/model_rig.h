@@ -37,6 +37,7 @@ struct rig_config {
 	    const struct ip_addr *client);
 	void (*on_event)(void *arg, const struct event *event);
 	uint32_t worker_conns, worker_chunks; /* 0: 512 and 4,096 */
+	uint32_t worker_window_bytes;         /* 0: 4 MiB */
 	bool no_clients,
 	    no_backends; /* no models there: the caller serves the host's connections in */
 	void (*clients_turn)(void *arg); /* these, between its input and its output; may be NULL */

@@ -474,8 +474,8 @@ void relays_drain(struct worker *w)
 
 void relay_release(struct worker *w, struct relay *r)
 {
+	body_end(w, r); /* what it holds is counted against the session's source */
 	r->session = NULL;
-	body_end(w, r);
 	switch ((enum relay_state)r->state) {
 	case RELAY_ATTACHED:
 		if (relay_reusable(w, r))

@@ -92,9 +92,19 @@ static void reply_done(struct worker *w, struct relay *r)
 
 /* ---- writing ---- */
 
+static bool room_for(const struct worker *w, const struct relay *r, size_t len)
+{
+	if (!r->conn)
+		return false;
+	if (tcp_write_space(w->stack, r->conn) >= len)
+		return true;
+	tcp_want_write(w->stack, r->conn); /* or nobody would wake the session that waits for it */
+	return false;
+}
+
 bool relay_has_room(const struct worker *w, const struct relay *r)
 {
-	return r->conn && tcp_write_space(w->stack, r->conn) >= COMMAND_ROOM;
+	return room_for(w, r, COMMAND_ROOM);
 }
 
 static bool say(struct worker *w, struct relay *r, const void *data, size_t len)
@@ -280,7 +290,7 @@ int relay_bdat(struct worker *w, struct relay *r, uint64_t size, bool last)
 	int n = snprintf(
 	    line, sizeof(line), "BDAT %llu%s\r\n", (unsigned long long)size, last ? " LAST" : "");
 
-	if (tcp_write_space(w->stack, r->conn) < (size_t)n)
+	if (!room_for(w, r, (size_t)n))
 		return -EAGAIN;
 	relay_state(w, r, RELAY_BODY);
 	if (!last)
@@ -292,7 +302,7 @@ int relay_bdat(struct worker *w, struct relay *r, uint64_t size, bool last)
 
 int relay_dot(struct worker *w, struct relay *r)
 {
-	if (tcp_write_space(w->stack, r->conn) < 3)
+	if (!room_for(w, r, 3))
 		return -EAGAIN;
 	if (!say(w, r, ".\r\n", 3)) {
 		relay_lost(w, r); /* part of it may have gone, but never its end */

@@ -228,6 +228,8 @@ static void run_tls(struct worker *w, struct session *s)
 		session_deadline(w, s, 0);
 		session_wake(w, s);
 	} else if (r->state == RELAY_REFUSED || r->state == RELAY_FAILED) {
+		if (!session_can_write(w, s, REPLY_MAX))
+			return;
 		session_release_relay(w, s);
 		s->state = SESSION_COMMAND;
 		session_reply(w, s, REPLY_NO_TLS);

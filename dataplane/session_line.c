@@ -55,7 +55,7 @@ static bool gather_line(struct worker *w, struct session *s)
 }
 
 static enum line_read read_line(
-    struct worker *w, struct session *s, struct text *ret_line, size_t *ret_used)
+    struct worker *w, struct session *s, bool pending, struct text *ret_line, size_t *ret_used)
 {
 	const uint8_t *p;
 	size_t run, used = 0;
@@ -86,7 +86,9 @@ static enum line_read read_line(
 	switch (status) {
 	case SMTP_LINE_OK: return LINE_READY;
 	case SMTP_LINE_BAD: return LINE_BAD;
-	case SMTP_LINE_TOO_LONG: s->skipping = used == 0 || p[used - 1] != '\n'; return LINE_LONG;
+	case SMTP_LINE_TOO_LONG: /* while answers are due it stays, since its own comes after them */
+		s->skipping = !pending && (used == 0 || p[used - 1] != '\n');
+		return LINE_LONG;
 	default: return LINE_NONE;
 	}
 }
@@ -154,7 +156,7 @@ bool session_command(struct worker *w, struct session *s)
 		session_linger(w, s);
 		return false;
 	}
-	read = read_line(w, s, &line, &used);
+	read = read_line(w, s, pending, &line, &used);
 	if (read == LINE_NONE) {
 		if (s->eof && !pending)
 			session_close(w, s);

@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TARPIT_SENT_MS = 60000 /* for the first line to be acknowledged */ };
+enum {
+	TARPIT_SENT_MS = 60000, /* for the first line to be acknowledged */
+	GREET_AGAIN_MS = 100,
+};
 
 void session_tarpit(struct worker *w, struct session *s)
 {
@@ -32,6 +35,10 @@ void session_greet(struct worker *w, struct session *s)
 	char buf[REPLY_MAX];
 	size_t n = greeting_banner(w, buf, sizeof(buf));
 
+	if (!session_can_write(w, s, n)) { /* chunks are short: greeted later, not cut */
+		session_deadline(w, s, GREET_AGAIN_MS);
+		return;
+	}
 	s->state = SESSION_COMMAND;
 	s->at = AT_START;
 	session_write(w, s, buf, n, 220);

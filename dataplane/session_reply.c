@@ -9,7 +9,12 @@
 
 bool session_can_write(const struct worker *w, const struct session *s, size_t len)
 {
-	return s->conn && tcp_write_space(w->stack, s->conn) >= len;
+	if (!s->conn)
+		return false;
+	if (tcp_write_space(w->stack, s->conn) >= len)
+		return true;
+	tcp_want_write(w->stack, s->conn); /* or nobody would wake a session that stops here */
+	return false;
 }
 
 void session_write(struct worker *w, struct session *s, const char *reply, size_t len, unsigned code)

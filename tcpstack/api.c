@@ -158,14 +158,31 @@ size_t tcp_unsent_or_unacked(const struct tcp_conn *c)
 size_t tcp_write_space(const struct stack *st, const struct tcp_conn *c)
 {
 	uint32_t queued = conn_queued(c), room;
+	uint64_t memory;
 
 	if (!may_write(c) || queued >= st->config.snd_buf)
 		return 0;
 	room = st->config.snd_buf - queued;
-	if (!chunk_allowed(&st->tcp->chunks, CHUNK_SEND))
-		room = min_u32(room,
-		    c->snd_tail ? CHUNK_DATA - chunk_at(&st->tcp->chunks, c->snd_tail)->end : 0);
-	return room;
+	/* What the pool has, or a reply that was found to fit would be cut in the middle. */
+	memory = (uint64_t)chunk_left(&st->tcp->chunks, CHUNK_SEND) * CHUNK_DATA;
+	if (c->snd_tail)
+		memory += CHUNK_DATA - chunk_at(&st->tcp->chunks, c->snd_tail)->end;
+	return memory < room ? (uint32_t)memory : room;
+}
+
+static void wait_for_memory(struct tcp_half *half, struct tcp_conn *c)
+{
+	conn_list_append(half, &half->memory, c, LINK_MEMORY);
+	half->hungry = true;
+}
+
+void tcp_want_write(struct stack *st, struct tcp_conn *c)
+{
+	if (!may_write(c))
+		return;
+	c->flags |= CF_WANT_WRITE;
+	if (!conn_send_full(st, c)) /* else an ACK will tell */
+		wait_for_memory(st->tcp, c);
 }
 
 size_t tcp_write(struct stack *st, struct tcp_conn *c, const void *data, size_t len)
@@ -183,8 +200,7 @@ size_t tcp_write(struct stack *st, struct tcp_conn *c, const void *data, size_t 
 	done = sendq_write(half, c, data, n);
 	if (done < n) {
 		count(st, STACK_chunks_exhausted);
-		conn_list_append(half, &half->memory, c, LINK_MEMORY);
-		half->hungry = true;
+		wait_for_memory(half, c);
 	}
 	if (done < len)
 		c->flags |= CF_WANT_WRITE;

@@ -5,7 +5,8 @@
  * (the warm one is handed out first); chunks never used yet are untouched memory.
  *
  * Reserves keep one use from starving another: out-of-order data needs a quarter of the pool free,
- * sending a sixteenth, in-order data none. Chains of received buffers were rejected: a peer that
+ * in-order data a sixteenth, sending none. What is unread goes only by being sent on, so were it
+ * allowed to fill the pool, every relayed message would wait for every other. Chains of received buffers were rejected: a peer that
  * does not read could drain the port's pool.
  */
 #ifndef POSTERN_TCPSTACK_CHUNK_H
@@ -47,12 +48,18 @@ static inline uint32_t chunk_free_count(const struct chunk_pool *pool)
 	return pool->max - pool->used;
 }
 
-/* True while this use may take another chunk. */
+/* Chunks that this use may still take. */
+static inline uint32_t chunk_left(const struct chunk_pool *pool, enum chunk_use use)
+{
+	static const uint8_t reserve_shift[] = { 4, 31, 2 };
+	uint32_t reserve = pool->max >> reserve_shift[use], left = chunk_free_count(pool);
+
+	return left > reserve ? left - reserve : 0;
+}
+
 static inline bool chunk_allowed(const struct chunk_pool *pool, enum chunk_use use)
 {
-	static const uint8_t reserve_shift[] = { 31, 4, 2 };
-
-	return chunk_free_count(pool) > pool->max >> reserve_shift[use];
+	return chunk_left(pool, use) > 0;
 }
 
 /* 0 when the pool, or this use's share of it, is exhausted. */

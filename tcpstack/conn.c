@@ -589,27 +589,40 @@ bool conn_relieve_pressure(struct stack *st)
 	return false;
 }
 
+static bool can_feed(const struct tcp_half *half)
+{
+	uint32_t left = chunk_free_count(&half->chunks);
+
+	return half->hungry && left >= FEED_LEAST && left > half->chunks.max / 32;
+}
+
+/* Writers first, who give memory back; windows open when there is plenty. */
 void conn_feed_starved(struct stack *st)
 {
 	struct tcp_half *half = st->tcp;
-	uint32_t next;
+	bool plenty = chunk_free_count(&half->chunks) > half->chunks.max / 4;
+	uint32_t last = half->memory.tail, next;
 
-	if (!half->hungry || chunk_free_count(&half->chunks) <= half->chunks.max / 4)
+	if (!can_feed(half))
 		return;
-	half->hungry = half->memory.head != 0;
-	for (uint32_t i = half->memory.head, n = 0; i && n < 64; i = next, n++) {
+	half->hungry = false;
+	for (uint32_t i = half->memory.head, n = 0; i; i = next, n++) {
 		struct tcp_conn *c = &half->conns[i];
-		uint32_t flags = c->flags & (CF_WND_HELD | CF_WANT_WRITE);
+		uint32_t flags = c->flags & (CF_WANT_WRITE | (plenty ? (uint32_t)CF_WND_HELD : 0));
 
-		next = c->link[LINK_MEMORY].next;
-		half->hungry = next != 0;
-		if (flags & CF_WANT_WRITE && tcp_write_space(st, c) < st->config.snd_buf / 4)
+		if (n == FEED_LOOKS) {
+			half->hungry = true;
+			break;
+		}
+		next = i == last ? 0 : c->link[LINK_MEMORY].next;
+		if (conn_send_full(st, c))
 			flags &= ~(uint32_t)CF_WANT_WRITE; /* its own bound: an ACK will tell */
-		/* What holds data still goes to the end, so that all have their turn. */
+		/* What holds data still, or waits on, goes to the end, so that all have their turn. */
 		c->flags &= ~flags;
 		conn_list_remove(half, &half->memory, c, LINK_MEMORY);
-		if (c->ooo_head)
+		if (c->ooo_head || c->flags & CF_WND_HELD)
 			conn_list_append(half, &half->memory, c, LINK_MEMORY);
+		half->hungry = half->hungry || c->flags & CF_WND_HELD;
 		if (flags & CF_WND_HELD && c->state != TCP_CLOSED &&
 		    tcp_window_worth_telling(half, c)) {
 			c->flags |= CF_ACK_NOW;
@@ -707,5 +720,7 @@ uint64_t conn_next_deadline(const struct stack *st)
 	least = at < least ? at : least;
 	if (half->stalled.head && half->stalled_until_ns < least)
 		least = half->stalled_until_ns;
+	if (can_feed(half) && half->now_ns + FEED_MS * 1000000u < least)
+		least = half->now_ns + FEED_MS * 1000000u;
 	return least;
 }

@@ -201,6 +201,9 @@ enum {
 	KEEPALIVE_PROBES = 8,
 	KEEPALIVE_STEP_MS = 15000,
 	STALL_MS = 20,
+	FEED_MS = 1, /* between looks at who waits for memory */
+	FEED_LOOKS = 64,
+	FEED_LEAST = 3,       /* free chunks that are worth waking a writer: a long reply fits */
 	MSS_DEFAULT_V4 = 536, /* RFC 9293 3.7.1 */
 	MSS_DEFAULT_V6 = 1220,
 	MTU_FLOOR_V4 = 552, /* no believable path is narrower (RFC 1191 section 7) */
@@ -343,6 +346,12 @@ static inline uint32_t conn_queued(const struct tcp_conn *c)
 	flight -= c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED ? flight != 0 : 0;
 	flight -= c->flags & CF_FIN_SENT && flight != 0;
 	return flight + c->unsent;
+}
+
+/* So much is queued that only ACKs can make room worth a wake-up (TCP_EV_WRITE). */
+static inline bool conn_send_full(const struct stack *st, const struct tcp_conn *c)
+{
+	return conn_queued(c) > st->config.snd_buf - st->config.snd_buf / 4;
 }
 
 static inline uint32_t min_u32(uint32_t a, uint32_t b)

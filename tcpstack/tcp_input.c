@@ -206,7 +206,7 @@ static void tell_progress(struct stack *st, struct tcp_conn *c)
 {
 	uint32_t queued = conn_queued(c);
 
-	if (c->flags & CF_WANT_WRITE && queued <= st->config.snd_buf - st->config.snd_buf / 4) {
+	if (c->flags & CF_WANT_WRITE && !conn_send_full(st, c)) {
 		c->flags &= ~(uint32_t)CF_WANT_WRITE;
 		conn_tell(st, c, TCP_EV_WRITE);
 	}
@@ -402,11 +402,17 @@ static bool check_timestamp(
 			challenge(st, c);
 		return false;
 	}
-	if (seq_leq(pkt->seq, c->last_ack_sent)) { /* RFC 7323 4.3 */
-		c->ts_recent = pkt->opt.ts_val;
-		c->ts_recent_tick = half->tick;
-	}
 	return true;
+}
+
+/* RFC 7323 4.3 and 5.3 R3: after the sequence and the ACK were found good, lest anyone who guesses
+ * the ports alone lets PAWS drop all that the peer says. */
+static void take_timestamp(struct stack *st, struct tcp_conn *c, const struct packet *pkt)
+{
+	if (c->flags & CF_TS && pkt->opt.has_ts && seq_leq(pkt->seq, c->last_ack_sent)) {
+		c->ts_recent = pkt->opt.ts_val;
+		c->ts_recent_tick = st->tcp->tick;
+	}
 }
 
 /* The peer took the probe byte, which has no record yet. */
@@ -488,6 +494,7 @@ static void synchronised_arrives(
 	}
 	if (!check_ack(st, c, pkt, out))
 		return;
+	take_timestamp(st, c, pkt);
 	if (seq_leq(c->snd_una, pkt->ack))
 		process_ack(st, c, pkt);
 	if (!after_fin_acked(st, c))

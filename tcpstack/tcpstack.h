@@ -276,6 +276,8 @@ void tcp_consume(struct stack *st, struct tcp_conn *c, size_t n);
  * Sent by the next stack_output(), small writes of a turn together. */
 size_t tcp_write(struct stack *st, struct tcp_conn *c, const void *data, size_t len);
 size_t tcp_write_space(const struct stack *st, const struct tcp_conn *c);
+/* The owner has found less space than it needs: TCP_EV_WRITE as after a tcp_write() that took less. */
+void tcp_want_write(struct stack *st, struct tcp_conn *c);
 size_t tcp_unsent_or_unacked(const struct tcp_conn *c);
 
 /* FIN after what is queued; reading goes on. */

@@ -9,8 +9,9 @@
  *	          to the final dot was lost on the way (the window of RFC 1047)     never
  *	stuck     neither accepted nor refused at the end of the time              never
  *
- *	sim [--seeds N] [--first SEED] [--seed SEED] [--verbose]
+ *	sim [--seeds N] [--first SEED] [--seed SEED] [--tight] [--verbose]
  *
+ * --tight leaves the worker so little memory that everything runs out at times.
  * A failing world prints its seed; `sim --seed SEED --verbose` shows it again, event by event.
  */
 #include "dataplane/model_rig.h"
@@ -144,6 +145,14 @@ static void draw_world(struct world *w, struct rig_config *c)
 			.stored_then_lost = (uint16_t)draw(w, 50) };
 }
 
+/* So little memory that pools, tables and windows run out all the time. Mail may wait. */
+static void draw_tight(struct world *w, struct rig_config *c)
+{
+	c->worker_chunks = 64 + (uint32_t)draw(w, 449);
+	c->worker_conns = 16 + (uint32_t)draw(w, 113);
+	c->worker_window_bytes = 32 * 4096 + 4096 * (uint32_t)draw(w, 64);
+}
+
 /* Starts sessions for messages that have none under way; a few messages a session at first, one
  * by one when tried again. */
 static void start_sessions(struct world *w)
@@ -216,7 +225,7 @@ static bool judge(const struct world *w, struct totals *t)
 	return good;
 }
 
-static bool run_world(uint64_t seed, bool verbose, struct totals *t)
+static bool run_world(uint64_t seed, bool verbose, bool tight, struct totals *t)
 {
 	const uint64_t hour_ns = 3600ull * 1000000000;
 	struct world *w = calloc(1, sizeof(*w));
@@ -225,6 +234,8 @@ static bool run_world(uint64_t seed, bool verbose, struct totals *t)
 	w->seed = w->random = seed;
 	w->verbose = verbose;
 	draw_world(w, &config);
+	if (tight)
+		draw_tight(w, &config);
 	if (rig_new(&config, &w->rig) < 0) {
 		fprintf(stderr, "sim: no memory for a world\n");
 		exit(2);
@@ -257,7 +268,7 @@ static double wall_s(void)
 
 static void usage(FILE *to)
 {
-	fputs("usage: sim [--seeds N] [--first SEED] [--seed SEED] [--verbose]\n"
+	fputs("usage: sim [--seeds N] [--first SEED] [--seed SEED] [--tight] [--verbose]\n"
 	      "Runs N worlds [500] from SEED on [1], or one world; exit 0 when no message was\n"
 	      "lost, altered, stuck, or doubled outside the window.\n",
 	    to);
@@ -267,10 +278,11 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "seeds", required_argument, NULL, 'n' },
 		{ "first", required_argument, NULL, 'f' }, { "seed", required_argument, NULL, 's' },
-		{ "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+		{ "verbose", no_argument, NULL, 'v' }, { "tight", no_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' }, { 0 } };
 	unsigned long n = 500;
 	uint64_t first = 1;
-	bool verbose = false;
+	bool verbose = false, tight = false;
 	struct totals t = { 0 };
 	int o;
 
@@ -280,13 +292,14 @@ int main(int argc, char **argv)
 		case 'f': first = strtoull(optarg, NULL, 10); break;
 		case 's': first = strtoull(optarg, NULL, 10), n = 1; break;
 		case 'v': verbose = true; break;
+		case 't': tight = true; break;
 		case 'h': usage(stdout); return 0;
 		default: usage(stderr); return 2;
 		}
 	}
 	double start = wall_s();
 	for (uint64_t seed = first; seed < first + n; seed++) {
-		run_world(seed, verbose, &t);
+		run_world(seed, verbose, tight, &t);
 		if ((seed - first + 1) % 50 == 0)
 			fprintf(stderr,
 			    "sim: %" PRIu64 " of %lu worlds, %lu messages, %lu failed, %.0f s\n",

@@ -37,6 +37,25 @@ static void old_timestamp_is_refused(void **state)
 	td_free(d);
 }
 
+/* RFC 7323 5.3: R2 before R3. */
+static void timestamp_outside_the_window_is_not_believed(void **state)
+{
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_make(TCP_ESTABLISHED, &o);
+
+	d->ts_val = d->peer_ts + 0x40000000;
+	td_send(d, .flags = TCP_ACK, .seq = 1u - 100000, .ack = 1);
+	d->ts_val = d->peer_ts + 0x40000000;
+	td_send(d, .flags = TCP_ACK, .seq = 1, .ack = 100000); /* of what was never sent */
+	td_forget_output(d);
+	d->ts_val = 0;
+	td_data(d, 1, 100, 1);
+	assert_int_equal(tcp_unread(d->c), 100);
+	assert_int_equal(d->counters[STACK_tcp_paws], 0);
+	td_free(d);
+}
+
 static void timestamp_of_24_days_ago_is_not_compared(void **state)
 {
 	const int v6 = td_family(state);
@@ -609,7 +628,7 @@ static void chunks_exhausted_closes_the_window(void **state)
 	o.config.max_chunks = 16;
 	o.peer_window = 65535;
 	d = td_make(TCP_ESTABLISHED, &o);
-	while (d->st.tcp->chunks.used < 16) {
+	while (d->st.tcp->chunks.used < 15) { /* a sixteenth is kept for sending */
 		td_send(d, .flags = TCP_ACK | TCP_PSH, .seq = seq, .len = 1000, .ack = 1);
 		seq = d->c->rcv_nxt - d->irs;
 	}
@@ -664,6 +683,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TD_BOTH(old_timestamp_is_refused),
+		TD_BOTH(timestamp_outside_the_window_is_not_believed),
 		TD_BOTH(timestamp_of_24_days_ago_is_not_compared),
 		TD_BOTH(missing_timestamp_is_dropped),
 		TD_BOTH(echo_is_of_the_earliest_unacknowledged),

@@ -358,7 +358,7 @@ static void chunk_budget_is_shared_and_waited_for(void **state)
 	o.config.max_chunks = 16;
 	o.config.snd_buf = 1u << 20;
 	d = td_make(TCP_ESTABLISHED, &o);
-	assert_int_equal(write_pattern(d, 0, 60000), 15 * CHUNK_DATA); /* a sixteenth is kept */
+	assert_int_equal(write_pattern(d, 0, 60000), 16 * CHUNK_DATA); /* the whole pool */
 	assert_int_equal(tcp_write_space(&d->st, d->c), 0);
 	td_output(d);
 	assert_int_equal(td_events(d), 0);
@@ -368,6 +368,48 @@ static void chunk_budget_is_shared_and_waited_for(void **state)
 		at = end;
 		td_ack(d, 1, at);
 		td_run_ms(d, 10);
+	}
+	assert_true(td_events(d) & TCP_EV_WRITE);
+	td_free(d);
+}
+
+/* What a peer sent and nobody read must not keep the owner from sending it on. */
+static void unread_data_leaves_room_to_send(void **state)
+{
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d;
+
+	o.config.max_chunks = 32;
+	d = td_make(TCP_ESTABLISHED, &o);
+	for (unsigned i = 0; i < 200 && d->counters[STACK_chunks_exhausted] == 0; i++) {
+		td_data(d, d->c->rcv_nxt - d->irs, 1000, 1);
+		td_forget_output(d);
+	}
+	assert_true(d->counters[STACK_chunks_exhausted] > 0);
+	assert_int_equal(tcp_write_space(&d->st, d->c), 2 * CHUNK_DATA);
+	assert_int_equal(write_pattern(d, 0, 3000), 3000);
+	td_free(d);
+}
+
+/* An owner that asked for the space and did not write is woken, too. */
+static void wanted_space_is_told(void **state)
+{
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d;
+
+	o.config.max_chunks = 16;
+	o.config.snd_buf = 1u << 20;
+	d = td_make(TCP_ESTABLISHED, &o);
+	assert_int_equal(write_pattern(d, 0, 16 * CHUNK_DATA), 16 * CHUNK_DATA);
+	tcp_want_write(&d->st, d->c);
+	td_output(d);
+	assert_int_equal(td_events(d), 0);
+	while (tcp_unsent_or_unacked(d->c) > 8000) {
+		td_ack(d, 1, d->c->snd_nxt - d->iss);
+		td_run_ms(d, 10);
+		td_forget_output(d);
 	}
 	assert_true(td_events(d) & TCP_EV_WRITE);
 	td_free(d);
@@ -472,6 +514,8 @@ int main(void)
 		TD_BOTH(unresolved_neighbour_is_tried_again),
 		TD_BOTH(send_buffer_is_bounded_and_told),
 		TD_BOTH(chunk_budget_is_shared_and_waited_for),
+		TD_BOTH(unread_data_leaves_room_to_send),
+		TD_BOTH(wanted_space_is_told),
 		TD_BOTH(segments_of_a_turn_are_bounded),
 		TD_BOTH(large_flight_is_recorded_and_released),
 		TD_BOTH(fin_rides_on_the_last_segment),
