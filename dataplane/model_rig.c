@@ -40,7 +40,7 @@ struct ip_addr rig_server(bool is_v6)
 	return is_v6 ? v6(1, 0x25) : v4(192, 0, 2, 25);
 }
 
-static void default_settings(struct policy_settings *s, struct image_writer *w)
+void rig_settings(struct policy_settings *s, struct image_writer *w)
 {
 	s->host.workers = 1;
 	image_writer_string(w, "mx.example.org", &s->smtp.hostname);
@@ -105,7 +105,7 @@ int rig_policy_new(
 	if (!w)
 		return -ENOMEM;
 	struct policy_settings *s = image_writer_settings(w);
-	default_settings(s, w);
+	rig_settings(s, w);
 	default_pool(w, config->n_servers ? config->n_servers : 1);
 	if (config->policy)
 		config->policy(config->arg, s, w);

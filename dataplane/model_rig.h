@@ -67,6 +67,8 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig);
 /* Asserts that no frame is lost: all are back in the pool. */
 struct rig *rig_free(struct rig *r);
 
+/* The settings that a rig begins with: our names, the default limits, one listener on port 25. */
+void rig_settings(struct policy_settings *settings, struct image_writer *writer);
 /* The rig's policy and its worker's configuration alone, for shells with ports of their own. The
  * policy lives on the image writer's memory: close it, then free the writer. */
 int rig_policy_new(

@@ -126,32 +126,6 @@ static bool set_all(struct world *w, struct policy_settings *s, char *text)
 	return true;
 }
 
-static void defaults(struct policy_settings *s, struct image_writer *iw)
-{
-	s->host.workers = 1;
-	image_writer_string(iw, "mx.example.org", &s->smtp.hostname);
-	image_writer_string(iw, "ESMTP", &s->smtp.banner);
-	s->smtp.inspection_window = 65536;
-	s->smtp.window_quota = 1 << 20;
-	s->smtp.command_timeout_ms = 300000;
-	s->smtp.data_timeout_ms = 180000;
-	s->smtp.condemned_timeout_ms = 20000;
-	s->limits = (struct policy_limits){ .message_size = 50u << 20,
-		.recipients = 1000,
-		.null_recipients = 100,
-		.commands = 10000,
-		.errors = 20,
-		.messages = 1000,
-		.connections = 1000,
-		.prefix_connections = 5000,
-		.connection_rate = 10000,
-		.received_hops = 100 };
-	s->n_listeners = 1;
-	s->listeners[0] = (struct policy_listener){ .port = 25, .any = 1 };
-	image_writer_string(iw, "mx", &s->listeners[0].name);
-	s->default_pool = -1;
-}
-
 static struct ip_addr server_address(bool v6, unsigned i)
 {
 	uint8_t a4[4] = { 198, 51, 100, (uint8_t)(10 + i) };
@@ -403,7 +377,7 @@ static bool write_all(struct world *w, struct image_writer *iw, char *change)
 	struct options o = { 0 };
 	char main_pool[] = "main servers=b1";
 
-	defaults(image_writer_settings(iw), iw);
+	rig_settings(image_writer_settings(iw), iw);
 	w->n_servers = 0;
 	if (!each(w, &o, iw, "policy") || !each(w, &o, iw, "server") || !each(w, &o, iw, "pool"))
 		return false;
