@@ -672,6 +672,11 @@ static void unstall(struct stack *st)
 	}
 }
 
+void conn_neighbour_known(struct stack *st)
+{
+	st->tcp->stalled_until_ns = 0;
+}
+
 void conn_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 {
 	struct tcp_half *half = st->tcp;

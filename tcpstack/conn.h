@@ -200,7 +200,7 @@ enum {
 	CHALLENGE_MS = 500,
 	KEEPALIVE_PROBES = 8,
 	KEEPALIVE_STEP_MS = 15000,
-	STALL_MS = 20,
+	STALL_MS = 200,       /* a next hop that could not even be asked for */
 	FEED_MS = 1, /* between looks at who waits for memory */
 	FEED_LOOKS = 64,
 	FEED_LEAST = 3,       /* free chunks that are worth waking a writer: a long reply fits */

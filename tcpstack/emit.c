@@ -38,8 +38,10 @@ bool reply_route(struct stack *st, const struct ip_addr *dst, bool v4, uint64_t 
     struct reply_path *ret_path)
 {
 	struct ip_half *ip = st->ip;
+	static const uint8_t unknown[6];
 	const struct route_entry *r = route_find(&ip->routes, dst, v4);
 
+	ret_path->neigh = NEIGH_NONE;
 	if (!r) {
 		count(st, STACK_tx_no_route);
 		return false;
@@ -53,9 +55,10 @@ bool reply_route(struct stack *st, const struct ip_addr *dst, bool v4, uint64_t 
 	neigh_used(&ip->neigh, e, now_ns);
 	if (!neigh_usable(e)) {
 		count(st, STACK_tx_no_neigh);
+		*ret_path = (struct reply_path){ unknown, r->netif, slot };
 		return false;
 	}
-	*ret_path = (struct reply_path){ e->mac, r->netif };
+	*ret_path = (struct reply_path){ e->mac, r->netif, slot };
 	return true;
 }
 

@@ -23,7 +23,8 @@ static void echo(struct stack *st, const struct packet *pkt, uint64_t now_ns, st
 		out_drop(out, f);
 		return;
 	}
-	if (!reply_route(st, &pkt->src, pkt->v4, now_ns, &path)) {
+	bool resolved = reply_route(st, &pkt->src, pkt->v4, now_ns, &path);
+	if (!resolved && path.neigh == NEIGH_NONE) {
 		out_drop(out, f);
 		return;
 	}
@@ -43,6 +44,11 @@ static void echo(struct stack *st, const struct packet *pkt, uint64_t now_ns, st
 	uint64_t sum = pkt->v4 ? 0 : csum_pseudo6(pkt->src.b, pkt->dst.b, PROTO_ICMP6, len);
 	st16(p + 2, csum_finish(csum_add(sum, p, len)));
 	f->len = (uint16_t)(l4_off + len);
+	if (!resolved) {
+		neigh_hold(st, path.neigh, pkt->v4, l3, hdr + len);
+		out_drop(out, f);
+		return;
+	}
 	if (out_tx(st, out, f))
 		count(st, STACK_icmp_echo_tx);
 }

@@ -144,7 +144,10 @@ void pmtu_lower(struct stack *st, const struct ip_addr *dst, uint16_t mtu, uint6
 struct reply_path {
 	const uint8_t *mac;
 	uint8_t netif;
+	uint16_t neigh; /* on failure: where the answer can be held, or NEIGH_NONE */
 };
+/* False: no route, or the next hop is unresolved: then all but the MAC (zeros) is known, and an
+ * answer may be built and given to neigh_hold() instead of to `out`. */
 bool reply_route(struct stack *st, const struct ip_addr *dst, bool v4, uint64_t now_ns,
     struct reply_path *ret_path);
 

@@ -6,7 +6,7 @@
  * addresses are used at once and probed meanwhile (as RFC 4429 allows for IPv6): an appliance that
  * comes back after a restart should not add seconds of silence; the shell asks for conflicts
  * during its first seconds and refuses to start on one. Rejected: a queue of packets per
- * unresolved neighbour; TCP and the SYN ring send again by themselves.
+ * unresolved neighbour; the latest stateless answer is held, and TCP sends again when told.
  *
  * Bounds: the table is full: the oldest unused entry that is no gateway is let go. Unanswered
  * questions fill a quarter of it at most and 256 a second are begun, so a scan that spoofs on-link
@@ -54,13 +54,19 @@ int neigh_init(struct neigh_table *t, uint32_t max, uint64_t now_ns)
 		t->n_heads *= 2;
 	t->entries = calloc(max, sizeof(*t->entries));
 	t->heads = malloc(t->n_heads * sizeof(*t->heads));
-	if (!t->entries || !t->heads) {
+	t->n_held = (uint16_t)(max / 4);
+	t->held = calloc(t->n_held, sizeof(*t->held));
+	if (!t->entries || !t->heads || !t->held) {
 		neigh_fini(t);
 		return -ENOMEM;
 	}
 	memset(t->heads, 0xff, t->n_heads * sizeof(*t->heads));
 	for (uint32_t i = 0; i < max; i++)
 		t->entries[i].next = (uint16_t)(i + 1 < max ? i + 1 : NEIGH_NONE);
+	for (unsigned i = 0; i < t->n_held; i++) {
+		t->held[i].slot = NEIGH_NONE;
+		t->held[i].next_free = (uint16_t)(i + 1 < t->n_held ? i + 1 : NEIGH_NONE);
+	}
 	t->generation = 1;
 	t->next_due_ns = now_ns;
 	for (unsigned i = 0; i < STACK_MAX_ADDRS; i++)
@@ -71,6 +77,7 @@ int neigh_init(struct neigh_table *t, uint32_t max, uint64_t now_ns)
 void neigh_fini(struct neigh_table *t)
 {
 	free(t->entries);
+	free(t->held);
 	free(t->heads);
 	*t = (struct neigh_table){ 0 };
 }
@@ -91,11 +98,31 @@ static void set_state(struct neigh_table *t, struct neigh_entry *e, enum neigh_s
 	e->state = (uint8_t)state;
 }
 
-static void entry_free(struct neigh_table *t, uint16_t slot)
+static void held_put(struct neigh_table *t, struct neigh_entry *e)
 {
+	struct neigh_held *h = &t->held[e->held - 1];
+
+	h->slot = NEIGH_NONE;
+	h->next_free = t->held_free;
+	t->held_free = (uint16_t)(e->held - 1);
+	e->held = 0;
+}
+
+static void held_drop(struct stack *st, struct neigh_entry *e)
+{
+	if (e->held) {
+		held_put(&st->ip->neigh, e);
+		count(st, STACK_neigh_held_dropped);
+	}
+}
+
+static void entry_free(struct stack *st, uint16_t slot)
+{
+	struct neigh_table *t = &st->ip->neigh;
 	struct neigh_entry *e = &t->entries[slot];
 	uint16_t *link = &t->heads[neigh_hash(t, e->netif, &e->addr)];
 
+	held_drop(st, e);
 	while (*link != slot)
 		link = &t->entries[*link].next;
 	*link = e->next;
@@ -118,8 +145,9 @@ uint16_t neigh_find(const struct neigh_table *t, unsigned netif, const struct ip
 	return slot;
 }
 
-static bool evict(struct neigh_table *t)
+static bool evict(struct stack *st)
 {
+	struct neigh_table *t = &st->ip->neigh;
 	uint16_t oldest = NEIGH_NONE;
 
 	for (uint32_t i = 0; i < t->n; i++) {
@@ -131,7 +159,7 @@ static bool evict(struct neigh_table *t)
 	}
 	if (oldest == NEIGH_NONE)
 		return false;
-	entry_free(t, oldest);
+	entry_free(st, oldest);
 	return true;
 }
 
@@ -141,7 +169,7 @@ static uint16_t entry_new(
 	struct neigh_table *t = &st->ip->neigh;
 
 	if (t->free == NEIGH_NONE) {
-		if (!evict(t))
+		if (!evict(st))
 			return NEIGH_NONE;
 		count(st, STACK_neigh_evicted);
 	}
@@ -199,6 +227,55 @@ void neigh_used(struct neigh_table *t, struct neigh_entry *e, uint64_t now_ns)
 	}
 }
 
+void neigh_hold(struct stack *st, uint16_t slot, bool v4, const uint8_t *l3, unsigned len)
+{
+	struct neigh_table *t = &st->ip->neigh;
+	struct neigh_entry *e = &t->entries[slot];
+
+	if (len > NEIGH_HELD_MAX || (!e->held && t->held_free == NEIGH_NONE)) {
+		count(st, STACK_neigh_held_full);
+		return;
+	}
+	if (e->held) {
+		count(st, STACK_neigh_held_replaced);
+	} else {
+		e->held = (uint16_t)(t->held_free + 1);
+		t->held_free = t->held[e->held - 1].next_free;
+	}
+	struct neigh_held *h = &t->held[e->held - 1];
+	h->slot = slot;
+	h->v4 = v4;
+	h->len = (uint16_t)len;
+	memcpy(h->l3, l3, len);
+}
+
+bool neigh_release(struct stack *st, struct frame_out *out)
+{
+	struct neigh_table *t = &st->ip->neigh;
+
+	if (__builtin_expect(!t->resolved, 1))
+		return false;
+	t->resolved = false;
+	for (unsigned i = 0; i < t->n_held; i++) {
+		struct neigh_held *h = &t->held[i];
+		struct frame f;
+		if (h->slot == NEIGH_NONE || !neigh_usable(&t->entries[h->slot]))
+			continue;
+		struct neigh_entry *e = &t->entries[h->slot];
+		if (!l3_frame_alloc(st, e->netif, h->len, out, &f)) {
+			t->resolved = true; /* the rest soon, see neigh_output() */
+			break;
+		}
+		uint8_t *l3 = l2_write(
+		    st->ip, &f, e->netif, e->mac, h->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+		memcpy(l3, h->l3, h->len);
+		out_tx(st, out, &f);
+		count(st, STACK_neigh_held_sent);
+		held_put(t, e);
+	}
+	return true;
+}
+
 void neigh_learn(
     struct stack *st, uint16_t slot, const uint8_t mac[6], enum neigh_news news, uint64_t now_ns)
 {
@@ -223,8 +300,10 @@ void neigh_learn(
 		set_state(t, e, NEIGH_STALE);
 		set_due(t, e, now_ns + UNUSED_S * SECOND_NS);
 	}
-	if (changed)
+	if (changed) {
 		t->generation++;
+		t->resolved = true;
+	}
 }
 
 void neigh_heard(struct stack *st, unsigned netif, const struct ip_addr *addr, const uint8_t mac[6],
@@ -366,13 +445,13 @@ static void entry_step(struct stack *st, uint16_t slot, uint64_t now_ns, struct 
 		return;
 	case NEIGH_STALE:
 		if (now_ns - e->used_ns >= UNUSED_S * SECOND_NS && !e->pinned)
-			entry_free(t, slot);
+			entry_free(st, slot);
 		else
 			e->due_ns = now_ns + UNUSED_S * SECOND_NS;
 		return;
 	case NEIGH_FAILED:
 		if (!e->pinned && now_ns - e->used_ns > FAILED_S * SECOND_NS) {
-			entry_free(t, slot);
+			entry_free(st, slot);
 			return;
 		}
 		set_state(t, e, NEIGH_INCOMPLETE);
@@ -389,6 +468,7 @@ static void entry_step(struct stack *st, uint16_t slot, uint64_t now_ns, struct 
 		if (e->state == NEIGH_PROBE)
 			t->generation++; /* its MAC is not to be used any more */
 		set_state(t, e, NEIGH_FAILED);
+		held_drop(st, e);
 		count(st, STACK_neigh_failed);
 		e->due_ns = now_ns + FAILED_S * SECOND_NS;
 		return;
@@ -404,9 +484,9 @@ static void entry_step(struct stack *st, uint16_t slot, uint64_t now_ns, struct 
 void neigh_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 {
 	struct neigh_table *t = &st->ip->neigh;
-	uint64_t next = UINT64_MAX;
+	uint64_t next = t->resolved ? now_ns + SECOND_NS / 100 : UINT64_MAX;
 
-	if (now_ns < t->next_due_ns)
+	if (now_ns < t->next_due_ns && !t->resolved)
 		return;
 	for (unsigned i = 0; i < st->config.n_addrs && !st->config.neigh_follower; i++) {
 		if (now_ns >= t->own[i].due_ns)

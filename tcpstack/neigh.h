@@ -3,6 +3,9 @@
  * Who has which MAC address: ARP (RFC 826, 5227) and Neighbour Discovery (RFC 4861, 4862), one
  * table and one state machine for both (private).
  *
+ * The latest answer to each unresolved neighbour is held and sent when it has answered (RFC 1122
+ * 2.3.2.2, RFC 4861 7.2.2); connections are told by conn_neighbour_known() and send again.
+ *
  * Slots are stable while an entry lives; when one is given to another address, or changes its MAC,
  * the table's generation moves and every ip_path resolves anew.
  */
@@ -32,7 +35,19 @@ struct neigh_entry {
 	uint8_t state; /* enum neigh_state */
 	uint8_t netif;
 	uint8_t probes;
-	bool pinned; /* a gateway: never let go */
+	bool pinned;   /* a gateway: never let go */
+	uint16_t held; /* 1 + index of the answer held for it; 0: none */
+};
+
+/* Any stateless answer fits: headers, 24 bytes of options, a refusal's text. */
+enum { NEIGH_HELD_MAX = 40 + 20 + 24 + STACK_REFUSE_TEXT_MAX };
+
+struct neigh_held {
+	uint16_t slot; /* the neighbour; NEIGH_NONE: free */
+	uint16_t len;
+	uint16_t next_free;
+	bool v4;
+	uint8_t l3[NEIGH_HELD_MAX];
 };
 
 /* One per own address: probing, announcing, conflicts. */
@@ -51,6 +66,9 @@ struct neigh_table {
 	uint16_t free;
 	uint32_t used, incomplete;
 	uint32_t generation;
+	struct neigh_held *held; /* as many as may be unresolved */
+	uint16_t n_held, held_free;
+	bool resolved; /* someone answered since neigh_release() */
 	uint64_t next_due_ns;
 	uint64_t ask_window_ns; /* questions to new neighbours are capped per second */
 	uint32_t ask_count;
@@ -73,6 +91,12 @@ static inline bool neigh_usable(const struct neigh_entry *e)
 
 /* Notes that a packet goes to it: a stale entry gets probed, a failed one asked for again. */
 void neigh_used(struct neigh_table *t, struct neigh_entry *e, uint64_t now_ns);
+
+/* Keeps an IP packet, the latest only, until the neighbour of this slot is known. Every buffer in
+ * use: dropped, counted. */
+void neigh_hold(struct stack *st, uint16_t slot, bool v4, const uint8_t *l3, unsigned len);
+/* Sends what was held for those who have answered; true: someone did since the last call. */
+bool neigh_release(struct stack *st, struct frame_out *out);
 
 /* Received ARP or ND; the frame is answered in place or dropped. */
 void neigh_arp_input(struct stack *st, struct packet *pkt, uint64_t now_ns, struct frame_out *out);

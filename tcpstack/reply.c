@@ -19,16 +19,11 @@ void reply_ts(struct reply *r, uint32_t ts_val, uint32_t ts_ecr)
 	r->n_opts = 3;
 }
 
-bool reply_tcp(struct stack *st, const struct packet *pkt, const struct reply *r, uint64_t now_ns,
-    struct frame_out *out)
+static inline __attribute__((always_inline)) bool reply_write(struct stack *st,
+    const struct packet *pkt, const struct reply *r, struct reply_path path, struct frame_out *out)
 {
 	struct frame *f = pkt->frame;
-	struct reply_path path;
 
-	if (!reply_route(st, &pkt->src, pkt->v4, now_ns, &path)) {
-		out_drop(out, f);
-		return false;
-	}
 	if (__builtin_expect(out->n_tx >= out->cap_tx, 0)) {
 		count(st, STACK_tx_out_full);
 		out_drop(out, f);
@@ -78,6 +73,35 @@ bool reply_tcp(struct stack *st, const struct packet *pkt, const struct reply *r
 	f->len = (uint16_t)len;
 	out->n_tx++;
 	return true;
+}
+
+/* The next hop is unresolved: the answer waits there (RFC 1122 2.3.2.2), its frame does not. */
+static __attribute__((noinline, cold)) void reply_hold(struct stack *st, const struct packet *pkt,
+    const struct reply *r, struct reply_path path, struct frame_out *out)
+{
+	struct frame held;
+	struct frame_out aside = { .tx = &held, .drop = out->drop, .n_drop = out->n_drop, .cap_tx = 1 };
+
+	if (path.neigh != NEIGH_NONE && reply_write(st, pkt, r, path, &aside)) {
+		unsigned l2 = st->ip->netifs[path.netif].hdr_len;
+		neigh_hold(st, path.neigh, pkt->v4, held.data + l2, held.len - l2);
+	} else if (aside.n_drop != out->n_drop) {
+		out->n_drop = aside.n_drop; /* dropped by reply_write() */
+		return;
+	}
+	out_drop(out, pkt->frame);
+}
+
+bool reply_tcp(struct stack *st, const struct packet *pkt, const struct reply *r, uint64_t now_ns,
+    struct frame_out *out)
+{
+	struct reply_path path;
+
+	if (__builtin_expect(!reply_route(st, &pkt->src, pkt->v4, now_ns, &path), 0)) {
+		reply_hold(st, pkt, r, path, out);
+		return false;
+	}
+	return reply_write(st, pkt, r, path, out);
 }
 
 void reply_rst(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out)

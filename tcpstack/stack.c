@@ -110,6 +110,8 @@ void stack_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 	unsigned before = out->n_tx;
 
 	st->ip->now_ns = now_ns;
+	if (neigh_release(st, out))
+		conn_neighbour_known(st);
 	conn_output(st, now_ns, out);
 	listen_output(st, now_ns, out);
 	tarpit_output(st, now_ns, out);

@@ -45,7 +45,7 @@ struct tcp_segment {
 enum emit_status {
 	EMIT_SENT,
 	EMIT_NO_FRAME, /* out of frames or out->tx is full: try again next turn */
-	EMIT_NO_NEIGH, /* next hop unresolved, asked for: try again when timers say */
+	EMIT_NO_NEIGH, /* next hop unresolved, asked for: wait for conn_neighbour_known() */
 	EMIT_NO_ROUTE,
 };
 
@@ -107,6 +107,8 @@ struct conn_remains {
 };
 int conn_shrink(struct stack *st, struct tcp_conn *c, struct conn_remains *ret_remains);
 
+/* A next hop was resolved: those whose segment met EMIT_NO_NEIGH send with the next output. */
+void conn_neighbour_known(struct stack *st);
 /* Timers that are due and everything queued to send; called by stack_output(). */
 void conn_output(struct stack *st, uint64_t now_ns, struct frame_out *out);
 uint64_t conn_next_deadline(const struct stack *st);

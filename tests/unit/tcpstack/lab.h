@@ -38,7 +38,7 @@ struct lab {
 	bool conn_full;  /* conn_from_cookie() fails */
 	bool reuse, believe;
 	uint32_t conns;
-	unsigned n_input, n_opened, n_icmp;
+	unsigned n_input, n_opened, n_icmp, n_known;
 	struct conn_seed seed;
 	enum icmp_event icmp;
 	uint16_t icmp_mtu;
@@ -98,6 +98,11 @@ void tcp_get_info(const struct tcp_conn *c, struct tcp_info *ret_info)
 {
 	(void)c;
 	*ret_info = (struct tcp_info){ .local = lab_now->remains.local };
+}
+void conn_neighbour_known(struct stack *st)
+{
+	(void)st;
+	lab_now->n_known++;
 }
 void conn_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 {

@@ -134,6 +134,138 @@ static void unknown_neighbour_is_asked_for(void **state)
 	assert_memory_equal(l->out.tx[0].data, other_mac, 6);
 }
 
+/* A question and its answer to whom: the SYN-ACK waits for the MAC, the latest of several. */
+static void answer_is_held_until_resolved(void **state)
+{
+	struct lab *l = *state;
+
+	l->peer = neighbour(l, 60);
+	lab_send(l, &(struct lab_seg){ .seq = 100, .flags = TCP_SYN });
+	lab_send(l, &(struct lab_seg){ .seq = 200, .flags = TCP_SYN, .src_port = 40001 });
+	assert_int_equal(l->counters[STACK_neigh_held_replaced], 1);
+	assert_int_equal(l->counters[STACK_synack_tx], 0);
+	lab_turn(l);
+	lab_out_free(l);
+	l->now += 1000000;
+	l->n_known = 0;
+	put(l, answer(l, lab_gateway_mac, l->peer));
+	assert_int_equal(l->out.n_tx, 0);
+	lab_turn(l);
+	assert_int_equal(l->n_known, 1);
+	assert_int_equal(l->out.n_tx, 1);
+	struct lab_reply r = lab_reply(l, 0);
+	assert_int_equal(r.flags, TCP_SYN | TCP_ACK);
+	assert_int_equal(r.ack, 201);
+	assert_int_equal(r.dst_port, 40001);
+	assert_int_equal(l->counters[STACK_neigh_held_sent], 1);
+	lab_out_free(l);
+	lab_turn(l); /* once */
+	assert_int_equal(l->out.n_tx, 0);
+	assert_int_equal(l->n_known, 1);
+}
+
+static void held_refusal_of_a_stranger_waits_for_the_gateway(void **state)
+{
+	struct lab *l0 = *state;
+	struct stack_config c;
+
+	lab_config(&c);
+	struct lab *l = lab_new_with(&c, l0->v4, false);
+	l->verdict = SYN_REFUSE;
+	lab_send(l, &(struct lab_seg){ .seq = 100, .flags = TCP_SYN });
+	lab_turn(l);
+	lab_out_free(l);
+	lab_learn(l);
+	lab_turn(l);
+	unsigned n = 0;
+	for (unsigned i = 0; i < l->out.n_tx; i++)
+		n += rd16(l->out.tx[i].data + 12) == (l->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6) &&
+		     l->out.tx[i].data[14 + (l->v4 ? 9 : 6)] == PROTO_TCP;
+	assert_int_equal(n, 1);
+	lab_free(l);
+	lab_now = l0;
+}
+
+static void held_answer_without_room_goes_soon(void **state)
+{
+	struct lab *l = *state;
+
+	l->peer = neighbour(l, 60);
+	lab_send(l, &(struct lab_seg){ .seq = 100, .flags = TCP_SYN });
+	lab_turn(l);
+	lab_out_free(l);
+	put(l, answer(l, lab_gateway_mac, l->peer));
+	l->out.cap_tx = 0;
+	lab_turn(l);
+	l->out.cap_tx = LAB_FRAMES;
+	assert_true(stack_next_deadline(l->st) <= l->now + 10000000);
+	l->now += 10000000;
+	lab_turn(l);
+	assert_int_equal(l->out.n_tx, 1);
+	assert_int_equal(lab_reply(l, 0).ack, 101);
+}
+
+static void held_answers_have_bounds(void **state)
+{
+	struct lab *l0 = *state;
+	struct stack_config c;
+
+	lab_config(&c);
+	c.max_neigh = 32;
+	struct lab *l = lab_new_with(&c, l0->v4, true);
+	for (unsigned i = 0; i < 8; i++) { /* a quarter of the table, as many as there are buffers */
+		l->peer = neighbour(l, 100 + i);
+		lab_send(l, &(struct lab_seg){ .seq = i, .flags = TCP_SYN });
+	}
+	assert_int_equal(l->st->ip->neigh.held_free, NEIGH_NONE);
+	/* A gateway that is gone comes on top: no buffer is left for it. */
+	uint16_t gw = neigh_find(&l->st->ip->neigh, 0, &l->gateway);
+	neigh_hold(l->st, gw, l->v4, l->out.drop[0].data + 14, 40);
+	assert_int_equal(l->counters[STACK_neigh_held_full], 1);
+	for (unsigned i = 0; i < 50; i++) { /* nobody answers: all are let go */
+		l->now += 100000000u;
+		lab_turn(l);
+	}
+	assert_true(l->counters[STACK_neigh_held_dropped] >= 8);
+	assert_int_equal(l->counters[STACK_neigh_held_sent], 0);
+	unsigned n = 0;
+	for (uint16_t h = l->st->ip->neigh.held_free; h != NEIGH_NONE; n++)
+		h = l->st->ip->neigh.held[h].next_free;
+	assert_int_equal(n, 8);
+	lab_free(l);
+	lab_now = l0;
+}
+
+static void held_echo(void **state)
+{
+	struct lab *l = *state;
+	struct frame f = lab_frame(l);
+	struct ip_addr who = neighbour(l, 60);
+	unsigned hdr = l->v4 ? 20 : 40;
+
+	memcpy(f.data, lab_mac, 6);
+	memcpy(f.data + 6, lab_gateway_mac, 6);
+	wr16(f.data + 12, l->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+	uint8_t *p = ip_write(f.data + 14, l->v4, &who, &l->own, l->v4 ? PROTO_ICMP : PROTO_ICMP6,
+	    16, 64, true);
+	memset(p, 0, 16);
+	p[0] = l->v4 ? ICMP4_ECHO : ICMP6_ECHO;
+	p[15] = 0x5a;
+	uint64_t sum = l->v4 ? 0 : csum_pseudo6(who.b, l->own.b, PROTO_ICMP6, 16);
+	st16(p + 2, csum_finish(csum_add(sum, p, 16)));
+	f.len = (uint16_t)(14 + hdr + 16);
+	put(l, f);
+	lab_turn(l);
+	lab_out_free(l);
+	put(l, answer(l, other_mac, who));
+	lab_turn(l);
+	assert_int_equal(l->out.n_tx, 1);
+	assert_memory_equal(l->out.tx[0].data, other_mac, 6);
+	p = l->out.tx[0].data + 14 + hdr;
+	assert_int_equal(p[0], l->v4 ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY);
+	assert_int_equal(p[15], 0x5a);
+}
+
 static void three_questions_then_failed(void **state)
 {
 	struct lab *l = *state;
@@ -417,6 +549,11 @@ int main(void)
 		BOTH(answers_questions_about_us),
 		BOTH(who_asks_is_known),
 		BOTH(unknown_neighbour_is_asked_for),
+		BOTH(answer_is_held_until_resolved),
+		BOTH(held_refusal_of_a_stranger_waits_for_the_gateway),
+		BOTH(held_answer_without_room_goes_soon),
+		BOTH(held_answers_have_bounds),
+		BOTH(held_echo),
 		BOTH(three_questions_then_failed),
 		BOTH(gateway_is_asked_at_start_and_watched),
 		BOTH(start_probes_then_announces),

@@ -394,6 +394,41 @@ static void held_client_gets_byte_by_byte(void **state)
 	assert_int_equal(u.tarpit, 0);
 }
 
+/* Neither side knows the other's MAC: the SYN leaves when the question is answered, not when a
+ * timer says so (RFC 1122 2.3.2.2). Question, answer, SYN, SYN-ACK, ACK: five trips of 1 ms. */
+static void first_connect_waits_for_the_neighbour_only(void **state)
+{
+	struct link *k = *state;
+
+	open_both(k, 6);
+	assert_int_equal(k->side[CLIENT].counters[STACK_tcp_timeouts], 0);
+}
+
+/* The listener's side must ask too where the client's MAC is not learnt from its question. */
+static void synack_waits_for_the_neighbour_only(void **state)
+{
+	struct link *k = *state;
+
+	open_both(k, 6);
+	tcp_abort(k->side[CLIENT].st, k->side[CLIENT].conn);
+	k->side[CLIENT].events = k->side[SERVER].events = 0;
+	run_ms(k, 10);
+	tcp_close(k->side[SERVER].st, k->side[SERVER].conn);
+	k->side[SERVER].conn = NULL;
+	/* as after ten minutes of silence */
+	struct neigh_table *t = &k->side[SERVER].st->ip->neigh;
+	uint16_t slot = neigh_find(t, 0, &k->side[CLIENT].st->config.addrs[k->v4 ? 0 : 1].addr);
+	assert_true(slot != NEIGH_NONE);
+	t->entries[slot].state = NEIGH_FAILED;
+	t->incomplete++;
+	t->entries[slot].due_ns = k->now;
+	t->next_due_ns = k->now;
+	k->side[SERVER].events = 0;
+	open_both(k, 7);
+	assert_int_equal(k->side[SERVER].counters[STACK_synack_again], 0);
+	assert_int_equal(k->side[SERVER].counters[STACK_neigh_held_sent], 1);
+}
+
 static void nobody_there_times_out(void **state)
 {
 	struct link *k = *state;
@@ -420,6 +455,8 @@ int main(void)
 		BOTH(trapped_client_hears_nothing),
 		BOTH(reset_client_is_told),
 		BOTH(held_client_gets_byte_by_byte),
+		BOTH(first_connect_waits_for_the_neighbour_only),
+		BOTH(synack_waits_for_the_neighbour_only),
 		BOTH(nobody_there_times_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -317,12 +317,33 @@ static void unresolved_neighbour_is_tried_again(void **state)
 	assert_true(td_connect(d));
 	d->status = EMIT_NO_NEIGH;
 	td_output(d);
-	assert_in_range(conn_next_deadline(&d->st), d->now_ns + 1, d->now_ns + 25000000);
+	assert_in_range(conn_next_deadline(&d->st), d->now_ns + 1, d->now_ns + 205000000);
 	td_run_ms(d, 100);
 	td_expect_none(d);
 	d->status = EMIT_SENT;
-	td_run_ms(d, 25);
+	td_run_ms(d, 205);
 	td_expect(d, TCP_SYN, 0, 0, 0);
+	td_free(d);
+}
+
+/* RFC 1122 2.3.2.2: the answer to the question sends what waits for it. */
+static void resolved_neighbour_lets_all_go(void **state)
+{
+	const int v6 = td_family(state);
+	struct td_options o = family(v6);
+	struct td *d = td_new(&o);
+
+	assert_true(td_connect(d));
+	d->status = EMIT_NO_NEIGH;
+	td_output(d);
+	d->now_ns += 1000000;
+	d->status = EMIT_SENT;
+	td_output(d);
+	td_expect_none(d);
+	conn_neighbour_known(&d->st);
+	td_output(d);
+	td_expect(d, TCP_SYN, 0, 0, 0);
+	assert_int_equal(d->counters[STACK_tcp_timeouts], 0);
 	td_free(d);
 }
 
@@ -512,6 +533,7 @@ int main(void)
 		TD_BOTH(icmp_errors_end_nothing),
 		TD_BOTH(out_of_frames_goes_on_next_turn),
 		TD_BOTH(unresolved_neighbour_is_tried_again),
+		TD_BOTH(resolved_neighbour_lets_all_go),
 		TD_BOTH(send_buffer_is_bounded_and_told),
 		TD_BOTH(chunk_budget_is_shared_and_waited_for),
 		TD_BOTH(unread_data_leaves_room_to_send),
