@@ -105,12 +105,15 @@ struct live {
 	struct live_worker *workers[LIVE_MAX_WORKERS];
 	struct policy_host host;                /* as taken at start */
 	char route_text[POLICY_MAX_ROUTES][48]; /* gateways, for messages */
+	char route_port[POLICY_MAX_ROUTES][32]; /* the port each lies behind */
 	char addr_text[STACK_MAX_ADDRS][48];    /* worker 0's own addresses */
 	unsigned n_stack_addrs;
 	uint64_t conflicts_told; /* worker 0's, a bit per address */
 	uint8_t token_key[16];
 	uint64_t started_ns;
 	uint64_t drain_timeout_ms;
+	uint64_t gateway_wait_ms; /* for gateways at start; 0: start without */
+	atomic_bool serving;      /* written by worker 0 once, when probing is over; read by all */
 
 	/* control's */
 	struct generation *running; /* the one last published, by the control thread */

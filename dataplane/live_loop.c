@@ -15,6 +15,7 @@ enum {
 	FIRST_SLEEP_US = 10,       /* then doubled up to host.idle_sleep_max_us */
 	LONGEST_SLEEP_US = 100000, /* where descriptors wake us */
 	CHECK_NS = 100000000,
+	CHECK_START_NS = 20000000, /* until we serve */
 };
 
 /* The state of one worker's loop that nobody else sees. */
@@ -205,6 +206,47 @@ static void check_gateways(struct loop *loop, uint64_t now_ns)
 	loop->gateways_told = true;
 }
 
+/* The gateways that have not answered, in words. */
+static void silent_gateways(const struct live *l, unsigned long silent, char *ret_text, size_t size)
+{
+	size_t at = 0;
+
+	ret_text[0] = '\0';
+	for (unsigned i = 0; i < l->host.n_routes && at < size; i++) {
+		if (silent >> i & 1)
+			at += (size_t)snprintf(ret_text + at, size - at, "%s%s on port %s",
+			    at ? ", " : "", l->route_text[i], l->route_port[i]);
+	}
+}
+
+/*
+ * Clients are heard once our addresses are known to be free and every gateway has answered: what
+ * is wrong with cable, VLAN or route is then said by an exit status, not found out by senders. The
+ * alternative, to serve at once and log, answers SYNs of one's own link and nobody else's.
+ */
+static void check_start(struct loop *loop, uint64_t now_ns)
+{
+	struct live *l = loop->w->live;
+	unsigned long silent = atomic_load(&loop->w->unreachable);
+	char *sentence = NULL, names[256];
+
+	if (atomic_load(&loop->w->stop) || now_ns < l->started_ns + LIVE_PROBE_MS * 1000000ull)
+		return;
+	if (silent == 0 || l->gateway_wait_ms == 0) {
+		atomic_store(&l->serving, true);
+		return;
+	}
+	if (now_ns < l->started_ns + l->gateway_wait_ms * 1000000ull)
+		return;
+	silent_gateways(l, silent, names, sizeof(names));
+	if (asprintf(&sentence,
+		"no answer to ARP or neighbour discovery within %llu s from the gateway %s: check "
+		"host.routes, cable and VLAN, or start without it by --gateway-wait 0",
+		(unsigned long long)(l->gateway_wait_ms / 1000), names) < 0)
+		sentence = NULL;
+	fatal(l, sentence);
+}
+
 /* ---- orders from control ---- */
 
 static void obey(struct loop *loop, const struct policy *policy)
@@ -288,7 +330,6 @@ void live_run(void *arg)
 	struct live_worker *w = arg;
 	struct live *l = w->live;
 	struct loop loop = { .w = w, .sleep_us = FIRST_SLEEP_US, .last_frame_ns = hw_now_ns() };
-	const uint64_t serving_ns = l->started_ns + LIVE_PROBE_MS * 1000000ull;
 	uint64_t tsc = hw_tsc();
 
 	publish_worker_begin(l->publish, w->index, hw_now_ns());
@@ -305,7 +346,7 @@ void live_run(void *arg)
 			.events = w->events,
 			.cap_events = LIVE_EVENTS,
 		};
-		bool probing = now_ns < serving_ns, busy;
+		bool probing = !atomic_load_explicit(&l->serving, memory_order_relaxed), busy;
 		unsigned n = receive(w), n_answers = w->n_answers;
 
 		if (probing)
@@ -317,9 +358,11 @@ void live_run(void *arg)
 		after = hw_tsc();
 		give_away(w, &out);
 		if (w->index == 0 && now_ns >= loop.next_check_ns) {
-			loop.next_check_ns = now_ns + CHECK_NS;
+			loop.next_check_ns = now_ns + (probing ? CHECK_START_NS : CHECK_NS);
 			check_conflicts(&loop, probing);
 			check_gateways(&loop, now_ns);
+			if (probing)
+				check_start(&loop, now_ns);
 		}
 		publish_quiescent(l->publish, w->index, now_ns);
 

@@ -228,8 +228,13 @@ int live_setup(struct live *l, struct generation *first, char **ret_error)
 	if (l->n_workers == 0 || l->n_workers > LIVE_MAX_WORKERS)
 		return fail(ret_error, EINVAL, "host.workers is %u, 1 to %u work", l->n_workers,
 		    LIVE_MAX_WORKERS);
-	for (unsigned i = 0; i < l->host.n_routes; i++)
-		address_text(l->host.routes[i].via, l->route_text[i], sizeof(l->route_text[i]));
+	for (unsigned i = 0; i < l->host.n_routes; i++) {
+		const struct policy_route *r = &l->host.routes[i];
+
+		address_text(r->via, l->route_text[i], sizeof(l->route_text[i]));
+		snprintf(l->route_port[i], sizeof(l->route_port[i]), "%s",
+		    policy_string(policy, l->host.ports[l->host.netifs[r->netif].port].name));
+	}
 	if (random_bytes(&secrets, sizeof(secrets)) != 0)
 		return fail(ret_error, EIO, "the kernel gives no random bytes");
 	if (live_restart_prints(policy, &l->taken) != 0)

@@ -9,6 +9,7 @@
 
 #include "postern_version.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
@@ -35,8 +36,8 @@ static void usage(FILE *to)
 {
 	fputs(
 	    "usage: postern-dataplane [--image FILE] [--state DIR] [--run DIR] [--events FILE|-]\n"
-	    "                         [--name NAME] [--drain-timeout SECONDS] [--version] "
-	    "[--help]\n"
+	    "                         [--name NAME] [--drain-timeout SECONDS]\n"
+	    "                         [--gateway-wait SECONDS] [--version] [--help]\n"
 	    "\n"
 	    "  --image FILE   policy image to start with; default: the last one committed (in "
 	    "--state)\n"
@@ -46,6 +47,9 @@ static void usage(FILE *to)
 	    "output\n"
 	    "  --name NAME    of this appliance, in `status`\n"
 	    "  --drain-timeout SECONDS  how long SIGTERM waits for sessions to finish (300)\n"
+	    "  --gateway-wait SECONDS   how long a gateway may be silent at start, then exit 1 "
+	    "(10);\n"
+	    "                 0: start without it and tell of it in the log of events\n"
 	    "\n"
 	    "SIGTERM drains: idle sessions are told 421, the rest finish, exit 0. A second one, or "
 	    "the\n"
@@ -200,6 +204,20 @@ static int serve(struct live *l, struct generation *first)
 	return atomic_load(&l->exit_code);
 }
 
+static bool seconds(const char *option, const char *text, uint64_t *ret_ms)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*end != '\0' || !isdigit((unsigned char)text[0]) || n > 86400) {
+		fprintf(stderr, "postern-dataplane: %s takes 0 to 86400 seconds, not \"%s\"\n",
+		    option, text);
+		return false;
+	}
+	*ret_ms = n * 1000;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -209,13 +227,14 @@ int main(int argc, char **argv)
 		{ "events", required_argument, NULL, 'e' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "drain-timeout", required_argument, NULL, 'd' },
+		{ "gateway-wait", required_argument, NULL, 'g' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct live *l = calloc(1, sizeof(*l));
 	struct generation *first = NULL;
-	char *error = NULL, *end;
+	char *error = NULL;
 	sigset_t set;
 	int opt, code = 1;
 
@@ -225,6 +244,7 @@ int main(int argc, char **argv)
 	l->state_dir = "/var/lib/postern";
 	l->run_dir = "/run/postern";
 	l->drain_timeout_ms = 300000;
+	l->gateway_wait_ms = 10000;
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 'i': l->image_path = optarg; break;
@@ -233,13 +253,12 @@ int main(int argc, char **argv)
 		case 'e': l->events_path = optarg; break;
 		case 'n': l->name = optarg; break;
 		case 'd':
-			l->drain_timeout_ms = strtoul(optarg, &end, 10) * 1000;
-			if (*end != '\0' || end == optarg) {
-				fprintf(
-				    stderr, "postern-dataplane: --drain-timeout takes seconds, not \"%s\"\n",
-				    optarg);
+			if (!seconds("--drain-timeout", optarg, &l->drain_timeout_ms))
 				return 2;
-			}
+			break;
+		case 'g':
+			if (!seconds("--gateway-wait", optarg, &l->gateway_wait_ms))
+				return 2;
 			break;
 		case 'v': printf("postern-dataplane %s\n", live_version()); return 0;
 		case 'h': usage(stdout); return 0;

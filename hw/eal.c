@@ -199,6 +199,7 @@ int hw_eal_args(const char *argv0, const char *const *eal, unsigned n_eal,
 static int check_iface(const struct hw_port_request *port, const char *iface, char **ret_error)
 {
 	struct ifreq ifr = { 0 };
+	bool down, have_mtu;
 	int fd, rc;
 
 	if (if_nametoindex(iface) == 0)
@@ -212,11 +213,18 @@ static int check_iface(const struct hw_port_request *port, const char *iface, ch
 		    ret_error, errno, "port %s: no socket: %s", port->name, strerror(errno));
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", iface);
 	rc = ioctl(fd, SIOCGIFFLAGS, &ifr);
+	down = rc == 0 && !(ifr.ifr_flags & IFF_UP);
+	have_mtu = ioctl(fd, SIOCGIFMTU, &ifr) == 0; /* shares the flags' place */
 	close(fd);
-	if (rc == 0 && !(ifr.ifr_flags & IFF_UP))
+	if (down)
 		return hw_fail(ret_error, ENETDOWN,
 		    "port %s (%s): the network interface \"%s\" is down: `ip link set %s up`",
 		    port->name, port->device, iface, iface);
+	if (have_mtu && ifr.ifr_mtu < port->mtu)
+		return hw_fail(ret_error, EINVAL,
+		    "port %s (%s): mtu %u is wanted, but the network interface \"%s\" has %d: "
+		    "`ip link set %s mtu %u`, or lower host.ports[].mtu",
+		    port->name, port->device, port->mtu, iface, ifr.ifr_mtu, iface, port->mtu);
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return hw_fail(ret_error, errno,
