@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Five packets of a hundred lost in each direction of each wire: slower, and otherwise the same."""
 
+import os
+
 import clients
 import mail
 import t_bodies
-from framework import bound
+from framework import Skip, bound
 from lab import until
 from target import Appliance
 
@@ -42,6 +44,18 @@ def test_many_small(a):
 def test_one_mib(a):
     arrive(a, [mail.Message(f"lossy-mib-{i}", t_bodies.noise(1 << 20, f"lossy{i}")) for i in range(4)],
            4, 120)
+
+
+@bound(400)
+def test_ten_of_a_hundred(a):
+    """The long variant: twice the loss, more mail."""
+    if os.environ.get("POSTERN_LONG") != "1":
+        raise Skip("only with --long")
+    a.lab.sh("lab_bridge_loss 100")
+    try:
+        arrive(a, mail.batch("lossier", 500, 4096), 50, 300)
+    finally:
+        a.lab.sh(f"lab_bridge_loss {PERMILLE}")
 
 
 @bound(60)
