@@ -14,6 +14,7 @@ struct backends {
 	uint64_t next_check_ns;
 	unsigned turn; /* where the next choice starts among equals */
 	bool words_stale;
+	bool serving; /* serve_waiters() is at work */
 	struct smtp_words words;
 	struct backend_pool pools[POLICY_MAX_POOLS];
 	struct server *by_index[POLICY_MAX_SERVERS]; /* NULL: no slot was free */
@@ -140,6 +141,8 @@ static void update_pools(struct worker *w, uint16_t map[POLICY_MAX_POOLS])
 	}
 }
 
+static void serve_waiters(struct worker *w, struct backend_pool *p);
+
 void backends_update(struct worker *w)
 {
 	struct backends *b = w->backends;
@@ -182,6 +185,9 @@ void backends_update(struct worker *w)
 		slot_sweep(&b->slots[i]);
 	b->next_check_ns = w->now_ns;
 	b->words_stale = true;
+	relays_update(w);
+	for (unsigned i = 0; i < b->n_pools; i++) /* there may be more servers, or higher limits */
+		serve_waiters(w, &b->pools[i]);
 }
 
 /* ---- health ---- */
@@ -237,8 +243,6 @@ void backend_failed(struct worker *w, struct server *s)
 	w->backends->words_stale = true;
 }
 
-static void serve_waiters(struct worker *w, struct backend_pool *p);
-
 void backend_learned(struct worker *w, struct server *s, const struct smtp_words *words)
 {
 	bool was_up = s->state == SERVER_UP;
@@ -264,7 +268,7 @@ void backend_checked(struct worker *w, struct server *s)
 void backends_drain_server(struct worker *w, unsigned index, bool drain)
 {
 	if (index < w->backends->n_servers && w->backends->by_index[index])
-		w->backends->by_index[index]->drained = drain;
+		w->backends->by_index[index]->drained = drain; /* waiters: with the next release */
 	w->backends->words_stale = true;
 }
 
@@ -342,7 +346,7 @@ enum backend_pick backend_choose(
 	return BACKEND_PICKED;
 }
 
-static void serve_waiters(struct worker *w, struct backend_pool *p)
+static void serve_pool(struct worker *w, struct backend_pool *p)
 {
 	struct relay *r;
 	struct server *s;
@@ -352,6 +356,30 @@ static void serve_waiters(struct worker *w, struct backend_pool *p)
 		backend_wait_cancel(w, r);
 		relay_start(w, r, s);
 	}
+}
+
+/* A relay that cannot be started gives its server back and so comes here again: noted, not entered,
+ * lest a long queue become a deep stack. */
+static void serve_waiters(struct worker *w, struct backend_pool *p)
+{
+	struct backends *b = w->backends;
+	bool again = true;
+
+	p->owed = true;
+	if (b->serving)
+		return;
+	b->serving = true;
+	while (again) {
+		again = false;
+		for (unsigned i = 0; i < b->n_pools; i++) {
+			if (!b->pools[i].owed)
+				continue;
+			b->pools[i].owed = false;
+			serve_pool(w, &b->pools[i]);
+			again = true;
+		}
+	}
+	b->serving = false;
 }
 
 void backend_take(struct worker *w, struct server *s)

@@ -47,6 +47,7 @@ struct backend_pool {
 	uint32_t max_waiting, wait_timeout_ms, connect_timeout_ms, reply_timeout_ms;
 	uint32_t final_timeout_ms, check_interval_ms;
 	uint32_t n_waiting;
+	bool owed; /* something became free: whoever waits is to be served */
 	struct relay_queue waiters;
 };
 

@@ -351,11 +351,11 @@ void live_run(void *arg)
 
 		if (probing)
 			n = keep_neighbours(w, n);
-		obey(&loop, policy);
 		w->n_answers = 0;
 		before = hw_tsc();
 		worker_turn(w->worker, policy, w->rx, n, w->answers, n_answers, now_ns, &out);
 		after = hw_tsc();
+		obey(&loop, policy); /* servers' numbers are this policy's since the turn */
 		give_away(w, &out);
 		if (w->index == 0 && now_ns >= loop.next_check_ns) {
 			loop.next_check_ns = now_ns + (probing ? CHECK_START_NS : CHECK_NS);

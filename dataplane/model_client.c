@@ -305,6 +305,14 @@ static bool read_replies(struct model_clients *mc, struct client *cl)
 	return true;
 }
 
+void model_clients_give_up(struct model_clients *mc)
+{
+	for (unsigned i = 0; i < mc->config.max; i++) {
+		if (mc->slots[i].conn)
+			end(mc, &mc->slots[i], false);
+	}
+}
+
 void model_clients_turn(struct model_clients *mc, uint64_t now_ns)
 {
 	struct tcp_conn *conn;

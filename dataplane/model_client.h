@@ -48,6 +48,9 @@ struct model_clients *model_clients_free(struct model_clients *mc);
 int model_clients_start(struct model_clients *mc, const struct model_plan *plan, uint64_t now_ns);
 /* Serves every connection that is ready; between model_host_input() and _output(). */
 void model_clients_turn(struct model_clients *mc, uint64_t now_ns);
+/* Resets all that are open; their messages have their outcomes. For clients that wait for ever, as
+ * one does whose handshake ended in a lost ACK (real ones wait five minutes for the greeting). */
+void model_clients_give_up(struct model_clients *mc);
 unsigned model_clients_open(const struct model_clients *mc);
 
 #endif

@@ -5,6 +5,7 @@
  * turn in a fixed order, so that a seed gives the same run everywhere.
  */
 #include "model_rig.h"
+#include "stats_index.h"
 
 #include "filters/image.h"
 #include "filters/image_write.h"
@@ -434,4 +435,9 @@ bool rig_run(struct rig *r, uint64_t for_ns, bool (*done)(void *arg), void *arg)
 			return done(arg);
 	}
 	return true;
+}
+
+uint64_t rig_sessions(const struct rig *r)
+{
+	return r->stats->counters[STATS_AT_BRAIN + BRAIN_sessions];
 }

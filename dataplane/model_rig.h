@@ -78,6 +78,9 @@ void rig_clients_config(struct model_host_config *ret_config);
 void rig_backends_config(struct model_host_config *ret_config);
 extern const char rig_ehlo_words[]; /* what the rig's backends offer by default */
 
+/* Sessions that the worker holds, by its gauge. */
+uint64_t rig_sessions(const struct rig *r);
+
 /* Client i's and our own outside address, IPv6 with v6. i < RIG_CLIENTS. */
 struct ip_addr rig_client(unsigned i, bool v6);
 struct ip_addr rig_server(bool v6);

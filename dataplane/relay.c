@@ -41,7 +41,13 @@ const char *const relay_state_words[RELAY_N_STATES] = {
 
 uint8_t relay_hello(const struct worker *w, const struct relay *r)
 {
-	const struct backend_pool *p = r->server ? backend_pool(w, r->server->pool) : NULL;
+	(void)w;
+	return r->hello;
+}
+
+static uint8_t pool_hello(const struct worker *w, const struct server *server)
+{
+	const struct backend_pool *p = backend_pool(w, server->pool);
 
 	return p ? p->hello : HELLO_NONE;
 }
@@ -268,6 +274,7 @@ static int relay_connect(struct worker *w, struct relay *r, uint32_t timeout_ms)
 	if (!backend_source(w, r->server->addr, &req.src))
 		return -EADDRNOTAVAIL;
 	r->state = RELAY_CONNECTING;
+	r->hello = pool_hello(w, r->server);
 	return tcp_connect(w->stack, &req, w->now_ns, &r->conn);
 }
 
@@ -280,12 +287,14 @@ static void relay_reuse(struct worker *w, struct relay *r, struct server *server
 	idle->state = RELAY_ATTACHED;
 	r->conn = idle->conn;
 	r->words = idle->words;
+	r->hello = idle->hello;
 	tcp_set_user(r->conn, r);
 	idle->conn = NULL;
 	idle->generation++;
 	idle->server = NULL;
 	relay_free(w, idle);
 	r->server = server;
+	r->reused = true;
 	brain_count(w, BRAIN_backend_reused);
 	relay_say_hello(w, r);
 }
@@ -328,15 +337,19 @@ struct relay *relay_check(struct worker *w, struct server *server)
 {
 	struct relay *r = relay_new(w, RELAY_FOR_CHECK);
 	const struct backend_pool *p = backend_pool(w, server->pool);
+	int e;
 
 	if (!r)
 		return NULL;
 	brain_count(w, BRAIN_health_checks);
 	r->server = server;
 	r->pool = r->wanted_pool = server->pool;
-	if (relay_connect(w, r, p->connect_timeout_ms) < 0) {
-		brain_count(w, BRAIN_health_failures);
-		backend_failed(w, server);
+	e = relay_connect(w, r, p->connect_timeout_ms);
+	if (e < 0) {
+		if (e != -ENOBUFS) { /* our own table being full says nothing of the server */
+			brain_count(w, BRAIN_health_failures);
+			backend_failed(w, server);
+		}
 		r->server = NULL;
 		relay_free(w, r);
 		return NULL;
@@ -361,7 +374,10 @@ void relay_retry(struct worker *w, struct relay *r, bool down)
 	if (down)
 		backend_failed(w, s);
 	brain_count(w, BRAIN_backend_retries);
-	relay_avoid(w, r);
+	if (r->reused) /* says nothing of the server: it gets a fresh connection */
+		r->reused = false;
+	else
+		relay_avoid(w, r);
 	relay_drop_server(w, r);
 	relay_place(w, r);
 }
@@ -402,6 +418,11 @@ void relay_lost(struct worker *w, struct relay *r)
 		relay_wake(w, r);
 		return;
 	case RELAY_ATTACHED:
+		if (s && !r->used) { /* as above, or a session would open anew for ever */
+			relay_retry(w, r, false);
+			return;
+		}
+		/* fall through */
 	case RELAY_RSET: /* no transaction: the next one opens anew */
 		if (s) {
 			s->relay = NULL;
@@ -441,14 +462,31 @@ static void relay_fire(struct stack_timer *t, uint64_t now_ns, void *arg)
 
 /* ---- letting go ---- */
 
-static bool relay_reusable(const struct worker *w, const struct relay *r)
+bool relay_reusable(const struct worker *w, const struct relay *r)
 {
 	/* Postfix judges a second XCLIENT by the client that the first one named: only where the word
 	 * is still offered to that client may the connection name another. */
 	if (relay_hello(w, r) == HELLO_XCLIENT && !(r->words.words & SMTP_WORD_XCLIENT))
 		return false;
+	if (relay_hello(w, r) != pool_hello(w, r->server)) /* the policy has changed since */
+		return false;
 	return !w->draining && r->purpose == RELAY_FOR_MAIL && r->server->index != BACKEND_NONE &&
 	       !r->server->drained && relay_hello(w, r) != HELLO_PROXY_V2;
+}
+
+/* Connections kept for reuse that the new policy has no use for, or greets otherwise: one that
+ * began with XCLIENT would speak for the client it named last. */
+void relays_update(struct worker *w)
+{
+	struct relay *r, *next;
+
+	for (r = LIST_FIRST(&w->all_relays); r; r = next) {
+		next = LIST_NEXT(r, all);
+		if (r->state == RELAY_IDLE && !relay_reusable(w, r)) {
+			backend_idle_remove(r->server, r);
+			relay_say_quit(w, r);
+		}
+	}
 }
 
 void relay_idle(struct worker *w, struct relay *r)

@@ -74,6 +74,9 @@ struct relay {
 	uint8_t purpose; /* enum relay_purpose */
 	uint8_t tries;
 	uint8_t generation; /* counts connections, so that a reply's reader sees that its own has gone */
+	uint8_t hello; /* enum policy_hello its connection began with, whatever the policy says now */
+	bool reused;   /* a connection taken over, which may be stale */
+	bool used;     /* it has carried a transaction, or begun to */
 	bool xclient_done, waiting, fell_back, eof;
 	uint16_t pool;        /* index in the running policy, kept right by backends_update() */
 	uint16_t wanted_pool; /* before any fallback; likewise */
@@ -106,6 +109,8 @@ struct relay *relay_check(struct worker *w, struct server *server);
 
 /* The session lets go: QUIT or reuse where the state allows, abort where a message is under way. */
 void relay_release(struct worker *w, struct relay *r);
+/* After a change of policy. */
+void relays_update(struct worker *w);
 /* Idle connections are closed. */
 void relays_drain(struct worker *w);
 /* At the end of a turn: records let go in it return to their pool. */

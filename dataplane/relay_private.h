@@ -16,6 +16,7 @@ void relay_wake(struct worker *w, struct relay *r);
 void relay_retry(struct worker *w, struct relay *r, bool down);
 
 void relay_lost(struct worker *w, struct relay *r);
+bool relay_reusable(const struct worker *w, const struct relay *r);
 void relay_idle(struct worker *w, struct relay *r);
 
 /* relay_talk.c */

@@ -249,6 +249,7 @@ void relay_mail(struct worker *w, struct relay *r)
 	char line[SMTP_COMMAND_MAX + 64];
 	size_t n;
 
+	r->used = true;
 	if (s->used & ~r->words.words) {
 		relay_reason(w, r, 451, REASON_BACKEND_WORDS);
 		relay_state(w, r, RELAY_REFUSED);
@@ -431,6 +432,11 @@ static bool on_reply(struct worker *w, struct relay *r, const struct smtp_reply 
 		relay_lost(w, r);
 		return true;
 	}
+	/* 354 is known in one place; a client must never be told to go on by any other */
+	if (reply->code / 100 == 3 && r->state != RELAY_DATA) {
+		relay_lost(w, r);
+		return true;
+	}
 	switch ((enum relay_state)r->state) {
 	case RELAY_GREETING:
 		if (reply->code != 220)
@@ -488,6 +494,8 @@ static bool on_reply(struct worker *w, struct relay *r, const struct smtp_reply 
 		} else if (s) {
 			relay_state(w, r, RELAY_ATTACHED);
 			relay_wake(w, r);
+		} else if (!relay_reusable(w, r)) { /* drained, or another policy, since */
+			relay_say_quit(w, r);
 		} else {
 			reply_done(w, r); /* whoever waits may take the connection at once */
 			relay_idle(w, r);

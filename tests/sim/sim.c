@@ -8,6 +8,7 @@
  *	doubled   kept more often than accepted, beyond the attempts whose answer
  *	          to the final dot was lost on the way (the window of RFC 1047)     never
  *	stuck     neither accepted nor refused at the end of the time              never
+ *	hung      a session open for an hour                                       never
  *
  *	sim [--seeds N] [--first SEED] [--seed SEED] [--tight] [--verbose]
  *
@@ -241,16 +242,23 @@ static bool run_world(uint64_t seed, bool verbose, bool tight, struct totals *t)
 		exit(2);
 	}
 	uint64_t start = w->rig->now_ns;
+	bool hung = false;
 	while (rig_step(w->rig, start + 2000000000)) /* health checks learn the backends */
 		;
 	for (unsigned round = 0; w->n_done < w->n_messages && round < 3 * MAX_ATTEMPTS; round++) {
 		start_sessions(w);
-		rig_run(w->rig, hour_ns, finished, w);
+		if (!rig_run(w->rig, hour_ns, finished, w)) {
+			/* The appliance may have forgotten a client, never the other way round. */
+			hung = hung || rig_sessions(w->rig) > 0;
+			model_clients_give_up(w->rig->mc);
+		}
 		uint64_t retry_ns = w->rig->now_ns + 60ull * 1000000000; /* as mail servers wait */
 		while (rig_step(w->rig, retry_ns))
 			;
 	}
-	bool good = judge(w, t);
+	bool good = judge(w, t) && !hung;
+	if (hung)
+		printf("seed %" PRIu64 ": a session was open for an hour\n", seed);
 	t->worlds++;
 	t->failed += !good;
 	t->virtual_ns += w->rig->now_ns - start;
