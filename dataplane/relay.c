@@ -436,6 +436,10 @@ void relay_lost(struct worker *w, struct relay *r)
 		brain_count(w, BRAIN_backend_failures);
 		if (r->server)
 			r->server->failures++;
+		if (r->body.phase == BODY_DISCARD) { /* why the message is dropped is known */
+			relay_cut(w, r);
+			return;
+		}
 		relay_fail(w, r, REASON_BACKEND_LOST);
 		return;
 	}
