@@ -24,14 +24,13 @@ static inline uint64_t csum_words(uint64_t sum, const uint8_t *p, unsigned n_wor
 	return sum;
 }
 
+/* A word added to itself with its halves swapped holds their sum, the carry taken round, in its
+ * upper half: twice that is 64 bits to 16. */
 static inline uint16_t csum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	uint32_t s = (uint32_t)sum;
-	s = (s & 0xffffu) + (s >> 16);
-	s = (s & 0xffffu) + (s >> 16);
-	return (uint16_t)s;
+	uint32_t half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+
+	return (uint16_t)((half + (half << 16 | half >> 16)) >> 16);
 }
 
 /* Ready to be stored with st16(). */

@@ -34,34 +34,6 @@ bool l3_frame_alloc(struct stack *st, unsigned netif, unsigned l3_len, const str
 	return true;
 }
 
-bool reply_route(struct stack *st, const struct ip_addr *dst, bool v4, uint64_t now_ns,
-    struct reply_path *ret_path)
-{
-	struct ip_half *ip = st->ip;
-	static const uint8_t unknown[6];
-	const struct route_entry *r = route_find(&ip->routes, dst, v4);
-
-	ret_path->neigh = NEIGH_NONE;
-	if (!r) {
-		count(st, STACK_tx_no_route);
-		return false;
-	}
-	uint16_t slot = r->direct ? neigh_get(st, r->netif, dst, now_ns) : r->neigh;
-	if (slot == NEIGH_NONE) {
-		count(st, STACK_tx_no_neigh);
-		return false;
-	}
-	struct neigh_entry *e = &ip->neigh.entries[slot];
-	neigh_used(&ip->neigh, e, now_ns);
-	if (!neigh_usable(e)) {
-		count(st, STACK_tx_no_neigh);
-		*ret_path = (struct reply_path){ unknown, r->netif, slot };
-		return false;
-	}
-	*ret_path = (struct reply_path){ e->mac, r->netif, slot };
-	return true;
-}
-
 int ip_path_resolve(
     struct stack *st, const struct ip_addr *dst, uint64_t now_ns, struct ip_path *ret_path)
 {

@@ -81,13 +81,18 @@ static inline bool flow_may_hold(const struct flow_table *t, uint32_t hash)
 {
 	const struct flow_bucket *b = &t->buckets[hash & t->mask];
 	const uint64_t ones = 0x0001000100010001u, highs = ones << 15;
-	uint64_t wanted = (hash >> 16) * ones, tags[3] = { 0, 0, ~wanted };
+	uint64_t wanted = (hash >> 16) * ones, x, y;
+	uint32_t z;
 
 	_Static_assert(sizeof(b->tag) == 20, "two words and a half");
-	memcpy(tags, b->tag, sizeof(b->tag)); /* the last half-word is no tag: differs as a whole */
-	uint64_t x = tags[0] ^ wanted, y = tags[1] ^ wanted, z = tags[2] ^ wanted;
+	memcpy(&x, b->tag, 8);
+	memcpy(&y, b->tag + 4, 8);
+	memcpy(&z, b->tag + 8, 4);
+	x ^= wanted;
+	y ^= wanted;
+	z ^= (uint32_t)wanted;
 	/* a lane of zeros borrows into its high bit */
-	uint64_t hit = ((x - ones) & ~x) | ((y - ones) & ~y) | ((z - ones) & ~z);
+	uint64_t hit = ((x - ones) & ~x) | ((y - ones) & ~y) | ((z - (uint32_t)ones) & ~z);
 	return (hit & highs) || b->passed;
 }
 

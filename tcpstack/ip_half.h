@@ -143,13 +143,41 @@ void pmtu_lower(struct stack *st, const struct ip_addr *dst, uint16_t mtu, uint6
 /* Where an answer to `dst` goes: by route, not back to the MAC it came from. */
 struct reply_path {
 	const uint8_t *mac;
+	uint16_t neigh; /* unless resolved: where the answer can be held, or NEIGH_NONE */
 	uint8_t netif;
-	uint16_t neigh; /* on failure: where the answer can be held, or NEIGH_NONE */
+	bool resolved;
 };
 /* False: no route, or the next hop is unresolved: then all but the MAC (zeros) is known, and an
  * answer may be built and given to neigh_hold() instead of to `out`. */
-bool reply_route(struct stack *st, const struct ip_addr *dst, bool v4, uint64_t now_ns,
-    struct reply_path *ret_path);
+static inline bool reply_route(struct stack *st, const struct ip_addr *dst, bool v4,
+    uint64_t now_ns, struct reply_path *ret_path)
+{
+	struct ip_half *ip = st->ip;
+	static const uint8_t unknown[6];
+	const struct route_entry *r = route_find(&ip->routes, dst, v4);
+
+	*ret_path = (struct reply_path){ .mac = unknown, .neigh = NEIGH_NONE };
+	if (!r) {
+		count(st, STACK_tx_no_route);
+		return false;
+	}
+	ret_path->netif = r->netif;
+	uint16_t slot = r->direct ? neigh_get(st, r->netif, dst, now_ns) : r->neigh;
+	if (slot == NEIGH_NONE) {
+		count(st, STACK_tx_no_neigh);
+		return false;
+	}
+	struct neigh_entry *e = &ip->neigh.entries[slot];
+	neigh_used(&ip->neigh, e, now_ns);
+	ret_path->neigh = slot;
+	if (!neigh_usable(e)) {
+		count(st, STACK_tx_no_neigh);
+		return false;
+	}
+	ret_path->mac = e->mac;
+	ret_path->resolved = true;
+	return true;
+}
 
 /* A segment written over the one it answers. */
 struct reply {
@@ -165,6 +193,8 @@ struct reply {
 /* The frame is given to `out` either way; true: to be sent. */
 bool reply_tcp(struct stack *st, const struct packet *pkt, const struct reply *r, uint64_t now_ns,
     struct frame_out *out);
+bool reply_tcp_via(struct stack *st, const struct packet *pkt, const struct reply_path *path,
+    const struct reply *r, struct frame_out *out);
 /* The RST that RFC 9293 3.10.7.1 obliges to, within the cap; never to a RST. */
 void reply_rst(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out);
 /* NOP NOP TS into r->opts. */
@@ -174,11 +204,11 @@ void icmp_input(struct stack *st, struct packet *pkt, uint64_t now_ns, struct fr
 
 /* ---- listening ---- */
 
-/* The SYNs of a burst, at most SIPHASH_LANES / 2; every frame leaves. conns: connections or
+/* The SYNs of a burst, at most SIPHASH_LANES; every frame leaves. conns: connections or
  * TIME-WAIT entries exist that a SYN could belong to. */
 void listen_syns(struct stack *st, struct packet *const *pkts, unsigned n, bool conns,
     uint64_t now_ns, struct frame_out *out);
-/* Segments that belong to no connection, at most SIPHASH_LANES / 2; every frame leaves. */
+/* Segments that belong to no connection, at most SIPHASH_LANES; every frame leaves. */
 void listen_others(struct stack *st, struct packet *const *pkts, unsigned n, uint64_t now_ns,
     struct frame_out *out);
 /* SYN-ACKs due again. */

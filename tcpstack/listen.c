@@ -34,14 +34,6 @@ struct syn {
 	uint8_t refuse_class;
 };
 
-static uint16_t own_mss(const struct stack *st, const struct packet *pkt)
-{
-	const struct route_entry *r = route_find(&st->ip->routes, &pkt->src, pkt->v4);
-	unsigned mtu = st->ip->netifs[r ? r->netif : pkt->netif].mtu;
-
-	return (uint16_t)(mtu - (pkt->v4 ? IP4_LEN : IP6_LEN) - TCP_LEN);
-}
-
 static bool synack_allowed(
     struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out)
 {
@@ -57,10 +49,13 @@ static void synack_reply(struct stack *st, const struct packet *pkt, uint32_t is
     bool ts, bool wscale, bool sack, uint64_t now_ns, struct frame_out *out)
 {
 	enum { NOPS = TCP_OPT_NOP << 24 | TCP_OPT_NOP << 16, SACK_OK = TCP_OPT_SACK_OK << 8 | 2 };
+	struct reply_path path;
 	struct reply r;
 	unsigned n = 1;
 
-	r.opts[0] = htobe32((uint32_t)TCP_OPT_MSS << 24 | 4 << 16 | own_mss(st, pkt));
+	reply_route(st, &pkt->src, pkt->v4, now_ns, &path); /* netif 0 where there is none: unsent */
+	unsigned mss = st->ip->netifs[path.netif].mtu - (pkt->v4 ? IP4_LEN : IP6_LEN) - TCP_LEN;
+	r.opts[0] = htobe32((uint32_t)TCP_OPT_MSS << 24 | 4 << 16 | mss);
 	if (ts) {
 		r.opts[1] = htobe32((sack ? SACK_OK << 16 : NOPS) | TCP_OPT_TS << 8 | 10);
 		r.opts[2] = htobe32(cookie_ts_make(ts_clock(now_ns), wscale, pkt->opt.wscale, sack));
@@ -82,7 +77,7 @@ static void synack_reply(struct stack *st, const struct packet *pkt, uint32_t is
 	r.payload = NULL;
 	r.payload_len = 0;
 	r.payload_sum = 0;
-	if (reply_tcp(st, pkt, &r, now_ns, out))
+	if (reply_tcp_via(st, pkt, &path, &r, out))
 		count(st, STACK_synack_tx);
 }
 
@@ -133,22 +128,26 @@ static void syns_answer(
 	b.n = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct packet *p = syns[i].pkt;
-		if (p && p->v4 == v4)
-			ratelimit_prefetch(&ip->cap_synack, prefix_key(&p->src, v4));
-		if (p && p->v4 == v4)
-			cookie_batch_add(
-			    &b, v4, &p->src, &p->dst, p->src_port, p->dst_port, p->seq, epoch);
+		if (p->v4 != v4)
+			continue;
+		ratelimit_prefetch(&ip->cap_synack, prefix_key(&p->src, v4));
+		cookie_batch_add(
+		    &b, v4, &p->src, &p->dst, p->src_port, p->dst_port, p->seq, epoch);
 	}
 	if (!b.n)
 		return;
 	cookie_batch_run(&ip->cookies, ip->cookies.key, &b, v4);
-	for (unsigned i = 0; i < b.n; i++)
-		synring_prefetch(&ip->ring, b.hash[i]);
+	for (unsigned i = 0; i < n; i++) {
+		if (syns[i].pkt->v4 != v4)
+			continue;
+		syns[i].hash = b.hash[k++];
+		if (syns[i].verdict == SYN_GO_ON)
+			synring_prefetch(&ip->ring, syns[i].hash);
+	}
 	for (unsigned i = 0; i < n; i++) {
 		struct syn *s = &syns[i];
-		if (!s->pkt || s->pkt->v4 != v4)
+		if (s->pkt->v4 != v4)
 			continue;
-		s->hash = b.hash[k++];
 		if (!synack_allowed(st, s->pkt, now_ns, out))
 			continue;
 		if (s->verdict == SYN_GO_ON)
@@ -163,8 +162,8 @@ static void syns_answer(
 void listen_syns(struct stack *st, struct packet *const *pkts, unsigned n, bool conns,
     uint64_t now_ns, struct frame_out *out)
 {
-	struct syn_judgement judge[SIPHASH_LANES / 2];
-	struct syn syns[SIPHASH_LANES / 2];
+	struct syn_judgement judge[SIPHASH_LANES];
+	struct syn syns[SIPHASH_LANES];
 	unsigned m = 0;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -198,7 +197,7 @@ void listen_syns(struct stack *st, struct packet *const *pkts, unsigned n, bool 
 		return;
 	st->counters[STACK_syn_rx] += m;
 	st->host.judge_syns(st->host.arg, judge, m);
-	struct packet *going_on[SIPHASH_LANES / 2];
+	struct packet *going_on[SIPHASH_LANES];
 	unsigned left = 0, v6 = 0, n_going_on = 0;
 	for (unsigned i = 0; conns && i < m; i++) {
 		if (judge[i].verdict == SYN_GO_ON)
@@ -275,50 +274,62 @@ static enum proof proof_of(
 
 struct other {
 	struct packet *pkt;
-	uint64_t hash; /* the one that proved it; else of the current epoch */
 	struct synring_entry *ring;
 	unsigned index;
 	uint8_t proof;
 	int8_t listener; /* -1: none */
 };
 
-/* Hashes those of one family under one key and notes what they prove. */
-static void others_prove(
-    struct stack *st, struct other *o, unsigned n, bool v4, const uint8_t key[16], uint64_t now_ns)
+/* Nothing known yet, or a connection to open of which the SYN ring may tell more. */
+static bool is_unsettled(const struct stack *st, const struct other *o)
+{
+	return o->proof == PROOF_NONE ||
+	       (o->proof == PROOF_GO_ON && !o->ring && st->ip->ring.count);
+}
+
+/* Hashes those of one family under one key and epoch and notes what they prove; returns how many
+ * of them are left unsettled. */
+static unsigned others_prove_by(struct stack *st, struct other *o, unsigned n, bool v4,
+    const uint8_t key[16], uint32_t epoch, uint64_t now_ns)
 {
 	struct ip_half *ip = st->ip;
 	struct cookie_batch b;
-	uint32_t epoch = cookie_epoch(now_ns);
+	struct other *hashed[SIPHASH_LANES];
+	unsigned unsettled = 0;
 
 	b.n = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct packet *p = o[i].pkt;
-		if (o[i].listener < 0 || p->v4 != v4 || o[i].proof != PROOF_NONE)
+		if (o[i].listener < 0 || p->v4 != v4 || !is_unsettled(st, &o[i]))
 			continue;
-		for (unsigned back = 0; back < 2; back++)
-			cookie_batch_add(&b, v4, &p->src, &p->dst, p->src_port, p->dst_port,
-			    p->seq - 1, epoch - back);
+		hashed[b.n] = &o[i];
+		cookie_batch_add(
+		    &b, v4, &p->src, &p->dst, p->src_port, p->dst_port, p->seq - 1, epoch);
 	}
 	if (!b.n)
-		return;
+		return 0;
 	cookie_batch_run(&ip->cookies, key, &b, v4);
-	unsigned k = 0;
-	for (unsigned i = 0; i < n; i++) {
-		struct packet *p = o[i].pkt;
-		if (o[i].listener < 0 || p->v4 != v4 || o[i].proof != PROOF_NONE)
-			continue;
-		for (unsigned back = 0; back < 2; back++, k++) {
-			uint64_t hash = b.hash[k];
-			if (ip->ring.count && !o[i].ring) {
-				o[i].ring = synring_find(&ip->ring, hash, &p->src, p->src_port,
-				    p->own_index, p->seq - 1, now_ns);
-				if (o[i].ring)
-					o[i].hash = hash;
-			}
-			if (o[i].proof == PROOF_NONE && p->flags & TCP_ACK && !(p->flags & TCP_RST))
-				o[i].proof = (uint8_t)proof_of(st, p, hash, &o[i].index);
-		}
+	for (unsigned i = 0; i < b.n; i++) {
+		struct other *h = hashed[i];
+		const struct packet *p = h->pkt;
+		if (ip->ring.count && !h->ring)
+			h->ring = synring_find(&ip->ring, b.hash[i], &p->src, p->src_port,
+			    p->own_index, p->seq - 1, now_ns);
+		if (h->proof == PROOF_NONE && (p->flags & (TCP_ACK | TCP_RST)) == TCP_ACK)
+			h->proof = (uint8_t)proof_of(st, p, b.hash[i], &h->index);
+		unsettled += is_unsettled(st, h);
 	}
+	return unsettled;
+}
+
+/* The current epoch first: it settles nearly everything, and the previous one is a second hash. */
+static void others_prove(
+    struct stack *st, struct other *o, unsigned n, bool v4, const uint8_t key[16], uint64_t now_ns)
+{
+	uint32_t epoch = cookie_epoch(now_ns);
+
+	if (others_prove_by(st, o, n, v4, key, epoch, now_ns))
+		others_prove_by(st, o, n, v4, key, epoch - 1, now_ns);
 }
 
 /* A trapped client's ACKs and window probes: the former's ISN is seq - 1, the latter's seq. */
@@ -429,7 +440,7 @@ void listen_others(struct stack *st, struct packet *const *pkts, unsigned n, uin
     struct frame_out *out)
 {
 	struct ip_half *ip = st->ip;
-	struct other o[SIPHASH_LANES / 2];
+	struct other o[SIPHASH_LANES];
 	bool opened = false;
 	unsigned m = 0, v6 = 0;
 
@@ -444,7 +455,6 @@ void listen_others(struct stack *st, struct packet *const *pkts, unsigned n, uin
 		bool interesting = p->flags & TCP_RST ? ip->ring.count != 0
 						      : (p->flags & (TCP_ACK | TCP_SYN)) == TCP_ACK;
 		o[m].pkt = p;
-		o[m].hash = 0;
 		o[m].ring = NULL;
 		o[m].index = 0;
 		o[m].proof = PROOF_NONE;

@@ -218,13 +218,11 @@ void neigh_pin(struct neigh_table *t, uint16_t slot)
 	t->entries[slot].pinned = true;
 }
 
-void neigh_used(struct neigh_table *t, struct neigh_entry *e, uint64_t now_ns)
+/* A stale entry was used: a question is due soon (RFC 4861 7.3.3). */
+void neigh_doubt(struct neigh_table *t, struct neigh_entry *e, uint64_t now_ns)
 {
-	e->used_ns = now_ns;
-	if (e->state == NEIGH_STALE) {
-		set_state(t, e, NEIGH_DELAY);
-		set_due(t, e, now_ns + DELAY_S * SECOND_NS);
-	}
+	set_state(t, e, NEIGH_DELAY);
+	set_due(t, e, now_ns + DELAY_S * SECOND_NS);
 }
 
 void neigh_hold(struct stack *st, uint16_t slot, bool v4, const uint8_t *l3, unsigned len)

@@ -89,8 +89,15 @@ static inline bool neigh_usable(const struct neigh_entry *e)
 	return e->state >= NEIGH_REACHABLE;
 }
 
+void neigh_doubt(struct neigh_table *t, struct neigh_entry *e, uint64_t now_ns);
+
 /* Notes that a packet goes to it: a stale entry gets probed, a failed one asked for again. */
-void neigh_used(struct neigh_table *t, struct neigh_entry *e, uint64_t now_ns);
+static inline void neigh_used(struct neigh_table *t, struct neigh_entry *e, uint64_t now_ns)
+{
+	e->used_ns = now_ns;
+	if (__builtin_expect(e->state == NEIGH_STALE, 0))
+		neigh_doubt(t, e, now_ns);
+}
 
 /* Keeps an IP packet, the latest only, until the neighbour of this slot is known. Every buffer in
  * use: dropped, counted. */

@@ -94,7 +94,6 @@ static inline uint32_t image4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 static inline bool options_known(const uint8_t *p, unsigned len, struct tcp_options *o)
 {
 	switch (len) {
-	case 0: return true;
 	case 4: /* MSS alone */
 		if (ld16(p) != ld16((const uint8_t[]){ TCP_OPT_MSS, 4 }))
 			return false;
@@ -124,19 +123,21 @@ static inline bool options_known(const uint8_t *p, unsigned len, struct tcp_opti
 	}
 }
 
+/* A few words instead of the whole struct: sack[] is valid up to n_sack only. */
+static inline void options_none(struct tcp_options *o)
+{
+	o->has_ts = o->has_wscale = o->sack_ok = false;
+	o->wscale = o->n_sack = 0;
+	o->mss = 0;
+	o->ts_val = o->ts_ecr = 0;
+}
+
 bool packet_parse_options(const uint8_t *p, unsigned len, struct tcp_options *ret_opt)
 {
-	/* Four words instead of the whole struct: sack[] is valid up to n_sack only. */
-	ret_opt->has_ts = ret_opt->has_wscale = ret_opt->sack_ok = false;
-	ret_opt->wscale = ret_opt->n_sack = 0;
-	ret_opt->mss = 0;
-	ret_opt->ts_val = ret_opt->ts_ecr = 0;
+	options_none(ret_opt);
 	if (__builtin_expect(options_known(p, len, ret_opt), 1))
 		return true;
-	ret_opt->has_ts = ret_opt->has_wscale = ret_opt->sack_ok = false;
-	ret_opt->mss = 0;
-	ret_opt->ts_val = ret_opt->ts_ecr = 0;
-	ret_opt->wscale = 0;
+	options_none(ret_opt);
 	return options_loop(p, len, ret_opt);
 }
 
@@ -168,7 +169,9 @@ static inline enum packet_kind parse_tcp(struct parse *s, struct packet *pkt)
 	pkt->window = rd16(t + 14);
 	if (__builtin_expect(!pkt->src_port || !pkt->dst_port, 0))
 		return bad(s, STACK_tcp_port_zero);
-	if (!packet_parse_options(t + TCP_LEN, hdr - TCP_LEN, &pkt->opt))
+	if (hdr == TCP_LEN)
+		options_none(&pkt->opt);
+	else if (!packet_parse_options(t + TCP_LEN, hdr - TCP_LEN, &pkt->opt))
 		return bad(s, STACK_tcp_options_bad);
 	pkt->payload = t + hdr;
 	pkt->payload_len = (uint16_t)(len - hdr);
@@ -239,10 +242,11 @@ static inline enum packet_kind parse_ip4(struct parse *s, struct packet *pkt, un
 	pkt->payload_len = (uint16_t)(total - hdr);
 	if (!src_ok4(src))
 		return bad(s, STACK_ip_src_bad);
-	if (dst >> 28 == 14 || dst == 0xffffffffu || dst == 0 || dst >> 24 == 127)
-		return bad(s, STACK_ip_dst_multicast);
 	if (parse_addresses(s, pkt, false) == PACKET_BAD)
 		return PACKET_BAD;
+	if (!pkt->dst_own &&
+	    (dst >> 28 == 14 || dst == 0xffffffffu || dst == 0 || dst >> 24 == 127))
+		return bad(s, STACK_ip_dst_multicast);
 	if (__builtin_expect(rd16(p + 6) & (IP4_MF | IP4_OFFSET_MASK), 0))
 		return PACKET_FRAGMENT;
 	return PACKET_TCP;

@@ -20,7 +20,8 @@ void reply_ts(struct reply *r, uint32_t ts_val, uint32_t ts_ecr)
 }
 
 static inline __attribute__((always_inline)) bool reply_write(struct stack *st,
-    const struct packet *pkt, const struct reply *r, struct reply_path path, struct frame_out *out)
+    const struct packet *pkt, const struct reply *r, const struct reply_path *path,
+    struct frame_out *out)
 {
 	struct frame *f = pkt->frame;
 
@@ -30,7 +31,7 @@ static inline __attribute__((always_inline)) bool reply_write(struct stack *st,
 		return false;
 	}
 	unsigned l4_hdr = TCP_LEN + r->n_opts * 4u, l4_len = l4_hdr + r->payload_len;
-	unsigned len = st->ip->netifs[path.netif].hdr_len + (pkt->v4 ? IP4_LEN : IP6_LEN) + l4_len;
+	unsigned len = st->ip->netifs[path->netif].hdr_len + (pkt->v4 ? IP4_LEN : IP6_LEN) + l4_len;
 	if (__builtin_expect(len > f->room, 0)) {
 		count(st, STACK_tx_no_frame);
 		out_drop(out, f);
@@ -41,7 +42,7 @@ static inline __attribute__((always_inline)) bool reply_write(struct stack *st,
 	*to_send = *f;
 	f = to_send;
 	uint8_t *l3 =
-	    l2_write(st->ip, f, path.netif, path.mac, pkt->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+	    l2_write(st->ip, f, path->netif, path->mac, pkt->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
 	uint8_t *t = ip_write(l3, pkt->v4, &pkt->dst, &pkt->src, PROTO_TCP, l4_len, IP_TTL, true);
 	uint32_t w[4] = {
 		htobe32((uint32_t)pkt->dst_port << 16 | pkt->src_port),
@@ -77,14 +78,14 @@ static inline __attribute__((always_inline)) bool reply_write(struct stack *st,
 
 /* The next hop is unresolved: the answer waits there (RFC 1122 2.3.2.2), its frame does not. */
 static __attribute__((noinline, cold)) void reply_hold(struct stack *st, const struct packet *pkt,
-    const struct reply *r, struct reply_path path, struct frame_out *out)
+    const struct reply *r, const struct reply_path *path, struct frame_out *out)
 {
 	struct frame held;
 	struct frame_out aside = { .tx = &held, .drop = out->drop, .n_drop = out->n_drop, .cap_tx = 1 };
 
-	if (path.neigh != NEIGH_NONE && reply_write(st, pkt, r, path, &aside)) {
-		unsigned l2 = st->ip->netifs[path.netif].hdr_len;
-		neigh_hold(st, path.neigh, pkt->v4, held.data + l2, held.len - l2);
+	if (path->neigh != NEIGH_NONE && reply_write(st, pkt, r, path, &aside)) {
+		unsigned l2 = st->ip->netifs[path->netif].hdr_len;
+		neigh_hold(st, path->neigh, pkt->v4, held.data + l2, held.len - l2);
 	} else if (aside.n_drop != out->n_drop) {
 		out->n_drop = aside.n_drop; /* dropped by reply_write() */
 		return;
@@ -92,16 +93,22 @@ static __attribute__((noinline, cold)) void reply_hold(struct stack *st, const s
 	out_drop(out, pkt->frame);
 }
 
+bool reply_tcp_via(struct stack *st, const struct packet *pkt, const struct reply_path *path,
+    const struct reply *r, struct frame_out *out)
+{
+	if (__builtin_expect(path->resolved, 1))
+		return reply_write(st, pkt, r, path, out);
+	reply_hold(st, pkt, r, path, out);
+	return false;
+}
+
 bool reply_tcp(struct stack *st, const struct packet *pkt, const struct reply *r, uint64_t now_ns,
     struct frame_out *out)
 {
 	struct reply_path path;
 
-	if (__builtin_expect(!reply_route(st, &pkt->src, pkt->v4, now_ns, &path), 0)) {
-		reply_hold(st, pkt, r, path, out);
-		return false;
-	}
-	return reply_write(st, pkt, r, path, out);
+	reply_route(st, &pkt->src, pkt->v4, now_ns, &path);
+	return reply_tcp_via(st, pkt, &path, r, out);
 }
 
 void reply_rst(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out)

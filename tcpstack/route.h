@@ -34,7 +34,7 @@ struct route_entry {
 enum own_kind { OWN_NONE, OWN_ADDR, OWN_BROADCAST };
 
 struct own_slot {
-	struct addr_words addr;
+	_Alignas(32) struct addr_words addr;
 	uint8_t kind; /* enum own_kind */
 	uint8_t index;
 };
@@ -67,16 +67,12 @@ static inline enum own_kind route_own(
 
 	if (!(t->own_filter >> (w.lo >> 56 & 63) & 1))
 		return OWN_NONE;
-	for (unsigned i = own_hash(w);; i = (i + 1) % ROUTE_OWN_SLOTS) {
-		const struct own_slot *s = &t->own[i];
-		if (s->kind == OWN_NONE)
-			return OWN_NONE;
-		if (s->addr.hi == w.hi && s->addr.lo == w.lo) {
-			if (s->kind == OWN_ADDR)
-				*ret_index = s->index;
-			return s->kind;
-		}
-	}
+	const struct own_slot *s = &t->own[own_hash(w)];
+	while (s->kind != OWN_NONE && (s->addr.hi != w.hi || s->addr.lo != w.lo))
+		s = s + 1 < t->own + ROUTE_OWN_SLOTS ? s + 1 : t->own;
+	if (s->kind == OWN_ADDR)
+		*ret_index = s->index;
+	return s->kind;
 }
 
 /* NULL: no route. */

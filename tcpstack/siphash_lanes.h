@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-enum { SIPHASH_LANES = 64 }; /* messages a call may hold */
+enum { SIPHASH_LANES = 32 }; /* messages a call may hold */
 
 /* ret[0..n) must have room for n rounded up to 8. Reads words of the same rounding. */
 typedef void siphash_lanes_fn(const uint8_t key[16], const uint64_t (*words)[SIPHASH_LANES],
