@@ -421,6 +421,8 @@ enum outcome command_run(struct worker *w, struct session *s, struct text line)
 		return answer(w, s, out_of_order(s, cmd.verb));
 	if (syntax != SMTP_SYNTAX_OK)
 		return answer(w, s, syntax_reply(syntax, cmd.verb));
+	if (row->phase != PHASE_N)
+		s->reached = row->phase;
 	if (row->check) {
 		outcome = row->check(w, s, &cmd);
 		if (outcome != OUTCOME_GONE) {

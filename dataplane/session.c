@@ -43,9 +43,13 @@ static void session_tell(struct worker *w, struct session *s, enum event_kind ki
 
 	if (!e)
 		return;
-	e->verdict = s->verdict.kind;
-	e->phase = s->verdict.phase;
-	e->reason = s->verdict.reason;
+	bool told = s->told_kind > s->verdict.kind;
+
+	e->verdict = told ? s->told_kind : s->verdict.kind;
+	e->phase = told                              ? s->told_phase
+		   : s->verdict.kind == VERDICT_NONE ? s->reached
+						     : s->verdict.phase;
+	e->reason = told ? s->told_reason : s->verdict.reason;
 	e->listener = s->facts.listener;
 	e->duration_ns = w->now_ns - s->opened_ns;
 	memcpy(e->client, s->facts.client, sizeof(e->client));

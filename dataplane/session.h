@@ -57,6 +57,10 @@ struct session {
 	bool greeted : 1;
 	bool more_behind : 1;  /* bytes follow the line under hand */
 	bool moved : 1;        /* the body advanced: its time-out starts anew */
+	uint8_t reached;       /* enum phase of the last command that has one */
+	/* the gravest reply of ours that no filter asked for, for the event: its kind by its class */
+	uint8_t told_kind : 4, told_phase : 4; /* enum verdict_kind, enum phase */
+	uint8_t told_reason;                   /* enum reason */
 	struct tcp_conn *conn; /* NULL: the client has gone, the backend's last word is awaited */
 	struct relay *relay;
 	struct extent *line;      /* a command line that lies in two pieces, so far */
@@ -67,7 +71,7 @@ struct session {
 	uint64_t chunk_left;  /* bytes of the client's BDAT chunk still to come */
 	uint64_t deadline_ns; /* the timer may be armed for earlier: it looks and goes on */
 	struct facts facts;
-	struct verdict verdict; /* the gravest so far */
+	struct verdict verdict; /* the filters' gravest so far */
 	int32_t score;
 	uint32_t words;      /* enum smtp_word offered in the EHLO reply */
 	uint64_t size_limit; /* bytes, for MAIL and DATA */
@@ -80,6 +84,7 @@ struct session {
 	uint16_t helo_len, mail_len, params_len, rcpt_len; /* in this order in `text` */
 	char text[SESSION_TEXT];
 };
+_Static_assert(REASON_N <= 256 && VERDICT_N_KINDS <= 16, "they fit told_reason and told_kind");
 _Static_assert(
     sizeof(struct session) <= 512, "with a connection of 448 below 1,024 bytes (DESIGN)");
 

@@ -129,6 +129,7 @@ void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events)
 	memcpy(s->facts.server, info.local.b, 16);
 	s->facts.client_port = info.remote_port;
 	s->facts.listener = info.listener;
+	s->reached = PHASE_CONNECT;
 	LIST_INSERT_HEAD(&w->all, s, all);
 	tcp_set_user(conn, s);
 	brain_count(w, BRAIN_sessions_opened);

@@ -36,6 +36,30 @@ void session_reply(struct worker *w, struct session *s, enum reply reply)
 	session_write(w, s, buf, n, reply_plain_code(reply));
 }
 
+static enum phase phase_of(const struct session *s)
+{
+	switch ((enum session_state)s->state) {
+	case SESSION_BODY:
+	case SESSION_CHUNK:
+	case SESSION_FINAL: return PHASE_BODY;
+	case SESSION_DATA: return PHASE_DATA;
+	default: return (enum phase)s->reached;
+	}
+}
+
+/* What the event will say of a refusal that is no filter's (relaying, limits, time-outs). Of two
+ * equally grave ones the first. */
+static void note_told(struct session *s, unsigned code, enum reason reason)
+{
+	uint8_t kind = code / 100 == 5 ? VERDICT_REFUSE : VERDICT_DEFER;
+
+	if (reason == s->verdict.reason || kind <= s->told_kind)
+		return;
+	s->told_kind = kind & 15;
+	s->told_phase = (uint8_t)phase_of(s) & 15;
+	s->told_reason = (uint8_t)reason;
+}
+
 void session_refuse(struct worker *w, struct session *s, unsigned code, enum reason reason)
 {
 	char buf[REPLY_MAX];
@@ -49,8 +73,7 @@ void session_refuse(struct worker *w, struct session *s, unsigned code, enum rea
 	size_t n = reply_reason(buf, code, reason, &token);
 
 	count_reason(w, reason);
-	if (s->verdict.reason == REASON_NONE)
-		s->verdict.reason = (uint16_t)reason;
+	note_told(s, code, reason);
 	session_write(w, s, buf, n, code);
 }
 

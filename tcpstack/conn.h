@@ -118,7 +118,8 @@ struct tcp_conn {
 	uint32_t tune_read; /* bytes consumed since tune_tick */
 	uint16_t dsack_len;
 	uint16_t tune_tick; /* low bits */
-	uint8_t ooo_runs : 7;
+	uint8_t ooo_runs : 6;
+	uint8_t fin_ahead : 1;    /* the peer's FIN came ahead of a hole: fin_low */
 	uint8_t window_fixed : 1; /* rcv_limit is the owner's word */
 	uint8_t rcv_wscale, snd_wscale;
 	uint8_t segs_unacked; /* received since the last ACK */
@@ -156,6 +157,7 @@ struct tcp_conn {
 	uint8_t keep_probes : 4, dup_acks_owed : 4;
 	uint8_t reo_persist;
 	uint8_t syn_ttl;
+	uint16_t fin_low; /* low bits of that FIN's number: less than 64 Ki ahead of rcv_nxt */
 
 	/* line 5: time, lists, owner */
 	uint32_t rto_at, probe_at, delack_at, life_at, keep_at;

@@ -123,6 +123,24 @@ static bool take_payload(struct stack *st, struct tcp_conn *c, uint32_t seq, con
 	return false;
 }
 
+/* A FIN ahead of a hole takes effect when the hole is filled, whether or not the peer repeats it
+ * (RFC 9293 3.10.7.4: segments that came early are processed in order of their numbers). Sixteen
+ * bits are enough, as rcv_nxt only comes nearer; one further ahead waits for its repetition. */
+static void remember_fin(struct stack *st, struct tcp_conn *c, uint32_t seq)
+{
+	if (seq - c->rcv_nxt > UINT16_MAX || seq_lt(c->rcv_adv, seq))
+		return;
+	if (!c->fin_ahead)
+		count(st, STACK_tcp_fin_ahead);
+	c->fin_ahead = 1;
+	c->fin_low = (uint16_t)seq;
+}
+
+static uint32_t remembered_fin(const struct tcp_conn *c)
+{
+	return c->rcv_nxt + (uint16_t)(c->fin_low - c->rcv_nxt);
+}
+
 static bool fin_acked(const struct tcp_conn *c)
 {
 	return c->flags & CF_FIN_SENT && c->snd_una == c->snd_nxt;
@@ -514,14 +532,23 @@ static void synchronised_arrives(
 		conn_abort(st, c); /* RFC 9293 3.6.1 */
 		return;
 	}
+	uint32_t early_fin = remembered_fin(c);
 	at_end = len == 0 ? false
 			  : take_payload(st, c, pkt->seq, pkt->payload, pkt->payload_len,
 				pkt->flags & TCP_PSH);
-	if (pkt->flags & TCP_FIN) {
-		if (at_end)
+	if (pkt->flags & TCP_FIN && !at_end) {
+		ack_now(st, c);
+		if (seq_lt(c->rcv_nxt, pkt->seq + pkt->payload_len)) {
+			remember_fin(st, c, pkt->seq + pkt->payload_len);
+			return;
+		}
+	}
+	if (pkt->flags & TCP_FIN && at_end) {
+		take_fin(st, c);
+	} else if (c->fin_ahead && seq_leq(early_fin, c->rcv_nxt)) {
+		c->fin_ahead = 0;
+		if (early_fin == c->rcv_nxt) /* else there were bytes behind it: it was none */
 			take_fin(st, c);
-		else
-			ack_now(st, c);
 	}
 }
 

@@ -155,13 +155,18 @@ void expect_word(struct run *r, struct peer *p, const char *word, bool wanted)
 		run_fail(r, "the reply %s `%s`", wanted ? "lacks" : "has", word);
 }
 
-/* E session verdict=refuse reason=LISTED code=550 messages=1 */
+static const char *const phase_names[PHASE_N] = { "syn", "connect", "helo", "mail", "rcpt", "data",
+	"body" };
+
+/* E session verdict=refuse phase=rcpt reason=LISTED code=550 messages=1 */
 static bool event_has(const struct event *e, const char *key, const char *value)
 {
 	unsigned long n = strtoul(value, NULL, 10);
 
 	if (!strcmp(key, "verdict"))
 		return !strcmp(verdict_words[e->verdict], value);
+	if (!strcmp(key, "phase"))
+		return !strcmp(phase_names[e->phase], value);
 	if (!strcmp(key, "reason"))
 		return !strcasecmp(reason_infos[e->reason].name, value);
 	if (!strcmp(key, "code"))
@@ -206,9 +211,9 @@ void expect_event(struct run *r, char *text)
 	for (unsigned i = 0; i < r->w.n_events; i++) {
 		const struct event *e = &r->w.events[i];
 
-		printf("#   was: %s verdict=%s reason=%s code=%u messages=%u rcpts=%u\n",
-		    kinds[e->kind], verdict_words[e->verdict], reason_infos[e->reason].name,
-		    e->last_code, e->messages, e->rcpts);
+		printf("#   was: %s verdict=%s phase=%s reason=%s code=%u messages=%u rcpts=%u\n",
+		    kinds[e->kind], verdict_words[e->verdict], phase_names[e->phase],
+		    reason_infos[e->reason].name, e->last_code, e->messages, e->rcpts);
 	}
 }
 
