@@ -289,7 +289,7 @@ static void short_window_memory_judges_early_and_loses_nothing(void **state)
 {
 	enum { BODY = 400000 };
 	struct fixture *f = *state;
-	char *body = malloc(BODY);
+	static char body[BODY];
 
 	f->inspection_window = 1 << 20;
 	start(f);
@@ -313,7 +313,6 @@ static void short_window_memory_judges_early_and_loses_nothing(void **state)
 	assert_int_equal(f->kept, CLIENTS);
 	gauges(f);
 	assert_int_equal(counter(f, BRAIN_window_bytes), 0);
-	free(body);
 }
 
 static void a_sources_quota_ends_its_window(void **state)
