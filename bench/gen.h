@@ -16,7 +16,7 @@ struct gen {
 	bool v6;
 	uint8_t src_mac[6], dst_mac[6];
 	uint8_t src[16], dst[16]; /* first source; IPv4 in the first four bytes */
-	uint32_t n_sources;       /* a power of two; IPv4: consecutive hosts, IPv6: consecutive /64s */
+	uint32_t n_sources; /* a power of two; IPv4: consecutive hosts, IPv6: consecutive /64s */
 	uint16_t dst_port;
 	uint64_t next; /* session number */
 	/* what came back */
