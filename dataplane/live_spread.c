@@ -3,8 +3,10 @@
  * Which worker owns a frame, where ports do not know: clients by their source address (IPv6: by its
  * /64), so that connections, rates and cached facts of one source meet in one worker; what comes
  * back from backends by the local port, which each worker takes from its own residue class, or by
- * the local address where each worker has one. Neighbour discovery and ICMP errors go to all:
- * each worker keeps its own neighbours and path MTUs.
+ * the local address where each worker has one. ARP, ND and MLD go to all: each worker keeps its own
+ * neighbours, and which of them answers is its own affair (neigh_follower). An ICMP error goes to the
+ * worker that owns the flow it quotes, read the other way round: what we sent from is what answers
+ * come to. Rejected: copies to all, which let a stranger's forged errors cost every worker.
  *
  * Fragments behind the first carry no ports and follow the source address: right for clients, lost
  * for backends that fragment (mail servers on a local network do not; TCP's MSS sees to it).
@@ -18,9 +20,11 @@ enum {
 	TYPE_ARP = 0x0806,
 	TYPE_VLAN = 0x8100,
 	TYPE_IPV6 = 0x86dd,
+	PROTO_HOPOPT = 0,
 	PROTO_ICMP = 1,
 	PROTO_TCP = 6,
 	PROTO_ICMPV6 = 58,
+	IP6_HEADER = 40,
 };
 
 static uint16_t get16(const uint8_t *p)
@@ -64,6 +68,45 @@ static unsigned owner(const struct live_spread *s, const struct frame *f, unsign
 	return s->port_is_trusted[f->port] ? self : by_source(s, source);
 }
 
+/* The owner of the TCP flow that an error quotes, or of its sender where it quotes none. */
+static unsigned owner_of_quoted(const struct live_spread *s, const struct frame *f,
+    const uint8_t *q, unsigned len, bool v4, uint64_t sender)
+{
+	unsigned header = IP6_HEADER, next;
+	struct ip_addr local;
+	uint64_t remote = 0;
+	int own;
+
+	if (len < (v4 ? 20u : IP6_HEADER))
+		return by_source(s, sender);
+	if (v4) {
+		header = (q[0] & 15u) * 4;
+		next = q[9];
+		local = ip_addr_from_v4(q + 12);
+		memcpy(&remote, q + 16, 4);
+	} else {
+		next = q[6];
+		local = ip_addr_from_v6(q + 8);
+		memcpy(&remote, q + 24, 8);
+	}
+	if (next != PROTO_TCP || len < header + 2u) /* we send no extension headers */
+		return by_source(s, sender);
+	own = s->n_owned ? owner_of_address(s, &local) : -1;
+	if (own >= 0)
+		return (unsigned)own;
+	uint16_t local_port = get16(q + header);
+	if (s->by_port[local_port] != LIVE_NOT_OURS)
+		return s->by_port[local_port];
+	/* A port that spreads by itself does so by a hash that is not ours. */
+	return s->port_is_trusted[f->port] ? LIVE_TO_ALL : by_source(s, remote);
+}
+
+/* Types of ICMP that quote a packet. */
+static bool quotes(bool v4, unsigned type)
+{
+	return v4 ? type == 3 || type == 11 || type == 12 : type >= 1 && type <= 4;
+}
+
 unsigned live_owner(const struct live_spread *s, const struct frame *f, unsigned self)
 {
 	unsigned at = 14, type;
@@ -86,8 +129,10 @@ unsigned live_owner(const struct live_spread *s, const struct frame *f, unsigned
 		struct ip_addr dst;
 
 		memcpy(&source, p + 12, 4);
-		if (p[9] == PROTO_ICMP && f->len > at + header && p[header] != 8)
-			return LIVE_TO_ALL; /* an error about somebody's packet; 8 is an echo request */
+		if (p[9] == PROTO_ICMP && !later_fragment && f->len >= at + header + 8u &&
+		    quotes(true, p[header]))
+			return owner_of_quoted(s, f, p + header + 8, f->len - at - header - 8u,
+			    true, source);
 		if (p[9] != PROTO_TCP || later_fragment || f->len < at + header + 4u)
 			return by_source(s, source);
 		dst = ip_addr_from_v4(p + 16);
@@ -97,8 +142,13 @@ unsigned live_owner(const struct live_spread *s, const struct frame *f, unsigned
 		struct ip_addr dst;
 
 		memcpy(&source, p + 8, 8);
+		if (p[6] == PROTO_ICMPV6 && f->len >= at + IP6_HEADER + 8u && quotes(false, p[40]))
+			return owner_of_quoted(s, f, p + IP6_HEADER + 8,
+			    f->len - at - IP6_HEADER - 8u, false, source);
 		if (p[6] == PROTO_ICMPV6 && f->len > at + 40u && p[40] != 128)
-			return LIVE_TO_ALL; /* neighbour discovery or an error; 128 is an echo request */
+			return LIVE_TO_ALL; /* neighbour discovery; 128 is an echo request */
+		if (p[6] == PROTO_HOPOPT && f->len > at + 40u && p[40] == PROTO_ICMPV6)
+			return LIVE_TO_ALL; /* MLD, behind its router alert */
 		if (p[6] != PROTO_TCP || f->len < at + 44u)
 			return by_source(s, source);
 		dst = ip_addr_from_v6(p + 24);

@@ -23,6 +23,11 @@ static void not_tcp(struct stack *st, struct packet *pkt, enum packet_kind kind,
 			neigh_nd_input(st, pkt, now_ns, out);
 			return;
 		}
+		if ((pkt->payload[0] >= MLD_QUERY && pkt->payload[0] <= MLD1_DONE) ||
+		    pkt->payload[0] == MLD2_REPORT) {
+			mld_input(st, pkt, now_ns, out);
+			return;
+		}
 		icmp_input(st, pkt, now_ns, out);
 		return;
 	case PACKET_ICMP4: icmp_input(st, pkt, now_ns, out); return;

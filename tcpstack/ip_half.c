@@ -58,6 +58,7 @@ int ip_half_new(const struct stack_config *config, uint64_t now_ns, struct ip_ha
 		return -ENOMEM;
 	ip->now_ns = now_ns;
 	netifs_init(ip, config);
+	mld_init(ip, now_ns);
 	r = route_init(&ip->routes, config);
 	if (r < 0)
 		goto fail;

@@ -36,6 +36,13 @@ struct refusal {
 	uint8_t text[STACK_REFUSE_TEXT_MAX];
 };
 
+/* MLD of one netif: mld.c. */
+struct mld_netif {
+	uint64_t due_ns, sent_ns;
+	uint8_t reports; /* of those at start, sent */
+	bool v1;         /* the last query was MLDv1 */
+};
+
 struct ip_half {
 	uint64_t now_ns; /* of the call under way, for functions that are asked without a time */
 	unsigned n_netifs, n_ports;
@@ -43,6 +50,8 @@ struct ip_half {
 	uint8_t untagged[STACK_MAX_PORTS]; /* netif of untagged frames; 0xff: none */
 	struct route_table routes;
 	struct neigh_table neigh;
+	struct mld_netif mld[STACK_MAX_NETIFS];
+	uint64_t mld_due_ns;
 	struct pmtu_table *pmtu;
 	struct frag_table frags;
 	struct tarpit tarpit;
@@ -199,6 +208,11 @@ bool reply_tcp_via(struct stack *st, const struct packet *pkt, const struct repl
 void reply_rst(struct stack *st, const struct packet *pkt, uint64_t now_ns, struct frame_out *out);
 /* NOP NOP TS into r->opts. */
 void reply_ts(struct reply *r, uint32_t ts_val, uint32_t ts_ecr);
+
+void mld_init(struct ip_half *ip, uint64_t now_ns);
+void mld_input(struct stack *st, struct packet *pkt, uint64_t now_ns, struct frame_out *out);
+/* Reports that are due; before DAD's solicitations, whose answers they let through. */
+void mld_output(struct stack *st, uint64_t now_ns, struct frame_out *out);
 
 void icmp_input(struct stack *st, struct packet *pkt, uint64_t now_ns, struct frame_out *out);
 

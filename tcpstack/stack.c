@@ -116,6 +116,7 @@ void stack_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 	listen_output(st, now_ns, out);
 	tarpit_output(st, now_ns, out);
 	frag_expire(st, now_ns);
+	mld_output(st, now_ns, out);
 	neigh_output(st, now_ns, out); /* last: it asks at once for whom the others missed */
 	st->counters[STACK_tx_frames] += out->n_tx - before;
 }
@@ -125,6 +126,7 @@ uint64_t stack_next_deadline(const struct stack *st)
 	const uint64_t due[] = {
 		conn_next_deadline(st),
 		st->ip->neigh.next_due_ns,
+		st->ip->mld_due_ns,
 		synring_deadline(&st->ip->ring),
 		tarpit_deadline(&st->ip->tarpit),
 		st->ip->frags.next_due_ns,

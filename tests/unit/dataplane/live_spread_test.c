@@ -142,7 +142,7 @@ static void a_trusted_port_is_believed(void **state)
 		assert_int_equal(live_owner(&trusted, &f, self), self);
 }
 
-static void neighbours_and_errors_go_to_all(void **state)
+static void neighbours_go_to_all(void **state)
 {
 	struct frame f;
 
@@ -155,9 +155,6 @@ static void neighbours_and_errors_go_to_all(void **state)
 
 	f = tcp4(0xcb007105, mx, 0, 0);
 	bytes[23] = 1;
-	bytes[34] = 3; /* unreachable */
-	assert_int_equal(live_owner(&spread, &f, 0), LIVE_TO_ALL);
-	assert_false(live_is_neighbour(&f));
 	bytes[34] = 8; /* an echo request is one source's */
 	assert_true(live_owner(&spread, &f, 0) < WORKERS);
 
@@ -168,9 +165,110 @@ static void neighbours_and_errors_go_to_all(void **state)
 	f = frame(86);
 	assert_int_equal(live_owner(&spread, &f, 0), LIVE_TO_ALL);
 	assert_true(live_is_neighbour(&f));
+	bytes[20] = 0; /* MLD stands behind a router alert */
+	bytes[54] = 58;
+	assert_int_equal(live_owner(&spread, &f, 0), LIVE_TO_ALL);
+	bytes[20] = 58;
 	bytes[54] = 128;
 	assert_true(live_owner(&spread, &f, 0) < WORKERS);
 	assert_false(live_is_neighbour(&f));
+}
+
+/* An error by a router about a segment of ours from src:port to dst. */
+static struct frame error4(uint8_t type, const uint8_t src[4], uint16_t src_port, uint32_t dst)
+{
+	struct frame f = tcp4(0xcb0071fe, mx, 0, 0);
+
+	f.len = 14 + 20 + 8 + 20 + 8;
+	bytes[23] = 1;
+	bytes[34] = type;
+	bytes[42] = 0x45;
+	bytes[51] = 6;
+	memcpy(bytes + 54, src, 4);
+	put16(58, dst >> 16);
+	put16(60, dst & 0xffff);
+	put16(62, src_port);
+	put16(64, 1234);
+	return f;
+}
+
+static void errors_follow_the_flow_they_quote_v4(void **state)
+{
+	static const uint8_t types[3] = { 3, 11, 12 };
+	const uint8_t shared[4] = { 198, 51, 100, 2 }, own[4] = { 198, 51, 100, 7 };
+
+	(void)state;
+	for (uint32_t client = 0xc6336401; client < 0xc6336401 + 300; client++) {
+		struct frame f = tcp4(client, mx, 1234, 25);
+		unsigned worker = live_owner(&spread, &f, 0);
+
+		f = error4(types[client % 3], mx, 25, client);
+		assert_int_equal(live_owner(&spread, &f, client % WORKERS), worker);
+		assert_false(live_is_neighbour(&f));
+	}
+	for (unsigned port = LIVE_PORT_FIRST; port < LIVE_PORT_FIRST + 16; port++) {
+		struct frame f = error4(3, shared, (uint16_t)port, 0xc633640a);
+
+		assert_int_equal(live_owner(&spread, &f, 0), (port - LIVE_PORT_FIRST) % WORKERS);
+	}
+	struct frame f = error4(3, own, LIVE_PORT_FIRST, 0xc633640a);
+	assert_int_equal(live_owner(&spread, &f, 0), 3);
+	for (f.len = 14 + 20; f.len < 14 + 20 + 8 + 22; f.len++) /* cut short: one worker counts it */
+		assert_true(live_owner(&spread, &f, 0) < WORKERS);
+}
+
+static struct frame error6(uint8_t type, uint16_t src_port, unsigned dst_net)
+{
+	memset(bytes, 0, sizeof(bytes));
+	put16(12, 0x86dd);
+	bytes[20] = 58;
+	put16(22, 0x2001);
+	put16(24, 0x0db8);
+	put16(28, 0x77);
+	bytes[54] = type;
+	bytes[62] = 0x60;
+	bytes[68] = 6;
+	put16(86, 0x2001);
+	put16(88, 0x0db8);
+	put16(92, dst_net);
+	put16(102, src_port);
+	return frame(14 + 40 + 8 + 40 + 8);
+}
+
+static void errors_follow_the_flow_they_quote_v6(void **state)
+{
+	(void)state;
+	for (unsigned net = 0; net < 200; net++) {
+		struct frame f;
+		unsigned worker;
+
+		memset(bytes, 0, sizeof(bytes));
+		put16(12, 0x86dd);
+		bytes[20] = 6;
+		put16(22, 0x2001);
+		put16(24, 0x0db8);
+		put16(28, net);
+		put16(56, 25);
+		f = frame(74);
+		worker = live_owner(&spread, &f, 0);
+		f = error6((uint8_t)(1 + net % 4), 25, net);
+		assert_int_equal(live_owner(&spread, &f, net % WORKERS), worker);
+		f = error6(2, (uint16_t)(LIVE_PORT_FIRST + net), net);
+		assert_int_equal(live_owner(&spread, &f, 0), net % WORKERS);
+	}
+}
+
+static void errors_by_a_trusted_port_go_to_all(void **state)
+{
+	const uint8_t shared[4] = { 198, 51, 100, 2 };
+	struct live_spread trusted = spread;
+	struct frame f = error4(3, mx, 25, 0xcb007105);
+
+	(void)state;
+	trusted.port_is_trusted[0] = true;
+	assert_int_equal(live_owner(&trusted, &f, 1), LIVE_TO_ALL);
+	f = error4(3, shared, LIVE_PORT_FIRST + 2, 0xc633640a); /* ports are ours to know */
+	assert_int_equal(live_owner(&trusted, &f, 0), 2);
 }
 
 static void short_and_odd_frames_stay(void **state)
@@ -204,7 +302,10 @@ int main(void)
 		cmocka_unit_test(a_slash_64_meets_one_worker),
 		cmocka_unit_test(answers_of_backends_return_to_who_asked),
 		cmocka_unit_test(a_trusted_port_is_believed),
-		cmocka_unit_test(neighbours_and_errors_go_to_all),
+		cmocka_unit_test(neighbours_go_to_all),
+		cmocka_unit_test(errors_follow_the_flow_they_quote_v4),
+		cmocka_unit_test(errors_follow_the_flow_they_quote_v6),
+		cmocka_unit_test(errors_by_a_trusted_port_go_to_all),
 		cmocka_unit_test(short_and_odd_frames_stay),
 	};
 
