@@ -155,7 +155,9 @@ static inline enum packet_kind parse_tcp(struct parse *s, struct packet *pkt)
 		const uint8_t *l3 = s->f->data + pkt->l3_off;
 		uint64_t sum = pkt->v4 ? csum_pseudo4(l3 + 12, l3 + 16, PROTO_TCP, len)
 				       : csum_pseudo6(l3 + 8, l3 + 24, PROTO_TCP, len);
-		sum = csum_words(sum, t, hdr / 4);
+		sum = csum_words(sum, t, TCP_LEN / 4);
+		if (hdr > TCP_LEN)
+			sum = csum_words(sum, t + TCP_LEN, (hdr - TCP_LEN) / 4);
 		if (len > hdr)
 			sum = csum_add(sum, t + hdr, len - hdr);
 		if (csum_fold(sum) != 0xffff)
@@ -203,15 +205,14 @@ static inline enum packet_kind parse_addresses(
 	return PACKET_TCP;
 }
 
-static inline enum packet_kind parse_ip4(struct parse *s, struct packet *pkt, unsigned l3_bytes)
+static inline __attribute__((always_inline)) enum packet_kind parse_ip4_of(
+    struct parse *s, struct packet *pkt, unsigned l3_bytes, unsigned hdr)
 {
 	const struct frame *f = s->f;
 	const uint8_t *p = f->data + pkt->l3_off;
+	unsigned total = rd16(p + 2);
 
-	if (l3_bytes < IP4_LEN)
-		return bad(s, STACK_ip4_header_bad);
-	unsigned hdr = (p[0] & 15) * 4u, total = rd16(p + 2);
-	if (p[0] >> 4 != 4 || hdr < IP4_LEN || total < hdr || total > l3_bytes)
+	if (hdr < IP4_LEN || total < hdr || total > l3_bytes)
 		return bad(s, STACK_ip4_header_bad);
 	if (!(f->flags & FRAME_RX_IP_CSUM_GOOD) && csum_fold(csum_words(0, p, hdr / 4)) != 0xffff)
 		return bad(s, STACK_ip4_checksum_bad);
@@ -250,6 +251,18 @@ static inline enum packet_kind parse_ip4(struct parse *s, struct packet *pkt, un
 	if (__builtin_expect(rd16(p + 6) & (IP4_MF | IP4_OFFSET_MASK), 0))
 		return PACKET_FRAGMENT;
 	return PACKET_TCP;
+}
+
+static inline enum packet_kind parse_ip4(struct parse *s, struct packet *pkt, unsigned l3_bytes)
+{
+	const uint8_t *p = s->f->data + pkt->l3_off;
+
+	if (l3_bytes < IP4_LEN || p[0] >> 4 != 4)
+		return bad(s, STACK_ip4_header_bad);
+	/* Nearly always without options: then lengths and sums are constants. */
+	if (__builtin_expect(p[0] == 0x45, 1))
+		return parse_ip4_of(s, pkt, l3_bytes, IP4_LEN);
+	return parse_ip4_of(s, pkt, l3_bytes, (p[0] & 15) * 4u);
 }
 
 /* Options of a hop-by-hop or destination header: unknown ones whose type says "skip" are skipped
