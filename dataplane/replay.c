@@ -30,8 +30,10 @@
 #include <unistd.h>
 
 enum { ACTORS_MAX = 512 };
-#define PATIENCE_NS 10000000000ull
-#define LINGER_NS   5000000000ull
+#define PATIENCE_NS  10000000000ull
+#define LINGER_NS    5000000000ull
+#define SCENE_GAP_NS 3600000000000ull
+#define BEFORE_NS    3000000000ull /* health checks come first */
 
 /* One client on stage. */
 struct actor {
@@ -243,12 +245,17 @@ static void on_message(void *arg, uint64_t id, uint64_t digest, size_t len, unsi
 	(void)arg, (void)id, (void)digest, (void)len, (void)rcpts, (void)client;
 }
 
+/* Until the stage is empty and nobody enters for SCENE_GAP_NS: what comes after years of silence is
+ * another scene, with a worker of its own, or health checks would fill those years. */
 static void perform(struct replay *rp)
 {
 	struct rig *r = rp->rig;
 	bool tell = isatty(STDERR_FILENO);
 	while (rp->next < rp->capture.n_sessions || rp->n_actors) {
 		uint64_t wake = UINT64_MAX;
+		if (rp->n_actors == 0 &&
+		    rp->capture.sessions[rp->next].first_ns > r->now_ns + SCENE_GAP_NS)
+			break;
 		if (rp->next < rp->capture.n_sessions && rp->n_actors < ACTORS_MAX)
 			wake = rp->capture.sessions[rp->next].first_ns;
 		for (unsigned i = 0; i < ACTORS_MAX; i++) {
@@ -362,6 +369,33 @@ static void print_rows(struct replay *rp)
 		    rp->capture.malformed, rp->capture.other_ports, rp->capture.beyond_bounds);
 }
 
+static int play_scene(struct replay *rp)
+{
+	const struct capture *c = &rp->capture;
+	uint64_t first_ns = rp->next < c->n_sessions ? c->sessions[rp->next].first_ns : 0;
+	struct rig_config config = { .seed = 1,
+		.no_clients = true,
+		.clients_turn = clients_turn,
+		.start_ns = first_ns > BEFORE_NS ? first_ns - BEFORE_NS : 1,
+		.arg = rp,
+		.on_event = on_event,
+		.on_message = on_message,
+		.given_policy = rp->policy,
+		.worker_conns = 4096,
+		.worker_chunks = 16384,
+		.outside = { .delay_ns = 100000 },
+		.inside = { .delay_ns = 100000 } };
+	int e = rig_new(&config, &rp->rig);
+	if (e < 0)
+		return e;
+	uint64_t ready = rp->rig->now_ns + BEFORE_NS;
+	while (rig_step(rp->rig, ready))
+		;
+	perform(rp);
+	rp->rig = rig_free(rp->rig);
+	return 0;
+}
+
 static int replay_file(const char *file, struct policy *policy, uint16_t port, bool json)
 {
 	struct replay *rp = calloc(1, sizeof(*rp));
@@ -378,30 +412,14 @@ static int replay_file(const char *file, struct policy *policy, uint16_t port, b
 	rp->file = file;
 	unsigned n = rp->capture.n_sessions;
 	rp->rows = calloc(n ? n : 1, sizeof(*rp->rows));
-	const uint64_t before_ns = 3000000000ull; /* health checks come first */
-	struct rig_config config = { .seed = 1,
-		.no_clients = true,
-		.clients_turn = clients_turn,
-		.start_ns = n ? rp->capture.sessions[0].first_ns - before_ns : 0,
-		.arg = rp,
-		.on_event = on_event,
-		.on_message = on_message,
-		.given_policy = policy,
-		.worker_conns = 4096,
-		.worker_chunks = 16384,
-		.outside = { .delay_ns = 100000 },
-		.inside = { .delay_ns = 100000 } };
-	e = rp->rows ? rig_new(&config, &rp->rig) : -ENOMEM;
-	if (e == 0) {
-		uint64_t ready = rp->rig->now_ns + before_ns;
-		while (rig_step(rp->rig, ready))
-			;
-		perform(rp);
+	e = rp->rows ? 0 : -ENOMEM;
+	do
+		e = e ? e : play_scene(rp);
+	while (e == 0 && rp->next < n);
+	if (e == 0)
 		print_rows(rp);
-		rig_free(rp->rig);
-	} else {
+	else
 		fprintf(stderr, "postern-replay: %s: %s\n", file, strerror(-e));
-	}
 	free(rp->rows);
 	capture_fini(&rp->capture);
 	free(rp);
