@@ -253,6 +253,10 @@ static json_t *policy_load(
 	    generation_same(l->running, offers, (unsigned)json_array_size(parts)))
 		return json_pack("{s:I,s:o}", "epoch", epoch, "needs_restart", restart_keys(l));
 
+	/* Asked first: what is refused must leave no trace on disk that a restart would run. */
+	if (!publish_has_room(l->publish))
+		return control_fail(
+		    error, "busy", "Earlier policies are still in use by a silent worker.");
 	rc = policy_store_take(
 	    l->store, (uint32_t)epoch, offers, (unsigned)json_array_size(parts), &gen, &why);
 	if (rc != LOAD_OK) {
@@ -270,11 +274,7 @@ static json_t *policy_load(
 		live_restart_difference(
 		    &l->taken, &prints, l->needs_restart, sizeof(l->needs_restart));
 	carry_drained(l, l->running->policy, gen->policy);
-	if (publish_set(l->publish, gen) != 0) {
-		generation_put(l->store, gen);
-		return control_fail(
-		    error, "busy", "Earlier policies are still in use by a silent worker.");
-	}
+	(void)publish_set(l->publish, gen); /* there is room: only this thread takes it */
 	l->running = gen;
 	stats_file_policy(l->stats, gen->policy);
 	for (unsigned i = 0; i < l->n_workers; i++)

@@ -103,6 +103,16 @@ struct publish *publish_free(struct publish *p)
 	return NULL;
 }
 
+bool publish_has_room(struct publish *p)
+{
+	bool room;
+
+	pthread_mutex_lock(&p->lock);
+	room = p->n_waiting < PUBLISH_MAX_WAITING;
+	pthread_mutex_unlock(&p->lock);
+	return room;
+}
+
 int publish_set(struct publish *p, struct generation *gen)
 {
 	struct generation *old;

@@ -26,6 +26,8 @@ struct publish *publish_free(struct publish *p);
 
 /* ---- control, one thread ---- */
 
+/* Would publish_set() take one now? Only control fills the places, so a yes holds until it does. */
+bool publish_has_room(struct publish *p);
 /* Takes ownership. -EBUSY when PUBLISH_MAX_WAITING replaced ones still wait to be freed: nothing
  * was published then. */
 enum { PUBLISH_MAX_WAITING = 3 };
