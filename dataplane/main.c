@@ -218,7 +218,8 @@ static bool seconds(const char *option, const char *text, uint64_t *ret_ms)
 	return true;
 }
 
-int main(int argc, char **argv)
+/* The exit status where the words end the program already; -1: go on. */
+static int parse(int argc, char **argv, struct live *l)
 {
 	static const struct option options[] = {
 		{ "image", required_argument, NULL, 'i' },
@@ -232,14 +233,8 @@ int main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct live *l = calloc(1, sizeof(*l));
-	struct generation *first = NULL;
-	char *error = NULL;
-	sigset_t set;
-	int opt, code = 1;
+	int opt;
 
-	if (!l)
-		return complain(NULL);
 	l->name = "postern";
 	l->state_dir = "/var/lib/postern";
 	l->run_dir = "/run/postern";
@@ -269,6 +264,25 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct live *l = calloc(1, sizeof(*l));
+	struct generation *first = NULL;
+	char *error = NULL;
+	sigset_t set;
+	int code;
+
+	if (!l)
+		return complain(NULL);
+	code = parse(argc, argv, l);
+	if (code >= 0) {
+		free(l);
+		return code;
+	}
+	code = 1;
 	/* before any thread is made: signals are the duty thread's */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
