@@ -207,7 +207,8 @@ static double window(struct shared *sh, enum mode mode)
 	usleep(20000);
 	received = atomic_load(&sh->received) - received;
 	answered = atomic_load(&sh->answered) - answered;
-	if (answered < received - received / 1000) { /* ARP and ND may be among them */
+	/* ARP and ND may be among them, and a burst that is not yet counted */
+	if (received > answered + received / 1000 + BURST) {
 		sh->short_received = received;
 		sh->short_answered = answered;
 		return 0;
