@@ -235,9 +235,10 @@ void tcp_close(struct stack *st, struct tcp_conn *c)
 		conn_free(st, c);
 		return;
 	}
-	c->flags = (c->flags & ~(uint32_t)(CF_KEEPALIVE | CF_WANT_WRITE | CF_TELL_SENT)) | CF_ORPHAN;
+	c->flags &= ~(uint32_t)(CF_KEEPALIVE | CF_WANT_WRITE | CF_TELL_SENT);
 	c->events = 0;
 	conn_list_remove(half, &half->ready, c, LINK_READY);
+	conn_orphan(st, c);
 	chunk_put_list(&half->chunks, c->rcv_head);
 	c->rcv_head = c->rcv_tail = 0;
 	c->unread = 0;
@@ -297,21 +298,27 @@ static uint32_t client_ts_offset(const struct stack *st, const struct flow_key *
 	return (uint32_t)siphash24(st->config.secrets.isn_key, in, sizeof(in));
 }
 
-/* RFC 6056 algorithm 4 in spirit: a keyed start per destination, then on by steps. */
+/*
+ * RFC 6056 algorithm 4 in spirit: a keyed start per destination, then on by steps. At most
+ * PORT_TRIES are looked at; the next connect goes on where this one gave up, so that ports in use in
+ * a row cost each connect a bound and all of them together one round.
+ */
 static bool choose_port(struct stack *st, struct flow_key *key)
 {
 	struct tcp_half *half = st->tcp;
 	uint32_t step = st->config.ephemeral_step ? st->config.ephemeral_step : 1;
-	uint32_t n, at;
+	uint32_t n, at, tries;
 
 	if (st->config.ephemeral_first == 0 ||
 	    st->config.ephemeral_last < st->config.ephemeral_first)
 		return false;
 	n = (st->config.ephemeral_last - st->config.ephemeral_first) / step + 1u;
-	at = (uint32_t)((client_ts_offset(st, key) + half->port_counter++) % n);
-	for (uint32_t i = 0; i < n; i++, at = at + 1 == n ? 0 : at + 1) {
+	at = (uint32_t)((client_ts_offset(st, key) + half->port_counter) % n);
+	tries = min_u32(n, PORT_TRIES);
+	for (uint32_t i = 0; i < tries; i++, at = at + 1 == n ? 0 : at + 1) {
 		struct tw_entry *e;
 
+		half->port_counter++;
 		key->local_port = (uint16_t)(st->config.ephemeral_first + at * step);
 		key->hash = flow_hash(
 		    &half->flows, &key->local, key->local_port, &key->remote, key->remote_port);
@@ -349,19 +356,17 @@ int tcp_connect(
 		return -EADDRNOTAVAIL;
 	if (ip_path_resolve(st, &req->dst, now_ns, &path) < 0)
 		return -ENETUNREACH;
-	if (half->n_conns == half->max_conns) {
-		count(st, STACK_conn_table_full);
+	if (!conn_room(st, true))
 		return -ENOBUFS;
-	}
 	if (!choose_port(st, &key)) {
 		count(st, STACK_tcp_ports_exhausted);
 		return -EADDRNOTAVAIL;
 	}
-	c = conn_new(st, &key);
+	c = conn_new(st, &key, true);
 	c->path = path;
 	c->user = req->user;
 	c->state = TCP_SYN_SENT;
-	c->flags |= CF_CLIENT | CF_TS | CF_SACK;
+	c->flags |= CF_TS | CF_SACK;
 	c->snd_una = c->snd_nxt = client_isn(st, &key);
 	c->ts_offset = client_ts_offset(st, &key);
 	c->rcv_wscale = conn_wscale_for(st->config.rcv_buf);

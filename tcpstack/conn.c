@@ -29,6 +29,8 @@ int tcp_half_new(const struct stack_config *config, uint64_t now_ns, struct tcp_
 	half_clock(half, now_ns);
 	wheel_init(&half->owner_wheel, now_ns);
 	half->max_conns = config->max_conns;
+	half->max_servers = config->max_conns - config->max_conns / CLIENT_SHARE;
+	half->max_orphans = max_u32(config->max_conns / ORPHAN_SHARE, 1);
 	half->conns = aligned_alloc(64, (conns_size + 63) & ~(size_t)63);
 	if (!half->conns)
 		goto fail_conns;
@@ -149,21 +151,32 @@ void conn_rearm(struct tcp_half *half, struct tcp_conn *c)
 
 /* ---- coming and going ---- */
 
-struct tcp_conn *conn_new(struct stack *st, const struct flow_key *key)
+bool conn_room(struct stack *st, bool client)
+{
+	const struct tcp_half *half = st->tcp;
+
+	/* What listeners are sent must not block the way to the backends: that share is kept. */
+	if (half->n_conns < half->max_conns &&
+	    (client || half->n_conns - half->n_clients < half->max_servers))
+		return true;
+	count(st, STACK_conn_table_full);
+	return false;
+}
+
+struct tcp_conn *conn_new(struct stack *st, const struct flow_key *key, bool client)
 {
 	struct tcp_half *half = st->tcp;
 	uint32_t i = half->free_head;
 	struct tcp_conn *c;
 
-	if (half->n_conns == half->max_conns) {
-		count(st, STACK_conn_table_full);
+	if (!conn_room(st, client))
 		return NULL;
-	}
 	if (i)
 		half->free_head = half->conns[i].link[0].next;
 	else
 		i = ++half->fresh;
 	half->n_conns++;
+	half->n_clients += client;
 	c = &half->conns[i];
 	memset(c, 0, sizeof(*c));
 	c->self = i;
@@ -173,6 +186,7 @@ struct tcp_conn *conn_new(struct stack *st, const struct flow_key *key)
 	c->tick_rx = c->tick_tx = c->tick_opened = half->tick;
 	c->rcv_limit = min_u32(st->config.rcv_buf, 65535);
 	c->flags = ip_addr_is_v4(&key->remote) ? CF_V4 : 0;
+	c->flags |= client ? CF_CLIENT : 0;
 	rtt_init(c);
 	flow_insert(&half->flows, key->hash, i);
 	return c;
@@ -182,6 +196,28 @@ static void drop_queues(struct stack *st, struct tcp_conn *c)
 {
 	sendq_clear(st->tcp, c);
 	reasm_clear(st, c);
+}
+
+static void orphan_remove(struct tcp_half *half, struct tcp_conn *c)
+{
+	if (!(c->flags & CF_ORPHAN) || !conn_listed(half, c, LINK_ORPHAN))
+		return;
+	conn_list_remove(half, &half->orphans, c, LINK_ORPHAN);
+	half->n_orphans--;
+}
+
+/* Nobody waits for an orphan any more, and a peer that never acknowledges could hold its place for
+ * the whole user time-out: beyond their share the oldest is reset. */
+void conn_orphan(struct stack *st, struct tcp_conn *c)
+{
+	struct tcp_half *half = st->tcp;
+
+	c->flags |= CF_ORPHAN;
+	conn_list_append(half, &half->orphans, c, LINK_ORPHAN);
+	if (++half->n_orphans <= half->max_orphans)
+		return;
+	count(st, STACK_tcp_orphans_reset);
+	conn_abort(st, &half->conns[half->orphans.head]);
 }
 
 void conn_free(struct stack *st, struct tcp_conn *c)
@@ -195,8 +231,10 @@ void conn_free(struct stack *st, struct tcp_conn *c)
 	chunk_put_list(&half->chunks, c->rcv_head);
 	index_wheel_cancel(&half->wheel, c->self);
 	conn_list_remove(half, c->flags & CF_STALLED ? &half->stalled : &half->out, c, LINK_OUT);
+	orphan_remove(half, c);
 	conn_list_remove(half, &half->ready, c, LINK_READY);
 	conn_list_remove(half, &half->memory, c, LINK_MEMORY);
+	half->n_clients -= c->flags & CF_CLIENT ? 1 : 0;
 	c->state = TCP_CLOSED;
 	c->flags = CF_UNHASHED;
 	c->link[0].next = half->free_head;
@@ -257,6 +295,7 @@ void conn_abort(struct stack *st, struct tcp_conn *c)
 		conn_free(st, c);
 		return;
 	}
+	orphan_remove(st->tcp, c);
 	flow_remove(&st->tcp->flows, c->key.hash, conn_index(st->tcp, c));
 	drop_queues(st, c);
 	timers_off(st->tcp, c);
@@ -459,7 +498,7 @@ int conn_from_cookie(struct stack *st, const struct packet *pkt, const struct co
 	ret = ip_path_resolve(st, &pkt->src, now_ns, &path);
 	if (ret < 0)
 		return ret;
-	c = conn_new(st, &key);
+	c = conn_new(st, &key, false);
 	if (!c)
 		return -ENOBUFS;
 	c->path = path;

@@ -83,6 +83,8 @@ enum conn_flag {
 /* Lists a connection may be on; LINK_OUT also serves `stalled`. LINK_MEMORY: it holds data out of
  * order, or waits for the pool (CF_WND_HELD, CF_WANT_WRITE). */
 enum conn_list_id { LINK_OUT, LINK_READY, LINK_MEMORY, N_LINKS };
+/* An orphan has no events: `orphans` uses the same links. */
+#define LINK_ORPHAN LINK_READY
 
 struct conn_link {
 	uint32_t prev, next; /* index; 0: none. Not on a list: prev == its own index */
@@ -181,7 +183,10 @@ struct tcp_half {
 	uint32_t now_us, tick;
 	struct tcp_conn *conns; /* conns[0] is never used */
 	uint32_t max_conns, free_head, fresh, n_conns;
+	uint32_t max_servers; /* places for the server role while clients' share is kept */
+	uint32_t n_clients, max_orphans, n_orphans;
 	struct conn_list out, stalled, ready, memory;
+	struct conn_list orphans; /* oldest first */
 	uint64_t stalled_until_ns; /* when `stalled` is tried again */
 	uint64_t port_counter;     /* RFC 6056 */
 	bool out_full;             /* the last output stopped for want of frames */
@@ -212,6 +217,9 @@ enum {
 	MTU_FLOOR_V6 = 1280,
 	TIMERS_PER_TURN = 256,
 	SEGMENTS_PER_TURN = 64, /* of one connection */
+	CLIENT_SHARE = 8,       /* an eighth of max_conns is kept for tcp_connect() */
+	ORPHAN_SHARE = 4,       /* at most a quarter of max_conns are orphans */
+	PORT_TRIES = 64,        /* local ports looked at for one connect */
 };
 
 /* ---- time ---- */
@@ -273,7 +281,11 @@ void conn_leave_memory_list(struct tcp_half *half, struct tcp_conn *c);
 /* ---- life (conn.c) ---- */
 
 /* A blank connection with this key in the flow table; NULL: table full. */
-struct tcp_conn *conn_new(struct stack *st, const struct flow_key *key);
+struct tcp_conn *conn_new(struct stack *st, const struct flow_key *key, bool client);
+/* Would conn_new() find a place? Counts where not. */
+bool conn_room(struct stack *st, bool client);
+/* tcp_close() was called and segments are still to be exchanged. */
+void conn_orphan(struct stack *st, struct tcp_conn *c);
 /* No segment, no event: everything is given back. */
 void conn_free(struct stack *st, struct tcp_conn *c);
 /* Ended (reset, time-out, closed): out of the flow table, timers off. Freed if nobody holds it,

@@ -143,7 +143,8 @@ struct stack_config {
 	struct stack_secrets secrets;
 
 	/* bounds; 0 takes the default in brackets */
-	uint32_t max_conns;    /* [65,536] beyond: refused by RST, counted conn_table_full */
+	uint32_t max_conns;    /* [65,536] beyond: refused by RST, counted conn_table_full; an eighth is
+				* tcp_connect()'s alone */
 	uint32_t max_timewait; /* [16,384] beyond: the oldest is let go */
 	uint32_t max_chunks;   /* [65,536] of STACK_CHUNK_SIZE bytes; beyond: windows close */
 	uint32_t syn_ring;   /* [65,536] entries, a power of two; beyond: the cookie alone serves */
@@ -284,7 +285,7 @@ size_t tcp_unsent_or_unacked(const struct tcp_conn *c);
 void tcp_shutdown(struct stack *st, struct tcp_conn *c);
 /* The owner lets go: what is queued is still delivered, then FIN and TIME-WAIT without an owner;
  * what arrives meanwhile is answered by RST (RFC 9293 3.6.1) if it was not read. The handle is
- * gone; no event follows. */
+ * gone; no event follows. Beyond a quarter of max_conns such orphans the oldest is reset. */
 void tcp_close(struct stack *st, struct tcp_conn *c);
 /* RST now, handle gone. */
 void tcp_abort(struct stack *st, struct tcp_conn *c);
@@ -303,7 +304,7 @@ struct tcp_connect {
 	void *user;
 	uint32_t timeout_ms; /* 0: 30,000 */
 };
-/* -EADDRNOTAVAIL: no free port; -ENETUNREACH: no route; -ENOBUFS: table full. */
+/* -EADDRNOTAVAIL: no free port among the 64 looked at (the next connect looks at others); -ENETUNREACH: no route; -ENOBUFS: table full. */
 int tcp_connect(
     struct stack *st, const struct tcp_connect *req, uint64_t now_ns, struct tcp_conn **ret_conn);
 

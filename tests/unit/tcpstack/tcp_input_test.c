@@ -571,6 +571,115 @@ static void connection_table_full(void **state)
 	td_free(d);
 }
 
+/* A client by the ACK of a cookie, told apart by its port. */
+static int accept_one(struct td *d, uint16_t port, struct tcp_conn **ret_conn)
+{
+	struct conn_seed seed = { .iss = 1, .irs = 1 };
+	struct packet pkt = { .src = d->remote,
+		.dst = d->local,
+		.src_port = port,
+		.dst_port = 25,
+		.seq = 2,
+		.ack = 2,
+		.window = 65535,
+		.ttl = 64,
+		.v4 = !d->o.v6,
+		.flags = TCP_ACK };
+	unsigned events;
+	int r = conn_from_cookie(&d->st, &pkt, &seed, d->now_ns, NULL);
+
+	if (r == 0)
+		*ret_conn = stack_next_ready(&d->st, &events);
+	return r;
+}
+
+static void clients_leave_backends_their_share(void **state)
+{
+	struct td_options o = { .v6 = td_family(state), .config = { .max_conns = 16 } };
+	struct td *d = td_new(&o);
+	struct tcp_connect req = { .src = d->local, .dst = d->remote, .dst_port = 25 };
+	struct tcp_conn *c[16], *client, *last;
+
+	for (unsigned i = 0; i < 14; i++)
+		assert_int_equal(accept_one(d, (uint16_t)(1000 + i), &c[i]), 0);
+	assert_int_equal(accept_one(d, 2000, &last), -105 /* ENOBUFS: answered by RST */);
+	assert_int_equal(d->counters[STACK_conn_table_full], 1);
+	assert_int_equal(tcp_connect(&d->st, &req, d->now_ns, &client), 0);
+	assert_int_equal(tcp_connect(&d->st, &req, d->now_ns, &last), 0);
+	assert_int_equal(tcp_connect(&d->st, &req, d->now_ns, &last), -105);
+	assert_int_equal(d->counters[STACK_conn_table_full], 2);
+	tcp_close(&d->st, client); /* its place is the backends' still */
+	assert_int_equal(accept_one(d, 2000, &last), -105);
+	tcp_abort(&d->st, c[0]);
+	td_output(d);
+	assert_int_equal(accept_one(d, 2000, &last), 0);
+	assert_int_equal(tcp_connect(&d->st, &req, d->now_ns, &client), 0);
+	td_free(d);
+}
+
+static void the_oldest_orphan_is_reset(void **state)
+{
+	struct td_options o = { .v6 = td_family(state), .config = { .max_conns = 16 } };
+	struct td *d = td_new(&o);
+	struct stack_usage usage;
+	struct tcp_conn *c[16], *last;
+
+	for (unsigned i = 0; i < 14; i++)
+		assert_int_equal(accept_one(d, (uint16_t)(1000 + i), &c[i]), 0);
+	for (unsigned i = 0; i < 4; i++)
+		tcp_close(&d->st, c[i]);
+	td_output(d);
+	for (unsigned i = 0; i < 4; i++)
+		td_expect(d, TCP_FIN | TCP_ACK, 2 - d->iss, 2 - d->irs, 0);
+	td_expect_none(d);
+	assert_int_equal(d->counters[STACK_tcp_orphans_reset], 0);
+	for (unsigned i = 4; i < 14; i++) { /* none of the peers acknowledges */
+		tcp_close(&d->st, c[i]);
+		td_output(d);
+	}
+	tcp_half_usage(d->st.tcp, &usage);
+	assert_int_equal(usage.conns, 4); /* a quarter, whatever the clients do */
+	assert_int_equal(d->counters[STACK_tcp_orphans_reset], 10);
+	assert_int_equal(d->counters[STACK_tcp_resets_sent], 10);
+	/* the first are gone, the last are left: the flow of the fourteenth is still taken */
+	d->local_port = 25;
+	d->remote_port = 1000;
+	assert_false(td_input_known(d, &(const struct td_in){ .flags = TCP_ACK, .seq = 1 }));
+	d->remote_port = 1013;
+	assert_true(td_input_known(d, &(const struct td_in){ .flags = TCP_ACK, .seq = 1 }));
+	assert_int_equal(accept_one(d, 2000, &last), 0);
+	td_run_ms(d, 301000); /* those left end by the user time-out, and leave the list */
+	tcp_half_usage(d->st.tcp, &usage);
+	assert_int_equal(usage.conns, 1);
+	tcp_close(&d->st, last);
+	td_output(d);
+	assert_int_equal(d->counters[STACK_tcp_orphans_reset], 10);
+	td_free(d);
+}
+
+static void a_connect_looks_at_so_many_ports(void **state)
+{
+	struct td_options o = { .v6 = td_family(state), .config = { .max_conns = 1024 } };
+	struct td *d = td_new(&o);
+	struct tcp_connect req = { .src = d->local, .dst = d->remote, .dst_port = 25 };
+	struct tcp_conn *c[1000], *again = NULL;
+	unsigned tries = 0;
+	uint16_t freed;
+
+	d->st.config.ephemeral_last = 40999;
+	for (unsigned i = 0; i < 1000; i++) /* free ones are found at once, each another */
+		assert_int_equal(tcp_connect(&d->st, &req, d->now_ns, &c[i]), 0);
+	assert_int_equal(d->st.tcp->port_counter, 1000);
+	assert_int_equal(tcp_connect(&d->st, &req, d->now_ns, &again), -99 /* EADDRNOTAVAIL */);
+	assert_int_equal(d->st.tcp->port_counter, 1064);
+	freed = c[500]->key.local_port;
+	tcp_close(&d->st, c[500]);
+	while (tcp_connect(&d->st, &req, d->now_ns, &again) != 0)
+		assert_true(++tries < 16); /* the only free one within one round of the range */
+	assert_int_equal(again->key.local_port, freed);
+	td_free(d);
+}
+
 static void ports_exhausted(void **state)
 {
 	struct td_options o = { 0 };
@@ -710,6 +819,9 @@ int main(void)
 		TD_BOTH(reset_at_every_byte),
 		TD_BOTH(connect_refused),
 		cmocka_unit_test(connection_table_full),
+		TD_BOTH(clients_leave_backends_their_share),
+		TD_BOTH(the_oldest_orphan_is_reset),
+		TD_BOTH(a_connect_looks_at_so_many_ports),
 		cmocka_unit_test(ports_exhausted),
 		cmocka_unit_test(isn_is_keyed_and_moves),
 		TD_BOTH(chunks_exhausted_closes_the_window),
