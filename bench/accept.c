@@ -171,6 +171,10 @@ static void models_core(struct shared *sh)
 		.unit = "us/session",
 		.baseline_name = "none: see bench/run accept" };
 	struct report p50 = { .claim = "latency-p50", .unit = "us", .baseline_name = "direct" };
+	struct report added = { .claim = "latency",
+		.unit = "us",
+		.baseline_name = "allowed at the 99th percentile",
+		.target_ratio = 1 };
 	struct report p99 = { .claim = "latency-p99", .unit = "us", .baseline_name = "direct" };
 
 	uint64_t warm = hw_now_ns() + 3000000000ull; /* ports connect, backends are learned */
@@ -189,7 +193,9 @@ static void models_core(struct shared *sh)
 		double t50 = percentile(sh, 0.5), t99 = percentile(sh, 0.99);
 		window(sh, &sh->direct, 2000, sh->at_once);
 		report_add(&p50, t50, percentile(sh, 0.5));
-		report_add(&p99, t99, percentile(sh, 0.99));
+		double d99 = percentile(sh, 0.99);
+		report_add(&p99, t99, d99);
+		report_add(&added, t99 - d99, 100);
 	}
 	atomic_store(&sh->stop, true);
 	if (sh->failed || sh->altered) {
@@ -199,6 +205,7 @@ static void models_core(struct shared *sh)
 		    (unsigned long long)sh->kept, (unsigned long long)sh->altered);
 		sh->failed = true;
 	} else if (sh->latency) {
+		report_print(&added, sh->json);
 		report_print(&p50, sh->json);
 		report_print(&p99, sh->json);
 	} else {
@@ -384,7 +391,10 @@ int main(int argc, char **argv)
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (o) {
 		case 'j': sh.json = true; break;
-		case 'l': sh.latency = true; break;
+		case 'l':
+			sh.latency = true;
+			sh.at_once = 4; /* some 25,000 sessions a second */
+			break;
 		case 'w': sh.windows = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 's': sh.body_len = strtoul(optarg, NULL, 10); break;
 		case 'n': sh.at_once = (unsigned)strtoul(optarg, NULL, 10); break;
