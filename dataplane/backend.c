@@ -14,6 +14,7 @@ struct backends {
 	uint64_t next_check_ns;
 	unsigned turn; /* where the next choice starts among equals */
 	bool words_stale;
+	bool undrained; /* since the last turn */
 	bool serving; /* serve_waiters() is at work */
 	struct smtp_words words;
 	struct backend_pool pools[POLICY_MAX_POOLS];
@@ -143,6 +144,36 @@ static void update_pools(struct worker *w, uint16_t map[POLICY_MAX_POOLS])
 
 static void serve_waiters(struct worker *w, struct backend_pool *p);
 
+/* All workers' shares add up to the limit exactly. What does not divide goes to workers in turn,
+ * from server to server another one first, so that small limits do not all fall to the same. */
+static uint32_t share_of(const struct worker *w, uint32_t limit, unsigned server)
+{
+	uint32_t n = w->config.n_workers ? w->config.n_workers : 1;
+	uint32_t place = (w->config.index + n - server % n) % n;
+
+	return limit / n + (place < limit % n ? 1 : 0);
+}
+
+/* A pool of which this worker would have no connection at all gives it one beyond the limit: the
+ * alternative is a share of the clients that never gets through. */
+static void share_at_least_one(struct worker *w, const struct backend_pool *p)
+{
+	struct server *any = NULL;
+
+	for (unsigned k = 0; k < p->n; k++) {
+		struct server *s = w->backends->by_index[p->first + k];
+
+		if (!s)
+			continue;
+		if (s->share > 0)
+			return;
+		if (!any || k == w->config.index % p->n)
+			any = s;
+	}
+	if (any)
+		any->share = 1;
+}
+
 void backends_update(struct worker *w)
 {
 	struct backends *b = w->backends;
@@ -161,16 +192,13 @@ void backends_update(struct worker *w)
 	for (unsigned i = 0; i < b->n_servers; i++) {
 		const struct policy_server *ps = policy_server(w->policy, i);
 		struct server *s = slot_find(b, ps);
-		uint32_t n = w->config.n_workers ? w->config.n_workers : 1;
 
 		b->by_index[i] = s;
 		if (!s)
 			continue;
 		s->index = (uint16_t)i;
 		s->weight = ps->weight ? ps->weight : 1;
-		s->share = (ps->max_connections + n - 1) / n;
-		if (s->share == 0)
-			s->share = 1;
+		s->share = share_of(w, ps->max_connections, i);
 		s->next_check_ns = w->now_ns;
 	}
 	for (unsigned i = 0; i < b->n_pools; i++) {
@@ -180,6 +208,7 @@ void backends_update(struct worker *w)
 			if (s)
 				s->pool = (uint16_t)i;
 		}
+		share_at_least_one(w, &b->pools[i]);
 	}
 	for (unsigned i = 0; i < SERVER_SLOTS; i++)
 		slot_sweep(&b->slots[i]);
@@ -199,6 +228,9 @@ void backends_turn(struct worker *w)
 
 	if (w->draining || w->now_ns < b->next_check_ns)
 		return;
+	for (unsigned i = 0; i < b->n_pools && b->undrained; i++)
+		serve_waiters(w, &b->pools[i]);
+	b->undrained = false;
 	for (unsigned i = 0; i < b->n_servers; i++) {
 		struct server *s = b->by_index[i];
 		const struct backend_pool *p = s ? backend_pool(w, s->pool) : NULL;
@@ -258,6 +290,15 @@ void backend_learned(struct worker *w, struct server *s, const struct smtp_words
 		serve_waiters(w, &w->backends->pools[s->pool]);
 }
 
+void backend_answered(struct worker *w, struct server *s)
+{
+	if (s->state != SERVER_UNKNOWN)
+		return;
+	s->state = SERVER_UP;
+	if (s->index != BACKEND_NONE)
+		tell(w, s, EVENT_BACKEND_UP);
+}
+
 void backend_checked(struct worker *w, struct server *s)
 {
 	(void)w;
@@ -267,9 +308,17 @@ void backend_checked(struct worker *w, struct server *s)
 
 void backends_drain_server(struct worker *w, unsigned index, bool drain)
 {
-	if (index < w->backends->n_servers && w->backends->by_index[index])
-		w->backends->by_index[index]->drained = drain; /* waiters: with the next release */
-	w->backends->words_stale = true;
+	struct backends *b = w->backends;
+	struct server *s = index < b->n_servers ? b->by_index[index] : NULL;
+
+	if (!s || s->drained == drain)
+		return;
+	s->drained = drain;
+	b->words_stale = true;
+	if (!drain) {
+		b->undrained = true; /* waiters: in the next turn, which is wanted at once */
+		b->next_check_ns = w->now_ns;
+	}
 }
 
 struct smtp_words backends_words(const struct worker *w)
@@ -324,7 +373,7 @@ enum backend_pick backend_choose(
 		if (at < 64 && (avoid & (1ull << at)))
 			continue;
 		if (s->active >= s->share && s->idle == 0) {
-			busy = true;
+			busy = busy || s->share > 0; /* without a share it is not worth waiting for */
 			continue;
 		}
 		used = s->active - s->idle;

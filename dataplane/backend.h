@@ -83,6 +83,9 @@ void backend_release(struct worker *w, struct server *s);
 void backend_failed(struct worker *w, struct server *s);
 /* A check succeeded. */
 void backend_learned(struct worker *w, struct server *s, const struct smtp_words *words);
+/* EHLO was answered with 250 on whatever connection: up, if it was not yet known to be. Its words are
+ * a check's to learn; and once down, only a check brings it back. */
+void backend_answered(struct worker *w, struct server *s);
 /* The check has ended, well or not. */
 void backend_checked(struct worker *w, struct server *s);
 

@@ -353,6 +353,7 @@ static void on_ehlo(struct worker *w, struct relay *r, const struct smtp_reply *
 		relay_say_quit(w, r);
 		return;
 	}
+	backend_answered(w, r->server);
 	if (r->purpose == RELAY_FOR_TLS) {
 		if (!(words.words & SMTP_WORD_STARTTLS)) {
 			relay_fail(w, r, REASON_BACKEND_WORDS);

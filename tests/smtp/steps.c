@@ -311,6 +311,10 @@ static void do_to_worker(struct run *r, char *text)
 	if (!strcmp(word, "drain")) {
 		worker_drain(r->w.rig->worker);
 		r->w.rig->out.busy = true;
+	} else if (!strcmp(word, "server")) { /* X server INDEX drain|undrain */
+		unsigned index = (unsigned)strtoul(script_word(&text), NULL, 10);
+
+		worker_backend_drain(r->w.rig->worker, index, !strcmp(script_word(&text), "drain"));
 	} else if (!strcmp(word, "idle")) {
 		wait_ms(r, WAIT_MS, never);
 		if (!worker_is_idle(r->w.rig->worker))

@@ -149,6 +149,28 @@ static void up_comes_before_unknown_and_down_never(void **state)
 	assert_ptr_equal(pick(f, 0, 0), c);
 }
 
+static void an_answered_ehlo_is_up_but_does_not_revive(void **state)
+{
+	static const struct want servers[] = { { 1, 1, 100 }, { 2, 1, 100 }, { 0 } };
+	const struct want *pools[] = { servers };
+	struct fixture *f = *state;
+	struct server *a, *b;
+
+	load(f, one_name, pools, 1);
+	a = pick(f, 0, 2);
+	b = pick(f, 0, 1);
+	backends_stats(&f->w);
+	assert_int_equal(f->stats.servers[0].state, SERVER_UNKNOWN);
+	backend_answered(&f->w, a);
+	backends_stats(&f->w);
+	assert_int_equal(f->stats.servers[0].state, SERVER_UP);
+	assert_int_equal(f->stats.servers[1].state, SERVER_UNKNOWN);
+	assert_int_equal(backends_words(&f->w).words, 0); /* a check's to learn */
+	backend_failed(&f->w, b);
+	backend_answered(&f->w, b);
+	assert_int_equal(b->state, SERVER_DOWN);
+}
+
 static void the_limit_is_this_workers_share(void **state)
 {
 	static const struct want servers[] = { { 1, 1, 5 }, { 0 } };
@@ -156,7 +178,7 @@ static void the_limit_is_this_workers_share(void **state)
 	struct fixture *f = *state;
 	struct server *s, *other;
 
-	f->w.config.n_workers = 3; /* two each: the share is rounded up */
+	f->w.config.n_workers = 3; /* two, two, one */
 	load(f, one_name, pools, 1);
 	s = pick(f, 0, 0);
 	backend_take(&f->w, s);
@@ -165,6 +187,72 @@ static void the_limit_is_this_workers_share(void **state)
 	backend_release(&f->w, s);
 	assert_ptr_equal(pick(f, 0, 0), s);
 	assert_int_equal(backend_choose(&f->w, 7, 0, &other), BACKEND_NOBODY);
+}
+
+/* The share of `worker` in the k-th server of pool 0. */
+static uint32_t share(struct fixture *f, unsigned worker, unsigned k)
+{
+	uint64_t others = ~(1ull << k);
+	struct server *s = NULL;
+	uint32_t n = 0;
+
+	f->w.config.index = worker;
+	backends_update(&f->w);
+	while (n < 1000 && backend_choose(&f->w, 0, others, &s) == BACKEND_PICKED) {
+		backend_take(&f->w, s);
+		n++;
+	}
+	if (n == 1000)
+		n = s->share; /* too many to count out */
+	while (s && s->active > 0)
+		backend_release(&f->w, s);
+	return n;
+}
+
+static void shares_add_up_to_the_limit(void **state)
+{
+	static const struct want servers[] = { { 1, 1, 5 }, { 2, 1, 3 }, { 3, 1, UINT32_MAX },
+		{ 4, 1, 16 }, { 0 } };
+	const struct want *pools[] = { servers };
+	struct fixture *f = *state;
+
+	for (unsigned n = 1; n <= 16; n++) {
+		f->w.config.n_workers = n;
+		load(f, one_name, pools, 1);
+		for (unsigned k = 0; k < 4; k++) {
+			uint64_t sum = 0;
+
+			for (unsigned worker = 0; worker < n; worker++)
+				sum += share(f, worker, k);
+			assert_int_equal(sum, servers[k].max_connections);
+		}
+	}
+	/* who has none of one server has some of another, and does not wait for the first */
+	f->w.config.n_workers = 16;
+	load(f, one_name, pools, 1);
+	for (unsigned worker = 0, without = 0; worker < 16; worker++) {
+		struct server *s;
+		uint32_t none = share(f, worker, 0) == 0;
+
+		without += none;
+		assert_int_equal(share(f, worker, 3), 1);
+		if (none)
+			assert_int_equal(backend_choose(&f->w, 0, ~1ull, &s), BACKEND_NOBODY);
+		if (worker == 15)
+			assert_int_equal(without, 11);
+	}
+}
+
+static void nobody_is_left_without_a_connection(void **state)
+{
+	static const struct want servers[] = { { 1, 1, 1 }, { 2, 1, 1 }, { 0 } };
+	const struct want *pools[] = { servers };
+	struct fixture *f = *state;
+
+	f->w.config.n_workers = 4;
+	load(f, one_name, pools, 1);
+	for (unsigned worker = 0; worker < 4; worker++)
+		assert_int_equal(share(f, worker, 0) + share(f, worker, 1), 1);
 }
 
 static void words_are_those_common_to_all_in_reach(void **state)
@@ -249,7 +337,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(connections_follow_the_weights),
 		CASE(up_comes_before_unknown_and_down_never),
+		CASE(an_answered_ehlo_is_up_but_does_not_revive),
 		CASE(the_limit_is_this_workers_share),
+		CASE(shares_add_up_to_the_limit),
+		CASE(nobody_is_left_without_a_connection),
 		CASE(words_are_those_common_to_all_in_reach),
 		CASE(servers_keep_what_is_known_of_them_over_a_new_policy),
 		CASE(a_source_address_is_of_the_servers_network),
