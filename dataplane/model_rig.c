@@ -408,6 +408,10 @@ bool rig_step(struct rig *r, uint64_t limit_ns)
 	r->now_ns = at + 1000;
 
 	unsigned n = model_link_receive(r->to_clients, r->now_ns, 0, in, MODEL_BURST);
+	if (r->clients_deaf) {
+		memframes_put(r->frames, in, n);
+		n = 0;
+	}
 	model_host_input(r->clients, in, n, r->now_ns);
 	if (r->mc)
 		model_clients_turn(r->mc, r->now_ns);

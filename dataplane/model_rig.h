@@ -52,6 +52,7 @@ struct rig {
 	uint64_t now_ns;
 	struct rig_config config;
 	struct memframes *frames;
+	bool clients_deaf; /* nothing reaches the clients any more */
 	struct model_link *to_worker_out, *to_clients, *to_backends, *to_worker_in;
 	struct model_host *clients, *backends;
 	struct model_clients *mc;

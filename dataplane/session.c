@@ -70,6 +70,7 @@ static void session_tell(struct worker *w, struct session *s, enum event_kind ki
 
 static void possible_double(struct worker *w, struct session *s)
 {
+	s->final_unacked = false;
 	brain_count(w, BRAIN_possible_doubles);
 	session_tell(w, s, EVENT_POSSIBLE_DOUBLE);
 }
@@ -94,8 +95,16 @@ void session_end(struct worker *w, struct session *s)
 	pool_put(&w->sessions, s);
 }
 
+/* The handle goes: whether the 250 arrives after all nobody will tell. */
+static void leave_final(struct worker *w, struct session *s)
+{
+	if (s->final_unacked && tcp_unsent_or_unacked(s->conn) > 0)
+		possible_double(w, s);
+}
+
 void session_close(struct worker *w, struct session *s)
 {
+	leave_final(w, s);
 	tcp_close(w->stack, s->conn);
 	s->conn = NULL;
 	session_end(w, s);
@@ -103,6 +112,7 @@ void session_close(struct worker *w, struct session *s)
 
 void session_abort(struct worker *w, struct session *s)
 {
+	leave_final(w, s);
 	tcp_abort(w->stack, s->conn);
 	s->conn = NULL;
 	session_end(w, s);
@@ -247,7 +257,8 @@ static void run_tls(struct worker *w, struct session *s)
 static void run_drop(struct worker *w, struct session *s)
 {
 	session_consume(w, s, tcp_unread(s->conn));
-	if (s->eof)
+	/* with a 250 on its way the handle stays until that is acknowledged, or the linger is over */
+	if (s->eof && !(s->final_unacked && tcp_unsent_or_unacked(s->conn) > 0))
 		session_close(w, s);
 }
 
@@ -313,7 +324,7 @@ void session_run(struct worker *w, struct session *s)
 static void session_lost(struct worker *w, struct session *s)
 {
 	brain_count(w, BRAIN_sessions_reset);
-	if (s->final_unacked && tcp_unsent_or_unacked(s->conn) > 0)
+	if (s->final_unacked) /* what was queued has gone with the connection: no count to ask */
 		possible_double(w, s);
 	if (s->state == SESSION_BODY || s->state == SESSION_CHUNK || s->state == SESSION_DATA)
 		brain_count(w, BRAIN_messages_aborted);
@@ -330,14 +341,15 @@ static void session_lost(struct worker *w, struct session *s)
 
 void session_event(struct worker *w, struct session *s, unsigned events)
 {
+	/* one from before the 250 was written may come late, hence the second look */
+	if (events & TCP_EV_SENT && tcp_unsent_or_unacked(s->conn) == 0)
+		s->final_unacked = false;
 	if (events & (TCP_EV_RESET | TCP_EV_TIMEOUT)) {
 		session_lost(w, s);
 		return;
 	}
 	if (events & TCP_EV_EOF)
 		s->eof = true;
-	if (events & TCP_EV_SENT)
-		s->final_unacked = false;
 	session_run(w, s);
 }
 

@@ -158,7 +158,9 @@ bool session_command(struct worker *w, struct session *s)
 	}
 	read = read_line(w, s, pending, &line, &used);
 	if (read == LINE_NONE) {
-		if (s->eof && !pending)
+		if (s->eof && !pending && s->final_unacked)
+			session_linger(w, s); /* until it is */
+		else if (s->eof && !pending)
 			session_close(w, s);
 		return false;
 	}

@@ -25,7 +25,6 @@ void session_write(struct worker *w, struct session *s, const char *reply, size_
 	s->last_code = (uint16_t)code;
 	if (code / 100 == 5)
 		s->facts.errors++;
-	s->final_unacked = false;
 }
 
 void session_reply(struct worker *w, struct session *s, enum reply reply)

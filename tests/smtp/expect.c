@@ -190,7 +190,10 @@ void expect_event(struct run *r, char *text)
 		char *key, *value;
 	} wanted[8];
 	unsigned n = 0;
+	bool none = !strcmp(kind, "none");
 
+	if (none)
+		kind = script_word(&text);
 	while ((word = script_word(&text)) && n < 8) {
 		wanted[n].key = word;
 		wanted[n++].value = script_value(word);
@@ -202,11 +205,15 @@ void expect_event(struct run *r, char *text)
 
 		for (unsigned k = 0; k < n && fits; k++)
 			fits = wanted[k].value && event_has(e, wanted[k].key, wanted[k].value);
+		if (fits && none)
+			run_fail(r, "there is such an event: %s", r->step->text);
 		if (fits) {
 			r->w.event_taken[i] = true;
 			return;
 		}
 	}
+	if (none)
+		return;
 	run_fail(r, "no such event: %s", r->step->text);
 	for (unsigned i = 0; i < r->w.n_events; i++) {
 		const struct event *e = &r->w.events[i];

@@ -100,6 +100,8 @@ static void client_does(struct run *r, struct peer *p, char *text)
 		peer_close(p);
 	} else if (!strcmp(word, "abort")) {
 		peer_abort(p);
+	} else if (!strcmp(word, "deaf")) {
+		r->w.rig->clients_deaf = true;
 	} else if (!strcmp(word, "connect")) {
 		r->peer = p;
 		if (!wait_ms(r, WAIT_MS, is_open) || !p->open)
