@@ -88,8 +88,8 @@ static unsigned offer(uint32_t epoch, struct part_offer *ret_offers)
 		int fd = memfd_create("part", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 		assert_int_equal(write(fd, parts[i].base, parts[i].len), (ssize_t)parts[i].len);
-		assert_int_equal(fcntl(fd, F_ADD_SEALS,
-				     F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL),
+		assert_int_equal(
+		    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL),
 		    0);
 		ret_offers[i] =
 		    (struct part_offer){ .kind = parts[i].kind, .size = parts[i].len, .fd = fd };
@@ -115,9 +115,9 @@ static const char *load(uint32_t epoch)
 		for (unsigned k = 0; k < IMAGE_HASH_LEN; k++)
 			snprintf(text + 2 * k, 3, "%02x", offers[i].sha256[k]);
 		fds[i] = offers[i].fd;
-		json_array_append_new(list,
-		    json_pack("{s:i,s:s,s:I,s:i}", "kind", (int)offers[i].kind, "sha256", text,
-			"size", (json_int_t)offers[i].size, "fd", (int)i));
+		json_array_append_new(
+		    list, json_pack("{s:i,s:s,s:I,s:i}", "kind", (int)offers[i].kind, "sha256",
+			      text, "size", (json_int_t)offers[i].size, "fd", (int)i));
 	}
 	params = json_pack("{s:I,s:o}", "epoch", (json_int_t)epoch, "parts", list);
 	while (strcmp(m->name, "policy.load") != 0)
