@@ -110,9 +110,11 @@ static void count_answers(struct shared *sh, unsigned received, unsigned answere
 {
 	/* the serving core alone writes them: no locked addition */
 	atomic_store_explicit(&sh->received,
-	    atomic_load_explicit(&sh->received, memory_order_relaxed) + received, memory_order_relaxed);
+	    atomic_load_explicit(&sh->received, memory_order_relaxed) + received,
+	    memory_order_relaxed);
 	atomic_store_explicit(&sh->answered,
-	    atomic_load_explicit(&sh->answered, memory_order_relaxed) + answered, memory_order_relaxed);
+	    atomic_load_explicit(&sh->answered, memory_order_relaxed) + answered,
+	    memory_order_relaxed);
 }
 
 static uint64_t turn_ours(struct shared *sh, struct worker_out *wo)
@@ -348,7 +350,8 @@ static int run(struct shared *sh, bool huge, bool bare)
 		    (unsigned long)atomic_load(&sh->resets));
 		e = -EIO;
 	} else if (e == 0 && sh->report.windows < sh->windows) {
-		fprintf(stderr, "bench-refuse: %u of %u windows; of %lu frames in one %lu were answered\n",
+		fprintf(stderr,
+		    "bench-refuse: %u of %u windows; of %lu frames in one %lu were answered\n",
 		    sh->report.windows, sh->windows, (unsigned long)sh->short_received,
 		    (unsigned long)sh->short_answered);
 		e = -EIO;

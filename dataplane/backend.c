@@ -15,7 +15,7 @@ struct backends {
 	unsigned turn; /* where the next choice starts among equals */
 	bool words_stale;
 	bool undrained; /* since the last turn */
-	bool serving; /* serve_waiters() is at work */
+	bool serving;   /* serve_waiters() is at work */
 	struct smtp_words words;
 	struct backend_pool pools[POLICY_MAX_POOLS];
 	struct server *by_index[POLICY_MAX_SERVERS]; /* NULL: no slot was free */
@@ -373,7 +373,8 @@ enum backend_pick backend_choose(
 		if (at < 64 && (avoid & (1ull << at)))
 			continue;
 		if (s->active >= s->share && s->idle == 0) {
-			busy = busy || s->share > 0; /* without a share it is not worth waiting for */
+			busy =
+			    busy || s->share > 0; /* without a share it is not worth waiting for */
 			continue;
 		}
 		used = s->active - s->idle;

@@ -131,8 +131,8 @@ unsigned live_owner(const struct live_spread *s, const struct frame *f, unsigned
 		memcpy(&source, p + 12, 4);
 		if (p[9] == PROTO_ICMP && !later_fragment && f->len >= at + header + 8u &&
 		    quotes(true, p[header]))
-			return owner_of_quoted(s, f, p + header + 8, f->len - at - header - 8u,
-			    true, source);
+			return owner_of_quoted(
+			    s, f, p + header + 8, f->len - at - header - 8u, true, source);
 		if (p[9] != PROTO_TCP || later_fragment || f->len < at + header + 4u)
 			return by_source(s, source);
 		dst = ip_addr_from_v4(p + 16);
@@ -143,8 +143,8 @@ unsigned live_owner(const struct live_spread *s, const struct frame *f, unsigned
 
 		memcpy(&source, p + 8, 8);
 		if (p[6] == PROTO_ICMPV6 && f->len >= at + IP6_HEADER + 8u && quotes(false, p[40]))
-			return owner_of_quoted(s, f, p + IP6_HEADER + 8,
-			    f->len - at - IP6_HEADER - 8u, false, source);
+			return owner_of_quoted(
+			    s, f, p + IP6_HEADER + 8, f->len - at - IP6_HEADER - 8u, false, source);
 		if (p[6] == PROTO_ICMPV6 && f->len > at + 40u && p[40] != 128)
 			return LIVE_TO_ALL; /* neighbour discovery; 128 is an echo request */
 		if (p[6] == PROTO_HOPOPT && f->len > at + 40u && p[40] == PROTO_ICMPV6)

@@ -55,9 +55,9 @@ struct session {
 	bool condemned : 1;     /* refused by a filter: the short time-out serves */
 	bool final_unacked : 1; /* the final 250 is not yet acknowledged */
 	bool greeted : 1;
-	bool more_behind : 1;  /* bytes follow the line under hand */
-	bool moved : 1;        /* the body advanced: its time-out starts anew */
-	uint8_t reached;       /* enum phase of the last command that has one */
+	bool more_behind : 1; /* bytes follow the line under hand */
+	bool moved : 1;       /* the body advanced: its time-out starts anew */
+	uint8_t reached;      /* enum phase of the last command that has one */
 	/* the gravest reply of ours that no filter asked for, for the event: its kind by its class */
 	uint8_t told_kind : 4, told_phase : 4; /* enum verdict_kind, enum phase */
 	uint8_t told_reason;                   /* enum reason */

@@ -186,7 +186,7 @@ struct tcp_half {
 	uint32_t max_servers; /* places for the server role while clients' share is kept */
 	uint32_t n_clients, max_orphans, n_orphans;
 	struct conn_list out, stalled, ready, memory;
-	struct conn_list orphans; /* oldest first */
+	struct conn_list orphans;  /* oldest first */
 	uint64_t stalled_until_ns; /* when `stalled` is tried again */
 	uint64_t port_counter;     /* RFC 6056 */
 	bool out_full;             /* the last output stopped for want of frames */
@@ -207,8 +207,8 @@ enum {
 	CHALLENGE_MS = 500,
 	KEEPALIVE_PROBES = 8,
 	KEEPALIVE_STEP_MS = 15000,
-	STALL_MS = 200,       /* a next hop that could not even be asked for */
-	FEED_MS = 1, /* between looks at who waits for memory */
+	STALL_MS = 200, /* a next hop that could not even be asked for */
+	FEED_MS = 1,    /* between looks at who waits for memory */
 	FEED_LOOKS = 64,
 	FEED_LEAST = 3,       /* free chunks that are worth waking a writer: a long reply fits */
 	MSS_DEFAULT_V4 = 536, /* RFC 9293 3.7.1 */

@@ -131,8 +131,7 @@ static void syns_answer(
 		if (p->v4 != v4)
 			continue;
 		ratelimit_prefetch(&ip->cap_synack, prefix_key(&p->src, v4));
-		cookie_batch_add(
-		    &b, v4, &p->src, &p->dst, p->src_port, p->dst_port, p->seq, epoch);
+		cookie_batch_add(&b, v4, &p->src, &p->dst, p->src_port, p->dst_port, p->seq, epoch);
 	}
 	if (!b.n)
 		return;
@@ -283,8 +282,7 @@ struct other {
 /* Nothing known yet, or a connection to open of which the SYN ring may tell more. */
 static bool is_unsettled(const struct stack *st, const struct other *o)
 {
-	return o->proof == PROOF_NONE ||
-	       (o->proof == PROOF_GO_ON && !o->ring && st->ip->ring.count);
+	return o->proof == PROOF_NONE || (o->proof == PROOF_GO_ON && !o->ring && st->ip->ring.count);
 }
 
 /* Hashes those of one family under one key and epoch and notes what they prove; returns how many

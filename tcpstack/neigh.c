@@ -264,8 +264,8 @@ bool neigh_release(struct stack *st, struct frame_out *out)
 			t->resolved = true; /* the rest soon, see neigh_output() */
 			break;
 		}
-		uint8_t *l3 = l2_write(
-		    st->ip, &f, e->netif, e->mac, h->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+		uint8_t *l3 =
+		    l2_write(st->ip, &f, e->netif, e->mac, h->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
 		memcpy(l3, h->l3, h->len);
 		out_tx(st, out, &f);
 		count(st, STACK_neigh_held_sent);

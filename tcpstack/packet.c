@@ -245,8 +245,7 @@ static inline __attribute__((always_inline)) enum packet_kind parse_ip4_of(
 		return bad(s, STACK_ip_src_bad);
 	if (parse_addresses(s, pkt, false) == PACKET_BAD)
 		return PACKET_BAD;
-	if (!pkt->dst_own &&
-	    (dst >> 28 == 14 || dst == 0xffffffffu || dst == 0 || dst >> 24 == 127))
+	if (!pkt->dst_own && (dst >> 28 == 14 || dst == 0xffffffffu || dst == 0 || dst >> 24 == 127))
 		return bad(s, STACK_ip_dst_multicast);
 	if (__builtin_expect(rd16(p + 6) & (IP4_MF | IP4_OFFSET_MASK), 0))
 		return PACKET_FRAGMENT;

@@ -52,7 +52,7 @@ struct packet {
 	uint16_t l4_off;
 	uint16_t l3_len;    /* of the whole IP packet */
 	uint32_t flow_hash; /* of flow.h, set by conn_prefetch(); packet_parse() leaves 0: not yet */
-	bool no_flow;       /* set by conn_prefetch(): belongs to no connection; else to be looked up */
+	bool no_flow; /* set by conn_prefetch(): belongs to no connection; else to be looked up */
 	struct tcp_options opt;
 };
 

@@ -81,7 +81,9 @@ static __attribute__((noinline, cold)) void reply_hold(struct stack *st, const s
     const struct reply *r, const struct reply_path *path, struct frame_out *out)
 {
 	struct frame held;
-	struct frame_out aside = { .tx = &held, .drop = out->drop, .n_drop = out->n_drop, .cap_tx = 1 };
+	struct frame_out aside = {
+		.tx = &held, .drop = out->drop, .n_drop = out->n_drop, .cap_tx = 1
+	};
 
 	if (path->neigh != NEIGH_NONE && reply_write(st, pkt, r, path, &aside)) {
 		unsigned l2 = st->ip->netifs[path->netif].hdr_len;

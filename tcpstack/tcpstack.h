@@ -143,7 +143,7 @@ struct stack_config {
 	struct stack_secrets secrets;
 
 	/* bounds; 0 takes the default in brackets */
-	uint32_t max_conns;    /* [65,536] beyond: refused by RST, counted conn_table_full; an eighth is
+	uint32_t max_conns; /* [65,536] beyond: refused by RST, counted conn_table_full; an eighth is
 				* tcp_connect()'s alone */
 	uint32_t max_timewait; /* [16,384] beyond: the oldest is let go */
 	uint32_t max_chunks;   /* [65,536] of STACK_CHUNK_SIZE bytes; beyond: windows close */

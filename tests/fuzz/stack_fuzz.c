@@ -15,7 +15,8 @@
 enum { ROOM = 2048, OUT = 512, PEERS = 8, CONNS = 16, CAP = 20, MTU = 1500 };
 
 struct peer {
-	uint32_t next, expects; /* our next sequence number toward the stack, and what it sends next */
+	uint32_t next,
+	    expects; /* our next sequence number toward the stack, and what it sends next */
 };
 
 struct fuzz {
@@ -139,8 +140,8 @@ static void give(struct fuzz *z, struct frame *f, unsigned changes)
 	turn(z);
 }
 
-static uint8_t *packet(struct fuzz *z, struct frame *f, bool v4, uint8_t proto, unsigned len,
-    uint8_t ttl)
+static uint8_t *packet(
+    struct fuzz *z, struct frame *f, bool v4, uint8_t proto, unsigned len, uint8_t ttl)
 {
 	take(z, 0, f);
 	memcpy(f->data, mac, 6);
@@ -166,7 +167,7 @@ static uint8_t *packet(struct fuzz *z, struct frame *f, bool v4, uint8_t proto, 
 static void seal(uint8_t *l4, bool v4, uint8_t proto, unsigned len, unsigned at)
 {
 	uint64_t sum = proto == PROTO_ICMP ? 0
-		       : v4		   ? csum_pseudo4(peer4, own4, proto, len)
+		       : v4                ? csum_pseudo4(peer4, own4, proto, len)
 					   : csum_pseudo6(peer6, own6, proto, len);
 	st16(l4 + at, 0);
 	st16(l4 + at, csum_finish(csum_add(sum, l4, len)));
@@ -257,9 +258,7 @@ static void owner_acts(struct fuzz *z, unsigned what)
 		if (tcp_shrink_to_tarpit(z->st, c, 0, 500) == 0)
 			gone(z, c);
 		break;
-	default:
-		gone(z, c);
-		tcp_close(z->st, c);
+	default: gone(z, c); tcp_close(z->st, c);
 	}
 	turn(z);
 }
@@ -278,7 +277,9 @@ static void step(struct fuzz *z)
 		return;
 	case 1: segment(z, v4, port, TCP_SYN, 0, 0, 0, how >> 3, changes); return;
 	case 2: segment(z, v4, port, TCP_ACK, 0, 0, 0, how >> 3, changes); return;
-	case 3: segment(z, v4, port, TCP_ACK | TCP_PSH, 0, 0, byte(z) * 5u, how >> 3, changes); return;
+	case 3:
+		segment(z, v4, port, TCP_ACK | TCP_PSH, 0, 0, byte(z) * 5u, how >> 3, changes);
+		return;
 	case 4:
 	case 5: {
 		int32_t seq = (int8_t)byte(z), ack = (int8_t)byte(z);
@@ -295,7 +296,9 @@ static void step(struct fuzz *z)
 			f.data[i] = i < 6 ? mac[i] : byte(z);
 		give(z, &f, 0);
 		return;
-	case 9: arp(z, 1 + (how & 1), how & 2 ? 20 : byte(z), how & 4 ? 10 : byte(z), changes); return;
+	case 9:
+		arp(z, 1 + (how & 1), how & 2 ? 20 : byte(z), how & 4 ? 10 : byte(z), changes);
+		return;
 	case 10: nd(z, how & 1 ? ND_NA : ND_NS, changes); return;
 	case 11: icmp(z, v4, how & 15, how >> 4, 64, changes); return;
 	case 12: icmp(z, v4, v4 ? ICMP4_ECHO : ICMP6_ECHO, 0, 64, changes); return;

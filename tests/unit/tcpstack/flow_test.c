@@ -124,7 +124,8 @@ static void hash_spreads_tuples_that_differ_little(void **state)
 	assert_int_equal(flow_table_init(&t, 10, key), 0);
 	for (uint32_t i = 0; i < N; i++) {
 		uint8_t a4[4] = { 198, 18, (uint8_t)(i >> 8), (uint8_t)i };
-		uint8_t a6[16] = { 0x20, 1, 0x0d, 0xb8, [14] = (uint8_t)(i >> 8), [15] = (uint8_t)i };
+		uint8_t a6[16] = { 0x20, 1, 0x0d,
+			0xb8, [14] = (uint8_t)(i >> 8), [15] = (uint8_t)i };
 		struct ip_addr r4 = ip_addr_from_v4(a4), r6 = ip_addr_from_v6(a6);
 
 		load[0][flow_hash(&t, &local, 25, &r4, 4000) % (N / 8)]++;

@@ -14,8 +14,8 @@ static struct ip_addr group(unsigned low)
 }
 
 /* The MLD message in frame i and its length; NULL: it is none. Its wrapping is checked. */
-static const uint8_t *message(
-    struct lab *l, unsigned i, const struct ip_addr *src, unsigned *ret_len, struct ip_addr *ret_dst)
+static const uint8_t *message(struct lab *l, unsigned i, const struct ip_addr *src,
+    unsigned *ret_len, struct ip_addr *ret_dst)
 {
 	const struct frame *f = &l->out.tx[i];
 	const uint8_t *p = f->data + 14;

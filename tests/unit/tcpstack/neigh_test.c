@@ -246,8 +246,8 @@ static void held_echo(void **state)
 	memcpy(f.data, lab_mac, 6);
 	memcpy(f.data + 6, lab_gateway_mac, 6);
 	wr16(f.data + 12, l->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
-	uint8_t *p = ip_write(f.data + 14, l->v4, &who, &l->own, l->v4 ? PROTO_ICMP : PROTO_ICMP6,
-	    16, 64, true);
+	uint8_t *p = ip_write(
+	    f.data + 14, l->v4, &who, &l->own, l->v4 ? PROTO_ICMP : PROTO_ICMP6, 16, 64, true);
 	memset(p, 0, 16);
 	p[0] = l->v4 ? ICMP4_ECHO : ICMP6_ECHO;
 	p[15] = 0x5a;
