@@ -6,7 +6,9 @@ Prints TAP. Every program is run from the build; files and sockets live in a fol
 own. What takes a dataplane is tested end to end (tests/e2e).
 """
 
+import atexit
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -27,12 +29,28 @@ EXAMPLE = os.path.join(TOP, "control", "examples", "appliance.yaml")
 WAIT_S = 10
 
 
-def program(name):
-    return os.path.join(BUILD, "control", name)
+def program(name, user=None):
+    """The program's path. Another user gets a copy: the checkout may lie in a private home."""
+    built = os.path.join(BUILD, "control", name)
+    if user is None:
+        return built
+    copy = os.path.join(public_folder(), name)
+    if not os.path.exists(copy):
+        shutil.copy(built, copy)
+    return copy
+
+
+@functools.cache
+def public_folder():
+    path = tempfile.mkdtemp(prefix="postern-programs-")
+    os.chmod(path, 0o755)
+    atexit.register(shutil.rmtree, path)
+    return path
 
 
 def run(name, *args, **kwargs):
-    return subprocess.run([program(name), *args], capture_output=True, text=True, timeout=60, **kwargs)
+    return subprocess.run([program(name, kwargs.get("user")), *args], capture_output=True, text=True, timeout=60,
+                          **kwargs)
 
 
 def same(got, wanted):
@@ -86,7 +104,7 @@ class Manager:
         self.log = os.path.join(folder.path, f"log{len(folder.managers)}")
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
-                [program("postern-manager"), "--config", folder.config, "--run",
+                [program("postern-manager", kwargs.get("user")), "--config", folder.config, "--run",
                  os.path.join(folder.path, "run"), "--state", os.path.join(folder.path, "state"), *args],
                 stderr=log, stdin=subprocess.DEVNULL, **kwargs)
         if ready:
