@@ -9,11 +9,11 @@
  *	bench-refuse [--json] [--windows N] [--entries N] [--rate SESSIONS/S] [-6] [--bare] [--no-huge]
  */
 #include "gen.h"
+#include "listed.h"
 #include "report.h"
 #include "zero_state.h"
 
 #include "dataplane/model_rig.h"
-#include "filters/image_write.h"
 #include "hw/port.h"
 
 #include <errno.h>
@@ -51,18 +51,9 @@ struct shared {
 static void policy_hook(void *arg, struct policy_settings *s, struct image_writer *w)
 {
 	const struct shared *sh = arg;
-	struct policy_list list = { .verdict = VERDICT_REFUSE, .reason = REASON_LISTED, .pool = -1 };
-	uint64_t random = 1;
+
 	(void)s;
-	image_writer_string(w, "blocked", &list.name);
-	unsigned index = (unsigned)image_writer_list(w, &list);
-	image_writer_v4(w, index, 0xc6120000, 15); /* 198.18.0.0/15 (RFC 2544) */
-	image_writer_v6(w, index, (const uint8_t[16]){ 0x20, 0x01, 0x0d, 0xb8, 0x0b, 0xad }, 48);
-	for (uint32_t i = 0; i < sh->entries; i++) {
-		uint32_t a = (uint32_t)model_random(&random);
-		if (a >> 24 != 192) /* our own networks stay free */
-			image_writer_v4(w, index, a, i & 7 ? 32 : 24);
-	}
+	listed_add(w, sh->entries);
 }
 
 /* ---- the generator's core ---- */

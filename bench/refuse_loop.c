@@ -7,12 +7,12 @@
  *	bench-refuse-loop [--json] [--windows N] [--entries N] [-6]
  */
 #include "gen.h"
+#include "listed.h"
 #include "meter.h"
 #include "report.h"
 #include "zero_state.h"
 
 #include "dataplane/model_rig.h"
-#include "filters/image_write.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -32,18 +32,9 @@ struct bench {
 static void policy(void *arg, struct policy_settings *s, struct image_writer *w)
 {
 	const struct bench *b = arg;
-	struct policy_list list = { .verdict = VERDICT_REFUSE, .reason = REASON_LISTED, .pool = -1 };
-	image_writer_string(w, "blocked", &list.name);
-	unsigned index = (unsigned)image_writer_list(w, &list);
-	uint64_t random = 1;
+
 	(void)s;
-	image_writer_v4(w, index, 0xc6120000, 15); /* 198.18.0.0/15 (RFC 2544) */
-	image_writer_v6(w, index, (const uint8_t[16]){ 0x20, 0x01, 0x0d, 0xb8, 0x0b, 0xad }, 48);
-	for (uint32_t i = 0; i < b->entries; i++) {
-		uint32_t a = (uint32_t)model_random(&random);
-		if (a >> 24 != 192) /* our own networks stay free */
-			image_writer_v4(w, index, a, i & 7 ? 32 : 24);
-	}
+	listed_add(w, b->entries);
 }
 
 /* Serves the generator until `sessions` more are complete; returns the ns spent in the server. */

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The block list of the refusal benchmarks: the generator's sources among many other entries. */
+#ifndef POSTERN_BENCH_LISTED_H
+#define POSTERN_BENCH_LISTED_H
+
+#include "filters/image_write.h"
+
+/* Adds a refusing list with 198.18.0.0/15 (RFC 2544), 2001:db8:bad::/48 and `entries` random IPv4
+ * hosts and /24s; our own 192/8 stays free. */
+void listed_add(struct image_writer *w, uint32_t entries);
+
+#endif
