@@ -142,6 +142,25 @@ void tcp_set_window(struct stack *st, struct tcp_conn *c, uint32_t bytes)
 
 /* ---- writing ---- */
 
+void tcp_set_pace(struct stack *st, struct tcp_conn *c, uint32_t bytes, uint32_t interval_ms)
+{
+	struct tcp_half *half = st->tcp;
+	struct conn_pace *p = &half->paces[c->self];
+
+	if (c->state == TCP_CLOSED)
+		return;
+	if (bytes == 0 || interval_ms == 0) {
+		c->paced = c->held = 0;
+	} else {
+		if (!c->paced)
+			pace_over(p); /* whatever an earlier connection left here */
+		c->held = pace_set(p, bytes, tick_after_ms(half, interval_ms) - half->tick);
+		c->paced = 1;
+	}
+	if (c->unsent > 0 && !c->held)
+		conn_want_output(st, c);
+}
+
 static bool may_write(const struct tcp_conn *c)
 {
 	if (c->flags & CF_FIN_QUEUED)
@@ -243,6 +262,7 @@ void tcp_close(struct stack *st, struct tcp_conn *c)
 	c->rcv_head = c->rcv_tail = 0;
 	c->unread = 0;
 	reasm_clear(st, c);
+	tcp_set_pace(st, c, 0, 0);
 	if (c->state == TCP_CLOSED) /* its last ACK leaves, then it is gone */
 		return;
 	if (c->state == TCP_FIN_WAIT_2) {

@@ -34,6 +34,9 @@ int tcp_half_new(const struct stack_config *config, uint64_t now_ns, struct tcp_
 		goto fail_conns;
 	memset(&half->conns[0], 0, sizeof(half->conns[0]));
 	half->conns[0].user = half;
+	half->paces = calloc((size_t)config->max_conns + 1, sizeof(*half->paces));
+	if (!half->paces)
+		goto fail_paces;
 	index_wheel_init(&half->wheel, &half->conns[0].timer, sizeof(half->conns[0]), now_ns);
 	ret = chunk_pool_init(&half->chunks, config->max_chunks);
 	if (ret < 0)
@@ -53,6 +56,8 @@ fail_flows:
 fail_timewait:
 	chunk_pool_fini(&half->chunks);
 fail_chunks:
+	free(half->paces);
+fail_paces:
 	free(half->conns);
 fail_conns:
 	free(half);
@@ -66,6 +71,7 @@ struct tcp_half *tcp_half_free(struct tcp_half *half)
 	flow_table_fini(&half->flows);
 	timewait_fini(&half->tw);
 	chunk_pool_fini(&half->chunks);
+	free(half->paces);
 	free(half->conns);
 	free(half);
 	return NULL;
@@ -132,7 +138,8 @@ void conn_want_output(struct stack *st, struct tcp_conn *c)
 
 void conn_rearm(struct tcp_half *half, struct tcp_conn *c)
 {
-	const uint32_t at[] = { c->rto_at, c->probe_at, c->delack_at, c->life_at, c->keep_at };
+	const uint32_t at[] = { c->rto_at, c->probe_at, c->delack_at, c->life_at, c->keep_at,
+		c->paced ? half->paces[c->self].at : 0 };
 	int32_t least = INT32_MAX;
 	uint32_t tick;
 
@@ -243,6 +250,7 @@ void conn_free(struct stack *st, struct tcp_conn *c)
 static void timers_off(struct tcp_half *half, struct tcp_conn *c)
 {
 	c->rto_at = c->probe_at = c->delack_at = c->life_at = c->keep_at = 0;
+	c->paced = c->held = 0;
 	index_wheel_cancel(&half->wheel, c->self);
 }
 

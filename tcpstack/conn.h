@@ -16,6 +16,7 @@
 
 #include "chunk.h"
 #include "flow.h"
+#include "pace.h"
 #include "stack.h"
 #include "timer.h"
 #include "timewait.h"
@@ -154,7 +155,10 @@ struct tcp_conn {
 	uint32_t ts_offset;
 	uint16_t undo_retrans; /* retransmissions not yet proven needless by DSACK */
 	uint16_t n_sacked;
-	uint8_t ca_state : 4, backoff : 4;
+	uint8_t ca_state : 2;
+	uint8_t paced : 1; /* pace.h */
+	uint8_t held : 1;  /* nothing new before the interval is over */
+	uint8_t backoff : 4;
 	uint8_t dupacks, reo_mult;
 	uint8_t keep_probes : 4, dup_acks_owed : 4;
 	uint8_t reo_persist;
@@ -182,6 +186,7 @@ struct tcp_half {
 	uint64_t now_ns; /* of the call under way */
 	uint32_t now_us, tick;
 	struct tcp_conn *conns; /* conns[0] is never used */
+	struct conn_pace *paces; /* by the same index */
 	uint32_t max_conns, free_head, fresh, n_conns;
 	uint32_t max_servers; /* places for the server role while clients' share is kept */
 	uint32_t n_clients, max_orphans, n_orphans;
@@ -350,6 +355,12 @@ static inline uint32_t conn_inflight(const struct tcp_conn *c)
 	/* Without SACK each duplicate ACK stands for a segment that left the network. */
 	gone += c->flags & CF_SACK ? c->sacked_bytes : (uint32_t)c->dupacks * c->mss;
 	return (gone < flight ? flight - gone : 0) + c->retrans_bytes;
+}
+
+/* Something is to be sent now, or was and is not acknowledged: what the pace holds back is neither. */
+static inline bool conn_outstanding(const struct tcp_conn *c)
+{
+	return c->tx_count > 0 || (c->unsent > 0 && !c->held);
 }
 
 /* Bytes written and not acknowledged, unsent included. */

@@ -100,7 +100,7 @@ static bool frto_spurious(struct tcp_conn *c, const struct ack_news *news, bool 
 	if (c->flags & CF_FRTO_2)
 		return true;
 	c->flags &= ~(uint32_t)CF_FRTO_1;
-	if (c->unsent > 0) {
+	if (c->unsent > 0 && !c->held) {
 		c->flags |= CF_FRTO_2 | CF_NEXT_NOW;
 		c->cwnd = max_u32(c->cwnd, conn_inflight(c) + 2u * c->mss);
 	}

@@ -287,11 +287,13 @@ static bool next_length(
 	struct tcp_segment seg = { .n_pieces = 0 };
 	bool fin = (c->flags & (CF_FIN_QUEUED | CF_FIN_SENT)) == CF_FIN_QUEUED;
 
-	if (c->unsent == 0 && !fin)
+	if ((c->unsent == 0 && !fin) || (c->unsent > 0 && c->held))
 		return false;
 	fill_sack(half, c, &seg);
 	room = payload_room(half, c, &seg);
 	len = min_u32(c->unsent, room);
+	if (c->paced)
+		len = min_u32(len, pace_room(&half->paces[c->self]));
 	if (len > window) {
 		len = window;
 		if (len == 0 || (len < c->max_wnd / 2 && !(c->flags & CF_FORCE)))
@@ -341,6 +343,8 @@ static enum emit_status send_new(
 		if (status != EMIT_SENT)
 			return status;
 		sendq_commit(half, c, &r);
+		if (c->paced)
+			c->held = pace_took(&half->paces[c->self], len, half->tick);
 		c->flags &= ~(uint32_t)(CF_FORCE | CF_PROBED);
 		if (fin)
 			c->flags |= CF_FIN_SENT;
@@ -403,7 +407,8 @@ enum emit_status tcp_transmit(
 	status = send_lost(st, c, &budget, out);
 	if (status == EMIT_SENT)
 		status = send_new(st, c, &budget, out);
-	if (status == EMIT_SENT && c->flags & CF_FORCE && c->flags & CF_PERSIST && c->unsent > 0)
+	if (status == EMIT_SENT && c->flags & CF_FORCE && c->flags & CF_PERSIST && c->unsent > 0 &&
+	    !c->held)
 		status = send_probe_byte(st, c, out);
 	c->flags &= ~(uint32_t)CF_FORCE;
 	/* Without SACK it takes three duplicate ACKs, not one, to tell the peer of a hole. */
@@ -427,7 +432,8 @@ enum emit_status tcp_transmit(
 	/* Slow start may go on while at least half of the window is used. */
 	if (c->cwnd < c->ssthresh && conn_inflight(c) * 2 > c->cwnd)
 		c->flags |= CF_CWND_LIMITED;
-	if (c->tx_count > 0 ? outstanding == 0 || c->rto_at == 0 : c->unsent > 0 && c->rto_at == 0)
+	if (c->tx_count > 0 ? outstanding == 0 || c->rto_at == 0
+			    : conn_outstanding(c) && c->rto_at == 0)
 		tcp_restart_rto(st, c);
 	if (c->tx_count != outstanding)
 		tcp_set_probe(st, c);

@@ -10,17 +10,12 @@
 #include "cc.h"
 #include "rtt.h"
 
-static bool outstanding(const struct tcp_conn *c)
-{
-	return c->tx_count > 0 || c->unsent > 0;
-}
-
 void tcp_restart_rto(struct stack *st, struct tcp_conn *c)
 {
 	struct tcp_half *half = st->tcp;
 
 	c->flags &= ~(uint32_t)CF_PERSIST;
-	if (c->tx_count == 0 && c->unsent == 0) {
+	if (!conn_outstanding(c)) {
 		c->rto_at = c->probe_at = 0;
 		c->flags &= ~(uint32_t)CF_REO_TIMER;
 		if (c->state >= TCP_ESTABLISHED && c->state != TCP_FIN_WAIT_2)
@@ -60,7 +55,7 @@ static void probe_tail(struct stack *st, struct tcp_conn *c)
 	if (c->tx_count == 0)
 		return;
 	c->flags |= CF_TLP | CF_FORCE;
-	if (c->unsent > 0 && seq_leq(c->snd_nxt + min_u32(c->unsent, c->mss), edge)) {
+	if (c->unsent > 0 && !c->paced && seq_leq(c->snd_nxt + min_u32(c->unsent, c->mss), edge)) {
 		c->flags &= ~(uint32_t)CF_TLP_RETRANS;
 		c->tlp_end = c->snd_nxt + min_u32(c->unsent, c->mss);
 	} else {
@@ -76,7 +71,7 @@ static void probe_tail(struct stack *st, struct tcp_conn *c)
 static void rto_fired(struct stack *st, struct tcp_conn *c)
 {
 	c->rto_at = 0;
-	if (!outstanding(c) && c->tx_count == 0)
+	if (!conn_outstanding(c))
 		return;
 	if (c->backoff < 15)
 		c->backoff++;
@@ -108,7 +103,7 @@ static void keepalive_fired(struct stack *st, struct tcp_conn *c)
 		return;
 	}
 	c->keep_at = tick_after_ms(half, KEEPALIVE_STEP_MS);
-	if (outstanding(c)) /* the time-out asks already */
+	if (conn_outstanding(c)) /* the time-out asks already */
 		return;
 	c->keep_probes++;
 	c->flags |= CF_KEEP_PROBE;
@@ -137,6 +132,12 @@ void tcp_timers(struct stack *st, struct tcp_conn *c)
 		keepalive_fired(st, c);
 		if (c->state == TCP_CLOSED)
 			return;
+	}
+	if (c->paced && tick_due(half, half->paces[c->self].at)) {
+		pace_over(&half->paces[c->self]);
+		c->held = 0;
+		if (c->unsent > 0)
+			conn_want_output(st, c);
 	}
 	if (tick_due(half, c->delack_at)) {
 		c->delack_at = 0;

@@ -293,6 +293,10 @@ void tcp_abort(struct stack *st, struct tcp_conn *c);
 /* The most bytes that may be unread (shaping by class; <= rcv_buf; 0 closes the window once what
  * was offered is used up, never shrinking it: RFC 9293 3.8.6). */
 void tcp_set_window(struct stack *st, struct tcp_conn *c, uint32_t bytes);
+/* New bytes leave `bytes` at a time (at most 65,535), one lot per interval (at most 30 s); a lot not
+ * used up is not saved. 0: off, and what was queued leaves with the next output. What is sent again,
+ * ACKs and FIN are not held; tcp_close() takes the pace off. */
+void tcp_set_pace(struct stack *st, struct tcp_conn *c, uint32_t bytes, uint32_t interval_ms);
 /* Keep-alive probes when idle (relayed sessions). */
 void tcp_set_keepalive(struct stack *st, struct tcp_conn *c, bool on);
 

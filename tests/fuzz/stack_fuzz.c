@@ -249,11 +249,12 @@ static void owner_acts(struct fuzz *z, unsigned what)
 
 	if (!c)
 		return;
-	switch (what % 6) {
+	switch (what % 7) {
 	case 0: tcp_write(z->st, c, banner, sizeof(banner) - 1); break;
 	case 1: tcp_consume(z->st, c, tcp_peek(c, &data)); break;
 	case 2: tcp_shutdown(z->st, c); break;
 	case 3: tcp_set_window(z->st, c, byte(z) * 256u); break;
+	case 6: tcp_set_pace(z->st, c, byte(z), byte(z)); break;
 	case 4:
 		if (tcp_shrink_to_tarpit(z->st, c, 0, 500) == 0)
 			gone(z, c);

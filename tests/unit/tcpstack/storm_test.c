@@ -58,7 +58,7 @@ static void serve(struct td *d)
 		assert_ptr_equal(c, d->c);
 	if (!d->c)
 		return;
-	switch (pick(12)) {
+	switch (pick(13)) {
 	case 0:
 	case 1:
 	case 2: tcp_write(&d->st, d->c, data, pick(sizeof(data))); break;
@@ -66,6 +66,7 @@ static void serve(struct td *d)
 	case 4:
 	case 5: tcp_consume(&d->st, d->c, pick((uint32_t)tcp_unread(d->c) + 1)); break;
 	case 6: tcp_set_window(&d->st, d->c, pick(100000)); break;
+	case 11: tcp_set_pace(&d->st, d->c, pick(3) ? pick(5000) : 0, pick(300)); break;
 	case 7:
 		conn_icmp(&d->st, &d->local, d->local_port, &d->remote, d->remote_port,
 		    d->c->snd_una + pick(3000), (enum icmp_event)pick(3), (uint16_t)pick(1600),
