@@ -4,6 +4,7 @@
 #include "rpc.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,31 @@ static int unreachable(const struct ctl *ctl, const char *path, int error)
 	return CTL_UNREACHABLE;
 }
 
+static int exit_code(json_int_t code)
+{
+	switch (code) {
+	case RPC_NO_DATAPLANE: return CTL_UNREACHABLE;
+	case RPC_FORBIDDEN: return CTL_FORBIDDEN;
+	case RPC_BUSY: return CTL_BUSY;
+	default: return CTL_REFUSED;
+	}
+}
+
+int ctl_fail(const struct ctl *ctl, int code, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	json_t *told = json_pack("{s:s}", "message", text);
+	if (!ctl->json)
+		fputs("posternctl: ", stderr);
+	tell_error(ctl, told);
+	json_decref(told);
+	return code;
+}
+
 int ctl_ask(const struct ctl *ctl, const char *method, json_t *params, json_t **ret_result)
 {
 	char *path = NULL, *line = NULL;
@@ -146,8 +172,7 @@ int ctl_ask(const struct ctl *ctl, const char *method, json_t *params, json_t **
 	} else {
 		const json_t *error = json_object_get(answer, "error");
 		tell_error(ctl, json_object_get(answer, "error"));
-		if (json_integer_value(json_object_get(error, "code")) == RPC_NO_DATAPLANE)
-			ret = CTL_UNREACHABLE;
+		ret = exit_code(json_integer_value(json_object_get(error, "code")));
 	}
 out:
 	if (fd >= 0)
@@ -158,4 +183,21 @@ out:
 	free(text);
 	free(path);
 	return ret;
+}
+
+int ctl_ask_show(
+    const struct ctl *ctl, const char *method, json_t *params, ctl_show *show, const char *done)
+{
+	json_t *result = NULL;
+	int ret = ctl_ask(ctl, method, params, &result);
+	if (ret != CTL_OK)
+		return ret;
+	if (ctl->json)
+		ctl_print_json(result);
+	else if (show != NULL)
+		show(ctl, result);
+	else
+		puts(done);
+	json_decref(result);
+	return CTL_OK;
 }

@@ -61,9 +61,9 @@ static int help_key(const struct ctl *ctl, const char *dotted)
 		ctl_row(ctl, "default", CTL_PLAIN, "none, it must be given");
 	else if (key->def != NULL)
 		ctl_row(ctl, "default", CTL_PLAIN, "%s", *key->def == '\0' ? "\"\"" : key->def);
-	ctl_row(ctl, "takes effect", CTL_PLAIN, "%s",
-	    flags & SCHEMA_RESTART ? "when postern-dataplane starts"
-				   : "at once, with the next load");
+	ctl_row(ctl, "effect", CTL_PLAIN, "%s",
+	    flags & SCHEMA_RESTART ? "restart: when postern-dataplane starts"
+				   : "live: with the next load");
 	for (unsigned i = 0; key->section != NULL && i < key->section->n_keys; i++)
 		printf("%s  %s.%-22s %s\n", i == 0 ? "\n" : "", dotted, key->section->keys[i].name,
 		    key->section->keys[i].doc);
@@ -85,28 +85,78 @@ static int help_config(const struct ctl *ctl)
 	return CTL_OK;
 }
 
-int ctl_help(const struct ctl *ctl, const char *topic, const char *key)
+/* Every command whose name begins with the words; how many. */
+static int help_commands(const struct ctl *ctl, int argc, char *const *argv)
 {
-	if (topic == NULL) {
-		printf("usage: posternctl [--run DIR] [--json] COMMAND\n\n");
-		for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
-			printf("  %s%-8s%s %-10s %s\n", ctl_ink_on(ctl, CTL_BOLD), c->name,
-			    ctl_ink_off(ctl), c->argument == NULL ? "" : c->argument, c->summary);
-		printf("\n  --run DIR   where the manager's socket is (default /run/postern)\n"
-		       "  --json      answers as JSON\n  --help, --version\n\n"
-		       "Exit: 0 done, 1 refused, 2 usage, 3 cannot reach the manager or the "
-		       "dataplane.\n");
-		return CTL_OK;
-	}
-	if (strcmp(topic, "config") == 0)
-		return key == NULL ? help_config(ctl) : help_key(ctl, key);
-	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
-		if (strcmp(c->name, topic) == 0 && key == NULL) {
-			printf("posternctl %s%s%s\n%s\n%s%s", c->name,
-			    c->argument == NULL ? "" : " ", c->argument == NULL ? "" : c->argument,
-			    c->summary, c->more == NULL ? "" : c->more, c->more == NULL ? "" : "\n");
-			return CTL_OK;
+	int n = 0;
+	for (const struct ctl_group *g = ctl_groups; g->title != NULL; g++)
+		for (const struct ctl_command *c = g->commands; c->name != NULL; c++) {
+			char typed[64];
+			snprintf(typed, sizeof(typed), "%s%s%s", argv[0], argc > 1 ? " " : "",
+			    argc > 1 ? argv[1] : "");
+			size_t len = strlen(typed);
+			if (strncmp(c->name, typed, len) != 0 ||
+			    (c->name[len] != '\0' && c->name[len] != ' '))
+				continue;
+			printf("%s%sposternctl %s%s%s%s\n%s\n", n++ == 0 ? "" : "\n",
+			    ctl_ink_on(ctl, CTL_BOLD), c->name, *c->usage == '\0' ? "" : " ",
+			    c->usage, ctl_ink_off(ctl), c->summary);
+			if (c->details != NULL)
+				printf("%s\n", c->details);
 		}
-	fprintf(stderr, "posternctl: there is no command %s; `posternctl help` lists all\n", topic);
+	return n;
+}
+
+static int help_json(void)
+{
+	json_t *all = json_array();
+	for (const struct ctl_group *g = ctl_groups; g->title != NULL; g++)
+		for (const struct ctl_command *c = g->commands; c->name != NULL; c++)
+			json_array_append_new(
+			    all, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "group", g->title, "name",
+				     c->name, "usage", c->usage, "summary", c->summary, "details",
+				     c->details));
+	ctl_print_json(all);
+	json_decref(all);
+	return CTL_OK;
+}
+
+static int help_all(const struct ctl *ctl)
+{
+	int width = (int)strlen("help config KEY");
+	for (const struct ctl_group *g = ctl_groups; g->title != NULL; g++)
+		for (const struct ctl_command *c = g->commands; c->name != NULL; c++)
+			width = (int)strlen(c->name) > width ? (int)strlen(c->name) : width;
+	printf("usage: posternctl [--run DIR] [--json] COMMAND [ARGUMENT...]\n");
+	for (const struct ctl_group *g = ctl_groups; g->title != NULL; g++) {
+		printf("\n%s%s%s\n", ctl_ink_on(ctl, CTL_BOLD), g->title, ctl_ink_off(ctl));
+		for (const struct ctl_command *c = g->commands; c->name != NULL; c++)
+			printf("  %-*s  %s\n", width, c->name, c->summary);
+	}
+	printf("\n%sHelp%s\n  %-*s  One command, or all beginning with a word: `help load`.\n"
+	       "  %-*s  Every configuration key, or one: `help config limits.errors`.\n",
+	    ctl_ink_on(ctl, CTL_BOLD), ctl_ink_off(ctl), width, "help COMMAND", width,
+	    "help config KEY");
+	printf("\n  --run DIR   where the manager's socket is (default /run/postern)\n"
+	       "  --json      answers as JSON\n  --help, --version\n\n"
+	       "Durations: 30s, 10m, 2h, 7d. Exit: 0 done, 1 refused, 2 usage, 3 cannot reach the\n"
+	       "manager or the dataplane, 4 your role does not allow it, 5 busy: try again.\n");
+	return CTL_OK;
+}
+
+int ctl_help(const struct ctl *ctl, int argc, char **argv)
+{
+	if (argc == 0)
+		return ctl->json ? help_json() : help_all(ctl);
+	if (strcmp(argv[0], "config") == 0 && argc <= 2)
+		return argc == 1 ? help_config(ctl) : help_key(ctl, argv[1]);
+	if (help_commands(ctl, argc, argv) != 0)
+		return CTL_OK;
+	const char *near = ctl_nearest(argc, argv);
+	fprintf(stderr, "posternctl: there is no command %s", argv[0]);
+	if (near != NULL)
+		fprintf(stderr, "; did you mean `posternctl help %s`?\n", near);
+	else
+		fprintf(stderr, "; `posternctl help` lists all\n");
 	return CTL_USAGE;
 }

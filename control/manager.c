@@ -155,8 +155,7 @@ int manager_run(const struct manager_options *options)
 	server_free(m->server);
 	link_fini(&m->link);
 	manager_policy_fini(m);
-	for (int i = 0; i < MANAGER_MAX_CALLS; i++)
-		json_decref(m->calls[i].id);
+	manager_calls_fini(m);
 	if (m->signal_fd >= 0)
 		close(m->signal_fd);
 	if (m->epoll_fd >= 0)

@@ -4,7 +4,8 @@
  * socket. One thread on one epoll; no DPDK, no root. The dataplane runs without it: whatever fails
  * here, the last committed policy stays in force.
  *
- * manager.c turns the loop, manager_policy.c commits and hands over, manager_methods.c serves.
+ * manager.c turns the loop, manager_policy.c commits and hands over, manager_methods.c serves
+ * what methods_*.c list.
  */
 #ifndef POSTERN_CONTROL_MANAGER_H
 #define POSTERN_CONTROL_MANAGER_H
@@ -28,11 +29,18 @@ struct manager_options {
 	struct roles roles;
 };
 
-/* A request of a client that waits for the dataplane. */
+struct manager;
+struct method;
+
+/* A request of a client that has not been answered yet. */
 struct call {
-	bool used;
+	const struct method *method; /* NULL: free */
 	server_client client;
-	json_t *id; /* NULL: a notification */
+	enum role role;
+	uint32_t uid;
+	json_t *id;                                                /* NULL: a notification */
+	json_t *params;                                            /* NULL: none */
+	void (*done)(struct manager *m, int call, json_t *result); /* methods.h: forward_done */
 };
 
 struct manager {
@@ -65,10 +73,10 @@ int manager_run(const struct manager_options *options);
 
 __attribute__((format(printf, 1, 2))) void manager_log(const char *format, ...);
 
-/* The index of a call to be answered later; -1: too many. Keeps `id`. */
-int manager_call(struct manager *m, server_client client, json_t *id);
+/* Of calls[call]; -1: nobody waits. Each call is answered once. They take result and data. */
 void manager_reply(struct manager *m, int call, json_t *result);
 void manager_fail(struct manager *m, int call, int code, const char *message, json_t *data);
+void manager_calls_fini(struct manager *m);
 
 /* At start: the last committed image, then the configuration, as soon as the dataplane has greeted
  * or is known not to be there. Without either the manager stops and fails. */

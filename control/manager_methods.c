@@ -1,25 +1,47 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The methods of the control socket: one row each with the role it takes (README.md, "Sockets"). */
-#include "manager.h"
+/* Calls of the control socket's methods (methods.h): found, allowed, served, answered. */
+#include "methods.h"
 #include "rpc.h"
-#include "stats_view.h"
-
-#include "postern_version.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-typedef void method_serve(struct manager *m, int call, const json_t *params);
+static const struct method *const tables[] = { methods_seeing, methods_config, methods_running };
+enum { N_TABLES = sizeof(tables) / sizeof(tables[0]) };
 
-int manager_call(struct manager *m, server_client client, json_t *id)
+const struct method *method_at(unsigned index)
+{
+	for (unsigned t = 0; t < N_TABLES; t++)
+		for (const struct method *one = tables[t]; one->name != NULL; one++)
+			if (index-- == 0)
+				return one;
+	return NULL;
+}
+
+const struct method *method_find(const char *name)
+{
+	const struct method *one;
+	for (unsigned i = 0; (one = method_at(i)) != NULL; i++)
+		if (strcmp(one->name, name) == 0)
+			return one;
+	return NULL;
+}
+
+/* ---- calls ---- */
+
+static int call_new(struct manager *m, server_client client, const struct rpc_request *request,
+    const struct method *method, enum role role, uint32_t uid)
 {
 	for (int i = 0; i < MANAGER_MAX_CALLS; i++) {
-		if (m->calls[i].used)
+		if (m->calls[i].method != NULL)
 			continue;
-		m->calls[i] = (struct call){ true, client, json_incref(id) };
+		m->calls[i] = (struct call){ .method = method,
+			.client = client,
+			.role = role,
+			.uid = uid,
+			.id = json_incref(request->id),
+			.params = json_incref(request->params) };
 		return i;
 	}
 	return -1;
@@ -27,14 +49,14 @@ int manager_call(struct manager *m, server_client client, json_t *id)
 
 static void answer(struct manager *m, int index, char *line)
 {
-	struct call *call = &m->calls[index];
-	struct call was = *call;
-	*call = (struct call){ 0 };
+	struct call was = m->calls[index];
+	m->calls[index] = (struct call){ 0 };
 	if (was.id == NULL)
 		free(line);
 	else
 		server_send(m->server, was.client, line, m->now_ms);
 	json_decref(was.id);
+	json_decref(was.params);
 }
 
 void manager_reply(struct manager *m, int call, json_t *result)
@@ -53,146 +75,78 @@ void manager_fail(struct manager *m, int call, int code, const char *message, js
 		answer(m, call, rpc_failure(m->calls[call].id, code, message, data));
 }
 
-/* ---- methods ---- */
-
-static void serve_version(struct manager *m, int call, const json_t *params)
+void manager_calls_fini(struct manager *m)
 {
-	(void)params;
-	manager_reply(m, call,
-	    json_pack("{s:s, s:s?}", "manager", POSTERN_VERSION, "dataplane",
-		json_string_value(json_object_get(m->hello, "build"))));
-}
-
-static json_t *status_of(struct manager *m, const json_t *dataplane)
-{
-	json_t *manager = json_pack("{s:s, s:i, s:I, s:s, s:I, s:b, s:i, s:s?}", "version",
-	    POSTERN_VERSION, "pid", (int)getpid(), "uptime_s",
-	    (json_int_t)((m->now_ms - m->started_ms) / 1000), "config", m->options->config, "epoch",
-	    (json_int_t)(m->current == NULL ? 0 : m->current->header.epoch), "in_force", m->synced,
-	    "clients", (int)server_clients(m->server), "problem", m->problem);
-	json_t *plane = dataplane == NULL ? json_object() : json_deep_copy(dataplane);
-	json_object_set_new(plane, "connected", json_boolean(m->hello != NULL));
-	if (m->hello != NULL) {
-		json_object_set(plane, "build", json_object_get(m->hello, "build"));
-		json_object_set(plane, "pid", json_object_get(m->hello, "pid"));
+	for (int i = 0; i < MANAGER_MAX_CALLS; i++) {
+		json_decref(m->calls[i].id);
+		json_decref(m->calls[i].params);
 	}
-	return json_pack("{s:o, s:o}", "manager", manager, "dataplane", plane);
 }
 
-static void on_status(void *arg, uint64_t tag, const struct link_answer *a)
+/* ---- for serve() ---- */
+
+static void on_forwarded(void *arg, uint64_t tag, const struct link_answer *a)
 {
 	struct manager *m = arg;
-	manager_reply(m, (int)tag, status_of(m, a->result));
-}
-
-static void serve_status(struct manager *m, int call, const json_t *params)
-{
-	(void)params;
-	if (m->hello == NULL || link_ask(&m->link, "status", NULL, NULL, 0, MANAGER_ASK_MS,
-				    m->now_ms, on_status, (uint64_t)call) != 0)
-		manager_reply(m, call, status_of(m, NULL));
-}
-
-static void serve_stats(struct manager *m, int call, const json_t *params)
-{
-	struct stats_file *file = NULL;
-	char *path = NULL;
-	(void)params;
-	int ret = asprintf(&path, "%s/stats", m->options->run) < 0 ? -ENOMEM
-								   : stats_view_read(path, &file);
-	if (ret == 0)
-		manager_reply(m, call, stats_view_json(file));
-	else
-		manager_fail(m, call, RPC_NO_DATAPLANE,
-		    ret == -EBADMSG
-			? "The statistics file has another layout than this manager reads."
-			: "There is no statistics file; has the dataplane started?",
-		    NULL);
-	free(file);
-	free(path);
-}
-
-/* The parameter `path`; NULL with the failure sent. */
-static const char *path_of(struct manager *m, int call, const json_t *params)
-{
-	const char *path = json_string_value(json_object_get(params, "path"));
-	if (path != NULL && *path == '/')
-		return path;
-	manager_fail(
-	    m, call, RPC_INVALID_PARAMS, "The parameter path must be an absolute path.", NULL);
-	return NULL;
-}
-
-static void serve_load(struct manager *m, int call, const json_t *params)
-{
-	const char *path = path_of(m, call, params);
-	if (path != NULL)
-		manager_load(m, path, call);
-}
-
-static void serve_reload(struct manager *m, int call, const json_t *params)
-{
-	(void)params;
-	manager_load(m, m->options->config, call);
-}
-
-static void serve_check(struct manager *m, int call, const json_t *params)
-{
-	const char *path = path_of(m, call, params);
-	struct complaints complaints;
-	if (path == NULL)
-		return;
-	complaints_init(&complaints);
-	struct image *image = image_from_file(path, 1, &complaints);
-	if (image == NULL) {
-		char *text = complaints_text(&complaints);
-		manager_fail(m, call, RPC_BAD_CONFIG,
-		    text == NULL ? "The configuration is wrong." : text,
-		    complaints_json(&complaints));
-		free(text);
+	int call = (int)tag;
+	forward_done *done = m->calls[call].done;
+	if (a->result != NULL) {
+		json_t *result = json_deep_copy(a->result);
+		if (done != NULL)
+			done(m, call, result);
+		manager_reply(m, call, result);
+	} else if (strcmp(a->code, "unreachable") == 0 || strcmp(a->code, "timeout") == 0) {
+		manager_fail(m, call, RPC_NO_DATAPLANE, a->message, NULL);
 	} else {
-		manager_reply(m, call,
-		    json_pack("{s:b, s:I}", "changes",
-			m->current == NULL || !image_same(image, m->current), "addresses",
-			(json_int_t)image->n_addresses));
-	}
-	image_free(image);
-	complaints_fini(&complaints);
-}
-
-static void on_drain(void *arg, uint64_t tag, const struct link_answer *a)
-{
-	struct manager *m = arg;
-	if (a->result != NULL)
-		manager_reply(m, (int)tag, json_object());
-	else
-		manager_fail(m, (int)tag, RPC_DATAPLANE_REFUSED, a->message,
+		manager_fail(m, call, RPC_DATAPLANE_REFUSED, a->message,
 		    json_pack("{s:s}", "code", a->code));
+	}
 }
 
-static void serve_drain(struct manager *m, int call, const json_t *params)
+void manager_forward(
+    struct manager *m, int call, const char *method, const json_t *params, forward_done *done)
 {
-	(void)params;
-	if (link_ask(&m->link, "drain", NULL, NULL, 0, MANAGER_ASK_MS, m->now_ms, on_drain,
-		(uint64_t)call) != 0)
+	m->calls[call].done = done;
+	int ret = link_ask(&m->link, method, params == NULL ? NULL : json_deep_copy(params), NULL,
+	    0, MANAGER_ASK_MS, m->now_ms, on_forwarded, (uint64_t)call);
+	if (ret == -ENOTCONN)
 		manager_fail(m, call, RPC_NO_DATAPLANE, "The dataplane is not connected.", NULL);
-	else
-		manager_log("drain asked for");
+	else if (ret == -EMSGSIZE)
+		manager_fail(m, call, RPC_INVALID_PARAMS,
+		    "The parameters are too long for the dataplane: 65,536 bytes at most.", NULL);
+	else if (ret != 0)
+		manager_fail(m, call, RPC_BUSY, "Too many requests wait for the dataplane.", NULL);
 }
 
-static const struct method {
-	const char *name;
-	enum role role; /* the least that may call it */
-	method_serve *serve;
-} methods[] = {
-	{ "version", ROLE_VIEWER, serve_version },
-	{ "status", ROLE_VIEWER, serve_status },
-	{ "stats", ROLE_VIEWER, serve_stats },
-	{ "policy.check", ROLE_ADMIN, serve_check },
-	{ "policy.load", ROLE_ADMIN, serve_load },
-	{ "policy.reload", ROLE_OPERATOR, serve_reload },
-	{ "drain", ROLE_OPERATOR, serve_drain },
-};
+void method_relay(struct manager *m, int call, const json_t *params)
+{
+	manager_forward(m, call, m->calls[call].method->name, params, NULL);
+}
+
+bool method_text(struct manager *m, int call, const json_t *params, const char *name, bool needed,
+    const char **ret_text)
+{
+	char why[128];
+	const json_t *value = json_object_get(params, name);
+	bool given = value != NULL && !json_is_null(value);
+	if (given ? json_is_string(value) : !needed) {
+		*ret_text = given ? json_string_value(value) : NULL;
+		return true;
+	}
+	snprintf(why, sizeof(why), "The parameter %s must be a text.", name);
+	manager_fail(m, call, RPC_INVALID_PARAMS, why, NULL);
+	return false;
+}
+
+uint32_t method_uid(const struct manager *m, int call)
+{
+	return call < 0 ? m->options->roles.own_uid : m->calls[call].uid;
+}
+
+enum role method_role(const struct manager *m, int call)
+{
+	return call < 0 ? ROLE_ADMIN : m->calls[call].role;
+}
 
 bool manager_line(
     void *arg, server_client client, enum role role, uint32_t uid, const char *line, size_t len)
@@ -203,20 +157,18 @@ bool manager_line(
 	const char *why;
 	int code = rpc_read(line, len, &request, &why);
 	bool answered = true;
-	(void)uid;
-	for (size_t i = 0; code == 0 && i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (strcmp(methods[i].name, request.method) == 0)
-			method = &methods[i];
+	if (code == 0)
+		method = method_find(request.method);
 	if (code == 0 && method == NULL) {
 		code = RPC_METHOD_NOT_FOUND;
-		why = "There is no such method.";
+		why = "There is no such method; `methods` lists all.";
 	} else if (code == 0 && role < method->role) {
 		code = RPC_FORBIDDEN;
 		why = method->role == ROLE_ADMIN      ? "This takes the role admin."
 		      : method->role == ROLE_OPERATOR ? "This takes the role operator."
 						      : "This takes the role viewer.";
 	}
-	int call = code != 0 ? -1 : manager_call(m, client, request.id);
+	int call = code != 0 ? -1 : call_new(m, client, &request, method, role, uid);
 	if (code == 0 && call < 0) {
 		code = RPC_BUSY;
 		why = "Too many requests wait for the dataplane.";

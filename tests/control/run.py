@@ -167,11 +167,15 @@ def test_help_and_version(f):
 
 
 def test_manual_pages_name_every_option_and_key(f):
-    for name, page in (("postern-compile", "postern-compile.1"), ("postern-manager", "postern-manager.8"),
-                       ("posternctl", "posternctl.1")):
-        text = open(os.path.join(TOP, "control", "man", page)).read().replace("\\-", "-")
+    man, made = os.path.join(TOP, "control", "man"), os.path.join(BUILD, "control")
+    for name, page in (("postern-compile", os.path.join(man, "postern-compile.1")),
+                       ("postern-manager", os.path.join(man, "postern-manager.8")),
+                       ("posternctl", os.path.join(made, "posternctl.1"))):
+        text = open(page).read().replace("\\-", "-")
         for option in set(re.findall(r"--[a-z]+", run(name, "--help").stdout)):
             holds(text, option)
+    for row in json.loads(run("posternctl", "--json", "help").stdout):
+        holds(text, f"{row['name']} \\fR{row['usage']}\\fP\n" if row["usage"] else f".B {row['name']}\n")
     text = open(os.path.join(BUILD, "control", "postern.yaml.5")).read().replace("\\-", "-")
     for row in json.loads(run("posternctl", "--json", "help", "config").stdout):
         holds(text, f".TP\n.B {row['key']}\n")
@@ -255,7 +259,42 @@ def test_help_config_needs_nobody(f):
     same(run("posternctl", "help", "nothing").returncode, 2)
 
 
+def test_words_and_options(f):
+    r = run("posternctl", "statuss")
+    same(r.returncode, 2)
+    holds(r.stderr, "did you mean `posternctl status`?")
+    r = run("posternctl", "status", "--nothing")
+    same(r.returncode, 2)
+    holds(r.stderr, "`status` has no option --nothing\nusage: posternctl status")
+    same(run("posternctl", "--run").returncode, 2)
+    where = "--run=" + os.path.join(f.path, "run")
+    told = json.loads(run("posternctl", "status", "--json", where).stdout)  # options anywhere
+    holds(told["error"]["message"], f.path)
+    holds(run("posternctl", "help", "backend").stdout, "posternctl backend drain SERVER")
+    holds(run("posternctl", "load", "--help").stdout, "posternctl load [FILE]")
+    groups = {row["group"] for row in json.loads(run("posternctl", "--json", "help").stdout)}
+    text = run("posternctl", "help").stdout
+    for group in groups:
+        holds(text, "\n" + group + "\n")
+
+
+def readme_tables():
+    """The rows of every table of control/README.md, as lists of cells."""
+    for line in open(os.path.join(TOP, "control", "README.md")):
+        if line.startswith("| `"):
+            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+
+
 # ---- postern-manager ----
+
+def test_readme_names_every_method(f):
+    f.manager()
+    c = Client(f)
+    written = [row for row in readme_tables() if len(row) == 4 and row[1] in ("viewer", "operator", "admin")]
+    told = [[f"`{m['name']}`", m["role"], m["params"], m["result"]] for m in c.ask("methods")["result"]["methods"]]
+    same(written, told)
+    c.close()
+
 
 def test_load_check_status(f):
     m = f.manager()
@@ -534,19 +573,19 @@ def test_roles(f):
     as_nobody = {"user": nobody, "group": 65534, "extra_groups": [1]}
     m = f.manager()
     r = f.ctl("status", **as_nobody)
-    same(r.returncode, 1)
+    same(r.returncode, 4)
     holds(r.stderr, "You have no role here")
     m.end()
     m = f.manager("--viewer", "nobody")
     same(f.ctl("status", **as_nobody).returncode, 0)
     r = f.ctl("load", **as_nobody)
-    same(r.returncode, 1)
+    same(r.returncode, 4)
     holds(r.stderr, "This takes the role operator")
     m.end()
     m = f.manager("--viewer", "nobody", "--operator", "@1")
     same(f.ctl("load", **as_nobody).returncode, 0)
     r = f.ctl("load", EXAMPLE, **as_nobody)
-    same(r.returncode, 1)
+    same(r.returncode, 4)
     holds(r.stderr, "This takes the role admin")
     m.end()
     r = run("postern-manager", "--config", f.config, "--viewer", "no-such-user-here")

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The methods of the control socket: one row each, in tables by group (methods_GROUP.c), gathered in
+ * manager_methods.c. The row's role, parameters and result are also what `methods` answers and what
+ * README.md says (a test compares them).
+ */
+#ifndef POSTERN_CONTROL_METHODS_H
+#define POSTERN_CONTROL_METHODS_H
+
+#include "manager.h"
+
+struct method {
+	const char *name;
+	enum role role; /* the least that may call it */
+	/* Answers the call exactly once, now or later, by manager_reply(), manager_fail() or
+	 * manager_forward(). params: lent, may be NULL. */
+	void (*serve)(struct manager *m, int call, const json_t *params);
+	const char *params, *result; /* for people, as in README.md; "": none */
+	bool changes;                /* kept in the audit log, whatever comes of it */
+	/* What takes it back, {"method","params","text"}, once it was done; NULL, or NULL returned:
+	 * nothing does. */
+	json_t *(*undo)(struct manager *m, const json_t *params, const json_t *result);
+};
+
+extern const struct method methods_config[], methods_running[], methods_seeing[]; /* NULL-ended */
+
+/* The row of a name; NULL: none. Of all tables in order; NULL past the last. */
+const struct method *method_find(const char *name);
+const struct method *method_at(unsigned index);
+
+/* ---- for serve() ---- */
+
+/* Relays to the dataplane's method of that name and answers with its result or error. params is
+ * lent, NULL: none. `done` (NULL is allowed) sees a result before it is sent and may change it. */
+typedef void forward_done(struct manager *m, int call, json_t *result);
+void manager_forward(
+    struct manager *m, int call, const char *method, const json_t *params, forward_done *done);
+/* A serve() that relays the call as it is, under its own name. */
+void method_relay(struct manager *m, int call, const json_t *params);
+
+/* Parameters; NULL or false with the failure sent. A missing one that is not `needed` is NULL. */
+bool method_text(struct manager *m, int call, const json_t *params, const char *name, bool needed,
+    const char **ret_text);
+/* Who called: for rows of history and log. */
+uint32_t method_uid(const struct manager *m, int call);
+enum role method_role(const struct manager *m, int call);
+
+#endif
