@@ -3,6 +3,7 @@
  * what fails here is memory, a list file, or a bug. */
 #include "compile.h"
 #include "listfile.h"
+#include "schema.h"
 
 #include "filters/image_write.h"
 #include "filters/policy.h"
@@ -20,7 +21,10 @@ _Static_assert(BARE_REJECT == 0 && BARE_NORMALIZE == 1 && BARE_DISCONNECT == 2 &
 
 /* By the order of the words in config_schema.c. */
 static const uint8_t action_verdicts[] = { VERDICT_PASS, VERDICT_REFUSE, VERDICT_DROP,
-	VERDICT_RESET, VERDICT_TRAP, VERDICT_TARPIT };
+	VERDICT_RESET, VERDICT_TRAP, VERDICT_TARPIT, VERDICT_NONE, VERDICT_MARK };
+/* ... and of words_check_action in schema_checks.c. */
+static const uint8_t check_verdicts[] = { VERDICT_NONE, VERDICT_MARK, VERDICT_DEFER, VERDICT_REFUSE,
+	VERDICT_TARPIT };
 
 struct compiler {
 	const struct config *config;
@@ -247,6 +251,40 @@ static void add_file(struct compiler *c, const struct config_value *file)
 	free(path);
 }
 
+/* ---- rules ---- */
+
+static void set_state(struct policy_rule *rule, const struct config_value *state)
+{
+	rule->state = state->number == STATE_OFF      ? RULE_OFF
+		      : state->number == STATE_SHADOW ? RULE_SHADOW
+						      : RULE_ENFORCE;
+	rule->share = state->number > 0 && state->number < 100 ? (uint8_t)state->number : 0;
+}
+
+static void compile_checks(struct compiler *c)
+{
+	for (unsigned i = 0; i < CHECK_N; i++) {
+		const struct config_check *from = &c->config->checks.check[i];
+		struct policy_rule *rule = image_writer_rule_at(c->writer, i);
+		set_state(rule, &from->state);
+		rule->weight = (int32_t)from->weight.number;
+		rule->action = check_verdicts[from->action.number];
+	}
+}
+
+static int32_t threshold(const struct config_value *value)
+{
+	return value->number == 0 ? INT32_MAX : (int32_t)value->number;
+}
+
+static void compile_score(const struct config_score *from, struct policy_score *score)
+{
+	score->mark = threshold(&from->mark);
+	score->defer = threshold(&from->defer);
+	score->refuse = threshold(&from->refuse);
+	score->tarpit = threshold(&from->tarpit);
+}
+
 static void compile_lists(struct compiler *c)
 {
 	const struct config_list *lists = c->config->lists.items;
@@ -266,6 +304,10 @@ static void compile_lists(struct compiler *c)
 		if (index < 0)
 			return;
 		c->list = (unsigned)index;
+		struct policy_rule *rule = image_writer_rule_at(
+		    c->writer, image_writer_rule_of_list(c->writer, (unsigned)index));
+		set_state(rule, &from->state);
+		rule->weight = (int32_t)from->weight.number;
 		const struct config_value *entries = from->entries.items;
 		for (size_t j = 0; j < from->entries.n; j++)
 			keep_error(c, add_range(c, &entries[j].range));
@@ -292,6 +334,8 @@ struct image *image_compile(
 	compile_listeners(&c, settings);
 	compile_pools(&c);
 	compile_domains(&c);
+	compile_checks(&c);
+	compile_score(&config->score, &settings->score);
 	compile_lists(&c);
 	settings->default_pool = config->default_pool_index;
 	if (c.error != 0 || complaints->total != before)

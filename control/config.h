@@ -12,6 +12,8 @@
 #include "complaints.h"
 #include "inet.h"
 
+#include "filters/rules.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -91,8 +93,21 @@ struct config_domain {
 	const char *folded; /* lower case, by config_check() */
 };
 
+/* Of a rule: what it does, for whom, and what it adds to the score. */
+struct config_check {
+	struct config_value state, weight, action;
+};
+
+struct config_checks {
+	struct config_check check[CHECK_N];
+};
+
+struct config_score {
+	struct config_value mark, defer, refuse, tarpit;
+};
+
 struct config_list {
-	struct config_value name, action, file, verify_share, tarpit_pace_ms;
+	struct config_value name, action, state, weight, file, verify_share, tarpit_pace_ms;
 	struct config_items entries; /* config_value, range */
 };
 
@@ -103,6 +118,8 @@ struct config {
 	struct config_host host;
 	struct config_smtp smtp;
 	struct config_limits limits;
+	struct config_score score;
+	struct config_checks checks;
 	struct config_items listeners, pools, domains, lists;
 	int default_pool_index; /* by config_check(); -1: none */
 };

@@ -19,7 +19,7 @@ static const char *const words_bare_newline[] = { "reject", "normalize", "discon
 static const char *const words_starttls[] = { "off", "pass", NULL };
 static const char *const words_hello[] = { "none", "proxy-v2", "xclient", NULL };
 static const char *const words_action[] = { "pass", "refuse", "drop", "reset", "trap", "tarpit",
-	NULL };
+	"score", "mark", NULL };
 
 /* A row of a table reads better broken where its sense breaks. */
 /* clang-format off */
@@ -250,7 +250,13 @@ static const struct schema_key list_keys[] = {
 	{ "name", SCHEMA_NAME, SCHEMA_REQUIRED, AT(name), 1, 47, .doc = "Name of the list." },
 	{ "action", SCHEMA_WORD, SCHEMA_REQUIRED, AT(action), .words = words_action,
 	    .doc = "What its addresses get: pass (no further check), refuse (521 without state), drop, "
-		   "reset, trap (handshake, then silence), tarpit (a byte at a time)." },
+		   "reset, trap (handshake, then silence), tarpit (a byte at a time), score (adds its weight), "
+		   "mark (a header says so)." },
+	{ "state", SCHEMA_STATE, 0, AT(state), .def = "enforce",
+	    .doc = "off; shadow: counted and told, not done; 25%: done for that share of clients, shadow for "
+		   "the rest; enforce." },
+	{ "weight", SCHEMA_NUMBER, 0, AT(weight), -100000, 100000, .def = "0",
+	    .unit = "hundredths of a point", .doc = "Added to the score of a listed client." },
 	{ "file", SCHEMA_TEXT, 0, AT(file), 0, 1023, .def = "",
 	    .doc = "A file with one address, prefix or first-last range a line and # comments; beside "
 		   "the configuration unless its path is absolute." },
@@ -281,6 +287,10 @@ static const struct schema_key top_keys[] = {
 	    .doc = "How we speak to clients." },
 	{ "limits", SCHEMA_SECTION, 0, AT(limits), .section = &limits_section,
 	    .doc = "How much a client may do." },
+	{ "score", SCHEMA_SECTION, 0, AT(score), .section = &score_schema,
+	    .doc = "What the sum of all weights leads to." },
+	{ "checks", SCHEMA_SECTION, 0, AT(checks), .section = &checks_schema,
+	    .doc = "The built-in checks, each with state, weight and action." },
 	{ "listeners", SCHEMA_SECTION, SCHEMA_MANY | SCHEMA_REQUIRED, AT(listeners), 1,
 	    POLICY_MAX_LISTENERS, .section = &listener_section, .doc = "Where clients connect." },
 	{ "pools", SCHEMA_SECTION, SCHEMA_MANY | SCHEMA_REQUIRED, AT(pools), 1, POLICY_MAX_POOLS,

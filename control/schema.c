@@ -132,6 +132,7 @@ void schema_allowed(const struct schema_key *key, char *ret_text, size_t size)
 		}
 		add(&line, "a prefix without host bits, as 198.51.100.0/24 or 2001:db8::/32");
 		break;
+	case SCHEMA_STATE: add(&line, "off, shadow, enforce or a share of clients as 25%%"); break;
 	case SCHEMA_RANGE:
 		add(&line, "an address, a prefix without host bits, or a range first-last");
 		break;

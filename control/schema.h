@@ -25,6 +25,7 @@ enum schema_type {
 	SCHEMA_INTERFACE, /* address/length */
 	SCHEMA_NETWORK,   /* prefix, no host bits */
 	SCHEMA_RANGE,     /* address, prefix or first-last */
+	SCHEMA_STATE,     /* of a rule: off, shadow, enforce or N%; number: enum schema_state or N */
 };
 
 enum schema_flag {
@@ -33,6 +34,9 @@ enum schema_flag {
 	SCHEMA_POWER_OF_2 = 1u << 2,
 	SCHEMA_RESTART = 1u << 3, /* taken at start of the dataplane; inherited by keys below */
 };
+
+/* config_value.number of a SCHEMA_STATE; between: percent of clients. */
+enum schema_state { STATE_SHADOW = 0, STATE_ENFORCE = 100, STATE_OFF = -1 };
 
 enum { SCHEMA_ENTRY_MAX = 255 }; /* characters of a text in a list of texts */
 
@@ -58,6 +62,8 @@ struct schema_section {
 };
 
 extern const struct schema_section config_schema; /* config_schema.c */
+/* Sections that have a file of their own. */
+extern const struct schema_section checks_schema, score_schema; /* schema_checks.c */
 
 /* The row of a dotted key ("pools.servers.port"); NULL: none. ret_flags (NULL is allowed) gets the
  * row's flags with those inherited. */

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <yaml.h>
 
-enum { VALUES_MAX = 4000000, DOTTED_MAX = 128, QUOTED_MAX = 48, ALLOWED_MAX = 512, KEYS_MAX = 32 };
+enum { VALUES_MAX = 4000000, DOTTED_MAX = 128, QUOTED_MAX = 48, ALLOWED_MAX = 512, KEYS_MAX = 96 };
 
 struct reader {
 	yaml_document_t *doc;

@@ -79,6 +79,28 @@ static bool find_word(
 	return false;
 }
 
+static const char *read_state(const char *text, size_t len, struct config_value *value)
+{
+	static const char *const words[] = { "off", "shadow", "enforce", NULL };
+	static const int states[] = { STATE_OFF, STATE_SHADOW, STATE_ENFORCE };
+	int64_t percent = 0;
+	if (find_word(words, text, len, value)) {
+		value->number = states[value->number];
+		return NULL;
+	}
+	if (len < 2 || len > 4 || text[len - 1] != '%')
+		return "is no state of a rule";
+	for (size_t i = 0; i < len - 1; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return "is no state of a rule";
+		percent = percent * 10 + (text[i] - '0');
+	}
+	if (percent < 1 || percent > 100)
+		return "is not 1% to 100%";
+	value->number = percent;
+	return NULL;
+}
+
 const char *schema_value(const struct schema_key *key, const char *text, size_t len, bool plain,
     struct config_value *value)
 {
@@ -126,6 +148,7 @@ const char *schema_value(const struct schema_key *key, const char *text, size_t 
 			return NULL;
 		value->number = -1;
 		return inet_parse_network(text, len, &value->net);
+	case SCHEMA_STATE: return read_state(text, len, value);
 	case SCHEMA_RANGE: return inet_parse_range(text, len, &value->range);
 	}
 	return "has a type this program does not know";

@@ -12,7 +12,7 @@
 
 static bool sound(const struct stats_file *file, size_t len)
 {
-	return len >= sizeof(*file) && file->magic == STATS_MAGIC && file->layout == 1 &&
+	return len >= sizeof(*file) && file->magic == STATS_MAGIC && file->layout == 2 &&
 	       file->n_workers <= STATS_MAX_WORKERS && file->n_counters <= STATS_MAX_COUNTERS &&
 	       file->n_servers <= STATS_MAX_SERVERS &&
 	       len - sizeof(*file) >= file->n_workers * sizeof(file->workers[0]);

@@ -69,6 +69,8 @@ struct worker {
 	struct relay_list all_relays; /* for changes of policy */
 	struct relay_list dead;       /* let go in this turn, given back at its end */
 	struct relay_queue inspected; /* bodies under inspection, oldest first */
+	const struct session *judged; /* whose verdict stands in `tally` and is not yet noted */
+	struct tally tally;
 	uint32_t epoch;               /* of the policy last seen */
 	uint64_t minute;              /* of the refusal texts */
 	bool draining, drain_told;
@@ -107,6 +109,10 @@ static inline const char *smtp_hostname(const struct worker *w)
 {
 	return policy_string(w->policy, w->set->smtp.hostname);
 }
+
+/* A place for one note, NULL where nobody listens to its kind or the turn's array is full (counted).
+ * Cleared, kind, worker and time set. */
+struct note *note_new(struct worker *w, enum note_kind kind);
 
 /* A place for one event; NULL (counted) when the turn's array is full. Cleared, kind, worker,
  * time and epoch set. */

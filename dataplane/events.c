@@ -3,6 +3,7 @@
 #include "events.h"
 
 #include "filters/token.h"
+#include "filters/rules.h"
 #include "filters/verdict.h"
 
 #include <arpa/inet.h>
@@ -125,6 +126,24 @@ static void put_reason(struct line *l, unsigned reason)
 	put(l, ",\"reason\":\"%s\"", text);
 }
 
+/* Names of the rules that hit, those in shadow apart. */
+static void put_rules(struct line *l, const char *key, const struct event *event,
+    const struct stats_file *stats, unsigned shadow)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < event->n_rules && i < TALLY_MAX; i++) {
+		if ((event->rules[i] & RULE_ID_SHADOW) != shadow)
+			continue;
+		if (n++ == 0)
+			put(l, ",\"%s\":[", key);
+		put(l, "%s\"%.47s\"", n > 1 ? "," : "",
+		    stats->rule_names[event->rules[i] & RULE_ID_MASK]);
+	}
+	if (n > 0)
+		put(l, "]");
+}
+
 size_t events_format(const struct event *event, const struct stats_file *stats,
     const uint8_t token_key[16], char ret_line[EVENTS_LINE_MAX])
 {
@@ -155,6 +174,9 @@ size_t events_format(const struct event *event, const struct stats_file *stats,
 		    event->last_code, event->commands, event->messages, event->rcpts,
 		    (unsigned long long)(event->duration_ns / 1000000),
 		    (unsigned long long)event->bytes_in, (unsigned long long)event->bytes_out);
+		put(&l, ",\"score\":%d.%02d", event->score / 100, abs(event->score % 100));
+		put_rules(&l, "rules", event, stats, 0);
+		put_rules(&l, "shadow", event, stats, RULE_ID_SHADOW);
 		put_text(&l, "helo", event->helo);
 		put_text(&l, "mail", event->mail);
 		put_text(&l, "rcpt", event->rcpt);

@@ -55,7 +55,7 @@ void greeting_offer(const struct worker *w, struct session *s)
 		return;
 	s->words = (of_backends.words & OF_BACKENDS) | SMTP_WORD_PIPELINING | SMTP_WORD_SIZE;
 	if (w->set->smtp.starttls == STARTTLS_PASS && (of_backends.words & SMTP_WORD_STARTTLS) &&
-	    s->score <= w->set->smtp.starttls_max_score)
+	    s->tally.score <= w->set->smtp.starttls_max_score)
 		s->words |= SMTP_WORD_STARTTLS;
 }
 

@@ -40,6 +40,7 @@ static void copy_text(char *dst, size_t cap, struct text t)
 static void session_tell(struct worker *w, struct session *s, enum event_kind kind)
 {
 	struct event *e = event_new(w, kind);
+	const struct tally *tally;
 
 	if (!e)
 		return;
@@ -61,11 +62,36 @@ static void session_tell(struct worker *w, struct session *s, enum event_kind ki
 	e->session = s->number;
 	e->epoch = s->epoch;
 	e->commands = s->facts.commands;
+	tally = s->verdict.kind > VERDICT_PASS ? &s->told : &s->tally;
+	e->score = tally->score;
+	e->n_rules = tally->n;
+	memcpy(e->rules, tally->hits, sizeof(e->rules));
 	e->bytes_in = s->bytes_in;
 	e->bytes_out = s->bytes_out;
 	copy_text(e->helo, sizeof(e->helo), session_helo(s));
 	copy_text(e->mail, sizeof(e->mail), session_mail(s));
 	copy_text(e->rcpt, sizeof(e->rcpt), session_rcpt(s));
+}
+
+static void session_note_end(struct worker *w, const struct session *s)
+{
+	struct note *n = note_new(w, NOTE_SESSION);
+	bool told = s->told_kind > s->verdict.kind;
+
+	if (!n)
+		return;
+	n->verdict = told ? s->told_kind : s->verdict.kind;
+	n->phase = told ? s->told_phase : s->verdict.phase;
+	n->reason = told ? s->told_reason : s->verdict.reason;
+	n->code = s->last_code;
+	n->tenant = s->facts.tenant;
+	n->listener = s->facts.listener;
+	n->value = s->messages;
+	n->score = s->tally.score;
+	n->dns_listed = s->facts.dns_listed;
+	memcpy(n->client, s->facts.client, sizeof(n->client));
+	copy_text(n->sender, sizeof(n->sender), session_mail(s));
+	copy_text(n->rcpt, sizeof(n->rcpt), session_rcpt(s));
 }
 
 static void possible_double(struct worker *w, struct session *s)
@@ -81,6 +107,7 @@ static void possible_double(struct worker *w, struct session *s)
 void session_end(struct worker *w, struct session *s)
 {
 	session_tell(w, s, EVENT_SESSION);
+	session_note_end(w, s);
 	brain_count(w, BRAIN_sessions_closed);
 	if (s->relay)
 		relay_release(w, s->relay);
@@ -165,12 +192,29 @@ void session_command_deadline(struct worker *w, struct session *s)
 	    s->condemned ? w->set->smtp.condemned_timeout_ms : w->set->smtp.command_timeout_ms);
 }
 
+static void session_note_message(struct worker *w, const struct session *s)
+{
+	struct note *n = note_new(w, NOTE_MESSAGE);
+
+	if (!n)
+		return;
+	n->value = s->facts.rcpts_accepted;
+	n->tenant = s->facts.tenant;
+	n->listener = s->facts.listener;
+	n->score = s->tally.score;
+	n->dns_listed = s->facts.dns_listed;
+	memcpy(n->client, s->facts.client, sizeof(n->client));
+	copy_text(n->sender, sizeof(n->sender), session_mail(s));
+	copy_text(n->rcpt, sizeof(n->rcpt), session_rcpt(s));
+}
+
 void session_final(struct worker *w, struct session *s, unsigned code, const char *raw, size_t len)
 {
 	if (code == 250) {
 		brain_count(w, BRAIN_messages_accepted);
 		s->messages++;
 		s->facts.messages++;
+		session_note_message(w, s);
 	} else {
 		brain_count(w, BRAIN_messages_refused);
 	}

@@ -72,7 +72,8 @@ struct session {
 	uint64_t deadline_ns; /* the timer may be armed for earlier: it looks and goes on */
 	struct facts facts;
 	struct verdict verdict; /* the filters' gravest so far */
-	int32_t score;
+	struct tally tally; /* what hit, and the score */
+	struct tally told;  /* ... at the gravest verdict, for the event */
 	uint32_t words;      /* enum smtp_word offered in the EHLO reply */
 	uint64_t size_limit; /* bytes, for MAIL and DATA */
 	uint64_t opened_ns, bytes_in, bytes_out;
@@ -86,7 +87,7 @@ struct session {
 };
 _Static_assert(REASON_N <= 256 && VERDICT_N_KINDS <= 16, "they fit told_reason and told_kind");
 _Static_assert(
-    sizeof(struct session) <= 512, "with a connection of 448 below 1,024 bytes (DESIGN)");
+    sizeof(struct session) <= 640, "with a connection of 384 no more than 1,024 bytes (DESIGN)");
 
 /* A fresh connection. */
 void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events);
@@ -109,6 +110,7 @@ void session_refuse_stored(struct worker *w, struct session *s);
 void session_linger(struct worker *w, struct session *s);
 void session_quit(struct worker *w, struct session *s);
 void session_deadline(struct worker *w, struct session *s, uint64_t ms); /* 0: none */
+/* Asks the filters; what hit is kept by session_note_verdict(), for the run that counts. */
 struct verdict session_judge(struct worker *w, struct session *s, enum phase phase);
 void session_note_verdict(struct worker *w, struct session *s, struct verdict v, enum phase phase);
 void session_consume(struct worker *w, struct session *s, size_t n);

@@ -99,14 +99,36 @@ void session_refuse_verdict(struct worker *w, struct session *s, struct verdict 
 
 /* ---- judgement ---- */
 
+/* Those that the last judgement added. */
+static void count_hits(struct worker *w, const struct session *s)
+{
+	for (unsigned i = s->tally.n; i < w->tally.n; i++) {
+		uint16_t hit = w->tally.hits[i];
+
+		if (hit & RULE_ID_SHADOW)
+			w->stats->rules[hit & RULE_ID_MASK].shadow++;
+		else
+			w->stats->rules[hit & RULE_ID_MASK].hits++;
+	}
+	if (w->tally.full && !s->tally.full)
+		brain_count(w, BRAIN_tally_full);
+}
+
 struct verdict session_judge(struct worker *w, struct session *s, enum phase phase)
 {
-	return policy_judge(w->policy, phase, &s->facts, s->score);
+	s->facts.now_s = (uint32_t)(w->now_ns / 1000000000u);
+	w->judged = s;
+	w->tally = s->tally;
+	return policy_judge(w->policy, phase, &s->facts, &w->tally);
 }
 
 void session_note_verdict(struct worker *w, struct session *s, struct verdict v, enum phase phase)
 {
-	s->score = v.score;
+	if (w->judged == s) { /* nothing was asked for a command without a phase */
+		count_hits(w, s);
+		s->tally = w->tally;
+		w->judged = NULL;
+	}
 	if (v.kind == VERDICT_NONE || (v.kind == VERDICT_PASS && s->facts.trusted))
 		return;
 	count_verdict(w, v.kind, phase);
@@ -115,5 +137,6 @@ void session_note_verdict(struct worker *w, struct session *s, struct verdict v,
 	if (v.kind >= s->verdict.kind) {
 		s->verdict = v;
 		s->verdict.phase = (uint8_t)phase;
+		s->told = s->tally;
 	}
 }

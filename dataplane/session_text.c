@@ -95,6 +95,9 @@ void session_forget(struct worker *w, struct session *s)
 	s->facts.rcpts_accepted = s->facts.rcpts_refused = 0;
 	s->facts.declared_size = s->facts.body_size = 0;
 	s->facts.null_sender = false;
+	tally_forget_transaction(&s->tally);
+	if (w->judged == s) /* under judgement: what is kept afterwards forgets it too */
+		tally_forget_transaction(&w->tally);
 	s->facts.mail = s->facts.rcpt = (struct text){ 0 };
 	if (!s->long_text || s->helo_len > sizeof(s->text))
 		return;

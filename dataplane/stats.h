@@ -21,6 +21,7 @@ enum {
 	STATS_MAX_SERVERS = 1024,
 	STATS_NAME_LEN = 48,
 	STATS_TEXT_LEN = 144,
+	STATS_MAX_RULES = 16384, /* by number: filters/rules.h */
 };
 
 enum stats_kind { STATS_COUNTER, STATS_GAUGE };
@@ -40,6 +41,11 @@ struct stats_server {
 
 enum stats_server_state { SERVER_UNKNOWN, SERVER_UP, SERVER_DOWN, SERVER_DRAINED };
 
+/* A rule's hits: of those enforced (or scored), and of those that would have been. */
+struct stats_rule {
+	uint64_t hits, shadow;
+};
+
 struct stats_worker {
 	_Alignas(64) uint64_t counters[STATS_MAX_COUNTERS]; /* by index of names[] */
 	_Alignas(64) uint64_t turns,
@@ -47,11 +53,12 @@ struct stats_worker {
 	uint64_t last_turn_ns;              /* Unix epoch; the watchdog reads it */
 	uint64_t max_turn_ns;               /* longest turn since start */
 	_Alignas(64) struct stats_server servers[STATS_MAX_SERVERS];
+	_Alignas(64) struct stats_rule rules[STATS_MAX_RULES];
 };
 
 struct stats_file {
 	uint64_t magic;
-	uint32_t layout; /* 1 */
+	uint32_t layout; /* 2 */
 	uint32_t n_workers, n_counters, n_servers;
 	uint32_t pid;
 	uint32_t policy_epoch; /* last published */
@@ -61,6 +68,7 @@ struct stats_file {
 	char build[64];
 	struct stats_name names[STATS_MAX_COUNTERS];
 	char server_names[STATS_MAX_SERVERS][STATS_NAME_LEN];
+	char rule_names[STATS_MAX_RULES][STATS_NAME_LEN]; /* by number; "": none */
 	struct stats_worker workers[]; /* n_workers */
 };
 

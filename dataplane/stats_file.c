@@ -60,7 +60,7 @@ int stats_file_new(const char *path, unsigned n_workers, const struct stats_name
 	if (stats == MAP_FAILED)
 		goto fail;
 	memset(stats, 0, size);
-	stats->layout = 1;
+	stats->layout = 2;
 	stats->n_workers = n_workers;
 	stats->n_counters = n_names + SHELL_N_COUNTERS;
 	stats->pid = (uint32_t)getpid();
@@ -103,6 +103,7 @@ struct stats_file *stats_file_free(struct stats_file *stats, const char *path)
 void stats_file_policy(struct stats_file *stats, const struct policy *policy)
 {
 	unsigned n = policy_settings(policy)->n_servers;
+	const struct policy_rule *rules;
 
 	if (n > STATS_MAX_SERVERS)
 		n = STATS_MAX_SERVERS;
@@ -110,5 +111,10 @@ void stats_file_policy(struct stats_file *stats, const struct policy *policy)
 		snprintf(stats->server_names[i], STATS_NAME_LEN, "%s",
 		    policy_string(policy, policy_server(policy, i)->name));
 	stats->n_servers = n;
+	memset(stats->rule_names, 0, sizeof(stats->rule_names));
+	rules = policy_rules(policy, &n);
+	for (unsigned i = 0; i < n; i++)
+		snprintf(stats->rule_names[rules[i].id], STATS_NAME_LEN, "%s",
+		    policy_string(policy, rules[i].name));
 	__atomic_store_n(&stats->policy_epoch, policy_epoch(policy), __ATOMIC_RELEASE);
 }

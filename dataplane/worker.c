@@ -48,6 +48,24 @@ struct event *event_new(struct worker *w, enum event_kind kind)
 	return e;
 }
 
+struct note *note_new(struct worker *w, enum note_kind kind)
+{
+	struct note *n;
+
+	if (!(w->config.notes >> kind & 1) || !w->out)
+		return NULL;
+	if (w->out->n_notes >= w->out->cap_notes) {
+		brain_count(w, BRAIN_note_lost);
+		return NULL;
+	}
+	n = &w->out->notes[w->out->n_notes++];
+	memset(n, 0, sizeof(*n));
+	n->kind = (uint8_t)kind;
+	n->worker = (uint8_t)w->config.index;
+	n->time_ns = w->now_ns;
+	return n;
+}
+
 /* ---- SYNs ---- */
 
 static void syn_event(struct worker *w, const struct syn_judgement *j, const struct verdict *v)

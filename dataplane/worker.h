@@ -19,10 +19,49 @@
 
 struct worker;
 
+/* ---- notes: what the writers of shared tables are to hear (greylist, memory, bans) ---- */
+
+enum note_kind {
+	NOTE_SESSION, /* a session has ended: verdict, phase, reason, score; value: messages accepted */
+	NOTE_RCPT,    /* the backend (or we) answered a RCPT: code; sender, rcpt */
+	NOTE_MESSAGE, /* the backend said 250 to the final dot: value: recipients; sender, first rcpt */
+	NOTE_GREY,    /* the greylist was asked: key; code: enum fact_grey; sender, rcpt, pool */
+	NOTE_N_KINDS
+};
+
+struct note {
+	uint8_t kind;
+	uint8_t worker;
+	uint8_t verdict, phase; /* enum verdict_kind, enum phase */
+	uint16_t reason, code;
+	uint16_t tenant;
+	uint16_t listener;
+	uint32_t value;
+	int32_t score;
+	uint32_t dns_listed; /* as in the facts */
+	uint64_t time_ns;    /* Unix epoch */
+	uint64_t key[2];
+	uint8_t client[16];
+	char sender[128], rcpt[128], pool[64]; /* cut, zero-terminated */
+};
+
+/* Tables that others write and all workers read, lock-free (README.md). NULL: absent. They outlive
+ * the worker. */
+struct overlay;
+struct greylist;
+struct memory;
+struct worker_shared {
+	const struct overlay *overlay;
+	const struct greylist *greylist;
+	const struct memory *memory;
+};
+
 struct worker_config {
 	struct stack_config stack; /* the shell fills it from the policy's host part and from hw/ */
 	unsigned index, n_workers; /* this one, and how many share backends' limits */
 	uint8_t token_key[16];
+	uint32_t notes; /* bits of enum note_kind that somebody listens to */
+	struct worker_shared shared;
 	uint32_t source_entries; /* sources.h; 0: 65,536 */
 	uint32_t max_sessions;   /* 0: stack.max_conns / 2 */
 	size_t window_bytes;     /* all inspection windows together; 0: 64 MiB */
@@ -75,6 +114,9 @@ struct event {
 	uint16_t rcpts;     /* accepted, all messages */
 	uint16_t server;    /* index into the policy's servers, 0xffff: none */
 	uint16_t session;   /* as in the token */
+	uint16_t rules[16]; /* that hit, as in struct tally */
+	uint8_t n_rules;
+	int32_t score;
 	uint32_t epoch;
 	uint32_t commands;
 	uint64_t bytes_in, bytes_out;      /* of the client's connection, payload */
@@ -89,6 +131,8 @@ struct worker_out {
 	unsigned n_questions, cap_questions;
 	struct event *events;
 	unsigned n_events, cap_events; /* beyond: lost, counted */
+	struct note *notes;
+	unsigned n_notes, cap_notes; /* beyond: lost, counted */
 	bool busy;                     /* more work is waiting: call again without sleeping */
 };
 

@@ -10,6 +10,10 @@
  *   refuse, verified        none             none      refuse (550), postmaster excepted
  *   tarpit                  none             tarpit    none
  *   drop, reset, trap       the same         the same  none
+ *   score (none), mark      none             as it is  none
+ *
+ * At SYN only what is enforced for all acts; a list in shadow, or enforced for a share of clients, is
+ * judged from CONNECT on, where there is a session to remember it.
  *
  * CONNECT asks again because the list may be newer than the SYN; RCPT refuses whoever is listed
  * by then, but does not cut a session for a drop that came later. Whether a refused address is
@@ -29,7 +33,9 @@ enum { BURST = 64 };
 bool address_verdict_known(uint8_t kind)
 {
 	switch (kind) {
+	case VERDICT_NONE:
 	case VERDICT_PASS:
+	case VERDICT_MARK:
 	case VERDICT_REFUSE:
 	case VERDICT_TARPIT:
 	case VERDICT_TRAP:
@@ -45,10 +51,15 @@ void address_prepare(struct policy *p)
 		const struct policy_list *l = &p->lists[i];
 		struct verdict *v = &p->syn[i + 1];
 
+		const struct policy_rule *rule = &p->rules[l->rule];
+		bool for_all = rule->state == RULE_ENFORCE && rule->share % 100 == 0;
+
 		if (l->verdict == VERDICT_REFUSE)
 			p->verify_share[i + 1] = l->verify_share;
 		p->has_shares |= p->verify_share[i + 1] != 0;
-		if (l->verdict == VERDICT_TARPIT) /* from CONNECT on */
+		if (l->verdict == VERDICT_TARPIT || l->verdict == VERDICT_MARK || !for_all)
+			continue; /* from CONNECT on */
+		if (l->verdict == VERDICT_NONE)
 			continue;
 		v->kind = l->verdict;
 		v->phase = PHASE_SYN;
@@ -103,7 +114,7 @@ const struct policy_list *policy_list_of(const struct policy *p, const uint8_t c
 	return value ? &p->lists[value - 1] : NULL;
 }
 
-static bool is_postmaster(struct text rcpt)
+bool address_is_postmaster(struct text rcpt)
 {
 	static const char word[] = "postmaster";
 
@@ -112,14 +123,33 @@ static bool is_postmaster(struct text rcpt)
 	return rcpt.len == sizeof(word) - 1 || rcpt.p[sizeof(word) - 1] == '@';
 }
 
-static struct opinion refusal(const struct policy_list *l)
+static struct opinion opinion_of(
+    const struct policy_list *l, enum phase phase, const struct facts *facts)
 {
-	return (struct opinion){ VERDICT_REFUSE, l->reason };
+	switch (l->verdict) {
+	case VERDICT_REFUSE:
+		if (phase == PHASE_RCPT)
+			return address_is_postmaster(facts->rcpt)
+				   ? NO_OPINION
+				   : (struct opinion){ VERDICT_REFUSE, REASON_LISTED_VERIFIED };
+		if (facts->overload_rung == 0 && is_verified(facts->client, l->verify_share))
+			return NO_OPINION;
+		return (struct opinion){ VERDICT_REFUSE, l->reason };
+	case VERDICT_TARPIT:
+	case VERDICT_MARK:
+		return phase == PHASE_CONNECT ? (struct opinion){ l->verdict, l->reason }
+					      : NO_OPINION;
+	case VERDICT_NONE: return NO_OPINION;
+	default: /* drop, reset, trap */
+		return phase == PHASE_RCPT ? NO_OPINION : (struct opinion){ l->verdict, l->reason };
+	}
 }
 
-struct opinion address_judge(const struct policy *p, enum phase phase, const struct facts *facts)
+struct opinion address_judge(
+    const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally)
 {
 	const struct policy_list *l;
+	struct opinion o;
 
 	if (facts->trusted)
 		return (struct opinion){ VERDICT_PASS, REASON_ALLOWED };
@@ -128,20 +158,14 @@ struct opinion address_judge(const struct policy *p, enum phase phase, const str
 	l = policy_list_of(p, facts->client);
 	if (!l)
 		return NO_OPINION;
-	switch (l->verdict) {
-	case VERDICT_PASS: return (struct opinion){ VERDICT_PASS, REASON_ALLOWED };
-	case VERDICT_REFUSE:
-		if (phase == PHASE_RCPT)
-			return is_postmaster(facts->rcpt)
-				   ? NO_OPINION
-				   : (struct opinion){ VERDICT_REFUSE, REASON_LISTED_VERIFIED };
-		if (facts->overload_rung == 0 && is_verified(facts->client, l->verify_share))
-			return NO_OPINION;
-		return refusal(l);
-	case VERDICT_TARPIT:
-		return phase == PHASE_CONNECT ? (struct opinion){ VERDICT_TARPIT, l->reason }
-					      : NO_OPINION;
-	default: /* drop, reset, trap */
-		return phase == PHASE_RCPT ? NO_OPINION : (struct opinion){ l->verdict, l->reason };
-	}
+	if (l->verdict == VERDICT_PASS)
+		return p->rules[l->rule].state == RULE_ENFORCE
+			   ? (struct opinion){ VERDICT_PASS, REASON_ALLOWED }
+			   : NO_OPINION;
+	o = opinion_of(l, phase, facts);
+	if (phase == PHASE_SYN)
+		return o;
+	if (o.kind == VERDICT_NONE && (l->verdict != VERDICT_NONE || phase != PHASE_CONNECT))
+		return NO_OPINION;
+	return tally_hit(p, tally, facts, phase, l->rule) ? o : NO_OPINION;
 }

@@ -2,18 +2,22 @@
 /*
  * The chain: filters in order, each asked in the phases of its row. The first that has an opinion
  * ends the argument, so the cheapest and the most decisive stand first; an allow list stands before
- * all. A const table and no registration: reading it is knowing what runs.
+ * all. Behind them the checks, which score and may act, and then the score itself. A const table
+ * and no registration: reading it is knowing what runs.
  */
 #include "chain.h"
 
 #include "address.h"
+#include "checks.h"
 #include "limits.h"
+#include "score.h"
 
 #define IN(phase) (1u << (phase))
 
 enum {
 	COMMANDS = IN(PHASE_HELO) | IN(PHASE_MAIL) | IN(PHASE_RCPT) | IN(PHASE_DATA),
 	ALL = IN(PHASE_N) - 1,
+	NOT_SYN = ALL & ~IN(PHASE_SYN),
 };
 
 static const struct {
@@ -24,6 +28,8 @@ static const struct {
 	{ limits_connections, IN(PHASE_CONNECT) },
 	{ limits_commands, COMMANDS },
 	{ limits_transaction, IN(PHASE_MAIL) | IN(PHASE_RCPT) | IN(PHASE_BODY) },
+	{ checks_judge, NOT_SYN },
+	{ score_judge, IN(PHASE_CONNECT) | IN(PHASE_RCPT) | IN(PHASE_BODY) },
 };
 
 static struct verdict verdict_of(struct opinion o, enum phase phase, int32_t score)
@@ -37,23 +43,29 @@ static struct verdict verdict_of(struct opinion o, enum phase phase, int32_t sco
 }
 
 struct verdict policy_judge(
-    const struct policy *p, enum phase phase, const struct facts *facts, int32_t score)
+    const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally)
 {
+	struct opinion mark = NO_OPINION;
+
 	for (unsigned i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
 		struct opinion o;
 
 		if (!(filters[i].phases & IN(phase)))
 			continue;
-		o = filters[i].judge(p, phase, facts);
-		if (o.kind != VERDICT_NONE)
-			return verdict_of(o, phase, score);
+		o = filters[i].judge(p, phase, facts, tally);
+		if (o.kind == VERDICT_MARK) /* the mail goes on, so does the argument */
+			mark = o;
+		else if (o.kind != VERDICT_NONE)
+			return verdict_of(o, phase, tally->score);
 	}
-	return verdict_of(NO_OPINION, phase, score);
+	return verdict_of(mark, phase, tally->score);
 }
 
-struct verdict policy_judge_command(const struct policy *p, const struct facts *facts, int32_t score)
+struct verdict policy_judge_command(const struct policy *p, const struct facts *facts)
 {
-	struct opinion o = facts->trusted ? NO_OPINION : limits_commands(p, PHASE_HELO, facts);
+	struct tally none = { 0 };
+	struct opinion o =
+	    facts->trusted ? NO_OPINION : limits_commands(p, PHASE_HELO, facts, &none);
 
-	return verdict_of(o, PHASE_HELO, score);
+	return verdict_of(o, PHASE_HELO, 0);
 }

@@ -15,7 +15,8 @@ struct opinion {
 
 #define NO_OPINION ((struct opinion){ VERDICT_NONE, REASON_NONE })
 
+/* What hits goes into the tally. */
 typedef struct opinion filter_fn(
-    const struct policy *p, enum phase phase, const struct facts *facts);
+    const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally);
 
 #endif

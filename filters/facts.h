@@ -17,20 +17,40 @@ struct text {
 	uint16_t len;
 };
 
+enum fact_due { DUE_LISTS = 1, DUE_HOST = 2, DUE_SENDER = 4, DUE_SPF = 8 };
+enum fact_host { HOST_UNKNOWN, HOST_NONE, HOST_UNCONFIRMED, HOST_CONFIRMED, HOST_FAILED };
+enum fact_sender { SENDER_UNKNOWN, SENDER_EXISTS, SENDER_NONE, SENDER_NULL_MX, SENDER_FAILED };
+/* RFC 7208 2.6 */
+enum fact_spf {
+	FACT_SPF_UNKNOWN,
+	FACT_SPF_NONE,
+	FACT_SPF_NEUTRAL,
+	FACT_SPF_PASS,
+	FACT_SPF_FAIL,
+	FACT_SPF_SOFTFAIL,
+	FACT_SPF_TEMPERROR,
+	FACT_SPF_PERMERROR,
+};
+/* What the greylist's index says of (pool, sender, recipient). */
+enum fact_grey { GREY_UNASKED, GREY_FIRST, GREY_EARLY, GREY_PASSED, GREY_WHITE };
+
 struct facts {
 	uint8_t client[16]; /* IPv6, or IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2), network order */
 	uint8_t server[16];
 	uint16_t client_port; /* host order */
 	uint16_t listener;
 	uint16_t tenant; /* of the first accepted recipient; 0 is `default` */
-	uint8_t overload_rung;
+	uint8_t overload_rung; /* 0: none (README of dataplane/) */
+	uint32_t now_s;        /* Unix time, for what expires */
 
 	bool trusted : 1;         /* on an allow list */
+	bool pass_all : 1;        /* the switch that turns every rule into a shadow is on */
 	bool talked_early : 1;    /* bytes before the banner */
 	bool pipelined_early : 1; /* a command group before the EHLO reply that allows it */
 	bool esmtp : 1;           /* EHLO, not HELO */
 	bool null_sender : 1;
 	bool tls : 1;
+	bool non_smtp : 1;        /* a command of another protocol (HTTP) */
 
 	/* of the source, by sources.h; this session is counted */
 	uint32_t source_connections; /* open now from the address */
@@ -42,6 +62,15 @@ struct facts {
 	uint32_t rcpts_accepted, rcpts_refused; /* of the transaction */
 	uint64_t declared_size;                 /* SIZE= of MAIL, bytes; 0: none */
 	uint64_t body_size;                     /* so far, without stuffed dots (RFC 1870) */
+
+	/* what was asked of others (dataplane/inquire.h); 0: nothing is known */
+	uint32_t dns_listed; /* rows of the policy's DNS lists that name the client, a bit each */
+	uint32_t dns_known;  /* rows that have answered */
+	uint8_t due;         /* enum fact_due: questions still under way */
+	uint8_t host;        /* enum fact_host: reverse DNS */
+	uint8_t sender;      /* enum fact_sender: the domain of MAIL */
+	uint8_t spf;         /* enum fact_spf */
+	uint8_t grey;        /* enum fact_grey */
 
 	/* the command being judged; local parts byte for byte */
 	struct text helo, mail, rcpt;

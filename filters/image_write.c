@@ -25,7 +25,8 @@ struct image_writer {
 	struct array strings;   /* bytes */
 	uint32_t *string_slots; /* offset + 1, 0: free */
 	size_t n_string_slots, n_strings;
-	struct array servers, pools, lists, domains;
+	struct array servers, pools, lists, domains, rules;
+	uint64_t ids_taken[(RULE_ID_MASK + 1) / 64];
 	struct array v4, v6; /* struct addrset_entry4, 6; order is set by finish */
 	void *made[IMAGE_N_KINDS];
 	char error[256];
@@ -50,13 +51,39 @@ static void *array_add(struct array *a, size_t size, size_t n)
 	return (char *)a->p + (a->n - n) * size;
 }
 
+static int add_checks(struct image_writer *w)
+{
+	static const struct {
+		const char *name;
+		struct policy_rule rule;
+	} rows[CHECK_N] = {
+#define POLICY_CHECK(name, judge, phases, reason, weight, action, state, doc)                             \
+	[CHECK_##name] = { "checks." #name, { 0, weight, REASON_##reason, 0, RULE_CHECK,           \
+						VERDICT_##action, RULE_##state, 0, CHECK_##name } },
+#include "checks.def"
+#undef POLICY_CHECK
+	};
+
+	for (unsigned i = 0; i < CHECK_N; i++) {
+		struct policy_rule rule = rows[i].rule;
+
+		if (image_writer_string(w, rows[i].name, &rule.name) < 0 ||
+		    image_writer_rule(w, &rule) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 struct image_writer *image_writer_new(void)
 {
 	struct image_writer *w = calloc(1, sizeof(*w));
 	policy_str empty;
 
-	if (w && image_writer_string(w, "", &empty) < 0)
+	if (!w)
+		return NULL;
+	if (image_writer_string(w, "", &empty) < 0 || add_checks(w) < 0)
 		return image_writer_free(w);
+	w->settings.score = (struct policy_score){ INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX };
 	return w;
 }
 
@@ -71,6 +98,7 @@ struct image_writer *image_writer_free(struct image_writer *w)
 	free(w->servers.p);
 	free(w->pools.p);
 	free(w->lists.p);
+	free(w->rules.p);
 	free(w->domains.p);
 	free(w->v4.p);
 	free(w->v6.p);
@@ -171,7 +199,53 @@ int image_writer_pool(struct image_writer *w, const struct policy_pool *pool)
 
 int image_writer_list(struct image_writer *w, const struct policy_list *list)
 {
-	return row_add(&w->lists, sizeof(*list), POLICY_MAX_LISTS, list);
+	struct policy_rule rule = {
+		.reason = list->reason,
+		.kind = RULE_LIST,
+		.action = list->verdict,
+		.index = (uint32_t)w->lists.n,
+	};
+	struct policy_list row = *list;
+	char name[300];
+	int r;
+
+	if (w->lists.n >= POLICY_MAX_LISTS)
+		return -E2BIG;
+	snprintf(name, sizeof(name), "lists.%s", (const char *)w->strings.p + list->name);
+	r = image_writer_string(w, name, &rule.name);
+	if (r < 0)
+		return r;
+	r = image_writer_rule(w, &rule);
+	if (r < 0)
+		return r;
+	row.rule = (uint32_t)r;
+	return row_add(&w->lists, sizeof(row), POLICY_MAX_LISTS, &row);
+}
+
+/* The number comes from the name (rules.h); where two meet, the later takes the next free one. */
+int image_writer_rule(struct image_writer *w, const struct policy_rule *rule)
+{
+	struct policy_rule row = *rule;
+	uint64_t h = string_hash((const char *)w->strings.p + rule->name);
+	unsigned id = (unsigned)(h ^ h >> 32) & RULE_ID_MASK;
+
+	if (w->rules.n >= POLICY_MAX_RULES)
+		return -E2BIG;
+	while (id == 0 || w->ids_taken[id / 64] >> id % 64 & 1)
+		id = (id + 1) & RULE_ID_MASK;
+	w->ids_taken[id / 64] |= 1ull << id % 64;
+	row.id = (uint16_t)id;
+	return row_add(&w->rules, sizeof(row), POLICY_MAX_RULES, &row);
+}
+
+struct policy_rule *image_writer_rule_at(struct image_writer *w, unsigned index)
+{
+	return (struct policy_rule *)w->rules.p + index;
+}
+
+unsigned image_writer_rule_of_list(const struct image_writer *w, unsigned list)
+{
+	return ((const struct policy_list *)w->lists.p)[list].rule;
 }
 
 int image_writer_domain(struct image_writer *w, const char *name, enum policy_domain_kind kind,
@@ -389,10 +463,12 @@ static int finish_settings(struct image_writer *w, size_t *ret_len)
 	s->n_pools = (uint32_t)w->pools.n;
 	s->n_domains = (uint32_t)w->domains.n;
 	s->n_lists = (uint32_t)w->lists.n;
+	s->n_rules = (uint32_t)w->rules.n;
 	place(&end, sizeof(*s));
 	s->pools_off = place(&end, w->pools.n * sizeof(struct policy_pool));
 	s->servers_off = place(&end, w->servers.n * sizeof(struct policy_server));
 	s->lists_off = place(&end, w->lists.n * sizeof(struct policy_list));
+	s->rules_off = place(&end, w->rules.n * sizeof(struct policy_rule));
 	s->domains_off = place(&end, w->domains.n * sizeof(struct policy_domain));
 	base = aligned_alloc(IMAGE_ALIGN, end);
 	if (!base)
@@ -406,6 +482,7 @@ static int finish_settings(struct image_writer *w, size_t *ret_len)
 		    w->servers.n * sizeof(struct policy_server));
 	if (w->lists.n)
 		memcpy(base + s->lists_off, w->lists.p, w->lists.n * sizeof(struct policy_list));
+	memcpy(base + s->rules_off, w->rules.p, w->rules.n * sizeof(struct policy_rule));
 	if (w->domains.n)
 		memcpy(base + s->domains_off, w->domains.p,
 		    w->domains.n * sizeof(struct policy_domain));

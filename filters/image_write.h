@@ -28,7 +28,14 @@ int image_writer_string(struct image_writer *w, const char *s, policy_str *ret_s
 /* Each returns the index (>= 0), or -ENOMEM, or -E2BIG beyond the POLICY_MAX_ of its kind. */
 int image_writer_server(struct image_writer *w, const struct policy_server *server);
 int image_writer_pool(struct image_writer *w, const struct policy_pool *pool);
+/* `rule` is filled in: a row of its own, "lists.NAME", enforced for all. */
 int image_writer_list(struct image_writer *w, const struct policy_list *list);
+/* `id` is filled in. The rows 0 to CHECK_N - 1 are there from the start, as checks.def has them. */
+int image_writer_rule(struct image_writer *w, const struct policy_rule *rule);
+/* To change a row made before. Valid until the next image_writer_rule() or _list(). */
+struct policy_rule *image_writer_rule_at(struct image_writer *w, unsigned index);
+/* The row of a list. */
+unsigned image_writer_rule_of_list(const struct image_writer *w, unsigned list);
 
 /* name: any case, without a trailing dot. A domain named twice with the same kind: finish says
  * -EEXIST. "subdomains: true" is two calls, DOMAIN_EXACT and DOMAIN_SUBDOMAINS. */

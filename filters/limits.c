@@ -19,11 +19,11 @@ static struct opinion defer(enum reason reason)
 }
 
 struct opinion limits_connections(
-    const struct policy *p, enum phase phase, const struct facts *facts)
+    const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally)
 {
 	const struct policy_limits *l = &p->settings->limits;
 
-	(void)phase;
+	(void)phase, (void)tally;
 	if (above(facts->source_connections, l->connections))
 		return defer(REASON_CONNECTION_LIMIT);
 	if (above(facts->prefix_connections, l->prefix_connections))
@@ -33,11 +33,11 @@ struct opinion limits_connections(
 	return NO_OPINION;
 }
 
-struct opinion limits_commands(const struct policy *p, enum phase phase, const struct facts *facts)
+struct opinion limits_commands(const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally)
 {
 	const struct policy_limits *l = &p->settings->limits;
 
-	(void)phase;
+	(void)phase, (void)tally;
 	if (above((uint64_t)facts->errors + 1, l->errors))
 		return defer(REASON_ERROR_LIMIT);
 	if (above(facts->commands, l->commands))
@@ -46,11 +46,12 @@ struct opinion limits_commands(const struct policy *p, enum phase phase, const s
 }
 
 struct opinion limits_transaction(
-    const struct policy *p, enum phase phase, const struct facts *facts)
+    const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally)
 {
 	const struct policy_limits *l = &p->settings->limits;
 	uint64_t next_rcpt = (uint64_t)facts->rcpts_accepted + 1;
 
+	(void)tally;
 	if (phase == PHASE_MAIL && above((uint64_t)facts->messages + 1, l->messages))
 		return defer(REASON_MESSAGE_LIMIT);
 	if (phase == PHASE_RCPT && above(next_rcpt, l->recipients))

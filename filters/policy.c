@@ -92,6 +92,7 @@ static bool check_frame(struct opening *o)
 		{ s->n_servers, POLICY_MAX_SERVERS },
 		{ s->n_domains, POLICY_MAX_DOMAINS },
 		{ s->n_lists, POLICY_MAX_LISTS },
+		{ s->n_rules, POLICY_MAX_RULES },
 	};
 	const struct {
 		uint64_t offset, size, align;
@@ -104,6 +105,8 @@ static bool check_frame(struct opening *o)
 		    _Alignof(struct policy_domain) },
 		{ s->lists_off, (uint64_t)s->n_lists * sizeof(struct policy_list),
 		    _Alignof(struct policy_list) },
+		{ s->rules_off, (uint64_t)s->n_rules * sizeof(struct policy_rule),
+		    _Alignof(struct policy_rule) },
 	};
 
 	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
@@ -185,8 +188,25 @@ static bool check_mail(struct opening *o, const struct policy *p)
 
 		if (!str_ok(o, l->name) || !address_verdict_known(l->verdict) ||
 		    l->verify_share > 100 || l->reason >= REASON_N || l->pool < -1 ||
-		    l->pool >= (int32_t)s->n_pools)
+		    l->pool >= (int32_t)s->n_pools || l->rule >= s->n_rules)
 			return fail(o, "policy: a list is out of range");
+	}
+	return true;
+}
+
+static bool check_rules(struct opening *o, struct policy *p)
+{
+	if (o->s->n_rules < CHECK_N)
+		return fail(o, "policy: a built-in check has no rule");
+	for (unsigned i = 0; i < o->s->n_rules; i++) {
+		const struct policy_rule *r = &p->rules[i];
+
+		if (!str_ok(o, r->name) || r->reason >= REASON_N || r->kind > RULE_BAN ||
+		    r->action >= VERDICT_N_KINDS || r->state > RULE_OFF || r->share > 100)
+			return fail(o, "policy: a rule is out of range");
+		if (r->id == 0 || r->id > RULE_ID_MASK || p->rule_of_id[r->id])
+			return fail(o, "policy: a rule's number is out of range or taken");
+		p->rule_of_id[r->id] = (uint16_t)(i + 1);
 	}
 	return true;
 }
@@ -227,8 +247,9 @@ int policy_open(const struct image_part *parts, unsigned n_parts, uint32_t epoch
 	p->servers = (const void *)(base + o.s->servers_off);
 	p->domain_rows = (const void *)(base + o.s->domains_off);
 	p->lists = (const void *)(base + o.s->lists_off);
+	p->rules = (const void *)(base + o.s->rules_off);
 	p->epoch = epoch;
-	if (!check_host(&o) || !check_mail(&o, p) || !check_tables(&o, p))
+	if (!check_host(&o) || !check_rules(&o, p) || !check_mail(&o, p) || !check_tables(&o, p))
 		goto bad;
 	address_prepare(p);
 	*ret_policy = p;

@@ -12,13 +12,14 @@
 #define POSTERN_FILTERS_POLICY_H
 
 #include "facts.h"
+#include "rules.h"
 #include "verdict.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { POLICY_LAYOUT = 1 };
+enum { POLICY_LAYOUT = 2 };
 
 /* A zero-terminated string: offset into the STRINGS part. 0 is the empty string. */
 typedef uint32_t policy_str;
@@ -162,12 +163,13 @@ struct policy_domain {
 /* What an address list does; one per value of the address table. */
 struct policy_list {
 	policy_str name;
-	uint8_t verdict; /* enum verdict_kind; PASS for allow lists */
+	uint8_t verdict; /* enum verdict_kind; PASS for allow lists, NONE for one that only scores */
 	uint8_t verify_share; /* percent of refused sources given a 220 and 550 at RCPT instead, so that a
 	                         mistaken listing is discovered (DESIGN, life of a session, 5) */
 	uint16_t reason;
 	uint32_t tarpit_pace_ms;
 	int32_t pool; /* verdict class may override the pool; -1: no */
+	uint32_t rule; /* its row among the rules; by the writer */
 };
 
 struct policy_settings {
@@ -176,11 +178,12 @@ struct policy_settings {
 	struct policy_host host;
 	struct policy_smtp smtp;
 	struct policy_limits limits;
-	uint32_t n_listeners, n_pools, n_servers, n_domains, n_lists;
+	struct policy_score score;
+	uint32_t n_listeners, n_pools, n_servers, n_domains, n_lists, n_rules;
 	int32_t default_pool; /* for domains not named; -1: not served (550 5.7.1) */
 	struct policy_listener listeners[POLICY_MAX_LISTENERS];
 	/* the arrays below lie behind this struct in the same part */
-	uint32_t pools_off, servers_off, domains_off, lists_off;
+	uint32_t pools_off, servers_off, domains_off, lists_off, rules_off;
 };
 
 /* ---- the view ---- */
@@ -218,15 +221,16 @@ int policy_route_domain(
 void policy_judge_syns(
     const struct policy *p, const uint8_t (*clients)[16], unsigned n, struct verdict *verdicts);
 
-/* All checks of one phase in order; returns the first verdict that ends the argument, or NONE.
- * `score` is kept by the caller across phases. Pure: same arguments, same answer. */
+/* All checks of one phase in order; returns the verdict that ends the argument, or NONE. What hit
+ * goes into `tally`, which the caller keeps across phases: a copy is judged into and kept once the
+ * command is done with, since a command that waits is judged again. Same arguments, same answer. */
 struct verdict policy_judge(
-    const struct policy *p, enum phase phase, const struct facts *facts, int32_t score);
+    const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally);
 
 /* The limits that hold for every command, also for those without a phase of their own (NOOP, RSET,
  * VRFY, what is unknown): commands and errors. policy_judge() asks them as well. */
 struct verdict policy_judge_command(
-    const struct policy *p, const struct facts *facts, int32_t score);
+    const struct policy *p, const struct facts *facts);
 
 /* What the list that caused a verdict says (pace, pool), NULL when no list did. */
 const struct policy_list *policy_list_of(const struct policy *p, const uint8_t client[16]);

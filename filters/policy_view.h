@@ -23,9 +23,11 @@ struct policy {
 	const struct policy_server *servers;
 	const struct policy_domain *domain_rows;
 	const struct policy_list *lists;
+	const struct policy_rule *rules;
 	const char *strings;
 	struct domains domains;
 	uint32_t epoch;
+	uint16_t rule_of_id[RULE_ID_MASK + 1]; /* row plus one; 0: none */
 };
 
 #endif

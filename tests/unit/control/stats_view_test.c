@@ -30,7 +30,7 @@ static int make(void **state)
 	struct stats_file *f = rig.file = aligned_alloc(64, (SIZE + 63) / 64 * 64);
 	memset(f, 0, SIZE);
 	f->magic = STATS_MAGIC;
-	f->layout = 1;
+	f->layout = 2;
 	f->n_workers = WORKERS;
 	f->n_counters = 2;
 	f->n_servers = 2;
@@ -114,9 +114,9 @@ static void a_file_that_is_not_whole_or_not_ours_is_refused(void **state)
 	rig->file->n_servers = STATS_MAX_SERVERS + 1;
 	assert_int_equal(read_back(rig, SIZE, &file), -EBADMSG);
 	rig->file->n_servers = 2;
-	rig->file->layout = 2;
+	rig->file->layout = 3;
 	assert_int_equal(read_back(rig, SIZE, &file), -EBADMSG);
-	rig->file->layout = 1;
+	rig->file->layout = 2;
 	rig->file->magic++;
 	assert_int_equal(read_back(rig, SIZE, &file), -EBADMSG);
 	assert_int_equal(stats_view_read("/nonexistent/stats", &file), -ENOENT);

@@ -32,7 +32,7 @@ static struct verdict judge(const struct fixture *f, enum phase phase, const uin
 	struct facts facts = { .rcpt = { "user@example.org", 16 } };
 
 	memcpy(facts.client, c, 16);
-	return policy_judge(f->p, phase, &facts, 0);
+	return policy_judge(f->p, phase, &facts, &(struct tally){ 0 });
 }
 
 static const struct {
@@ -166,9 +166,9 @@ static void test_share_under_overload(void **state)
 	list_network(&f, fixture_list(&f, VERDICT_REFUSE, 100), true, 5);
 	fixture_open(&f);
 	client(facts.client, true, 5);
-	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, 0).kind, VERDICT_REFUSE);
+	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_REFUSE);
 	facts.overload_rung = 0;
-	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, 0).kind, VERDICT_NONE);
+	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
 	fixture_end(&f);
 }
 
@@ -191,7 +191,7 @@ static void test_postmaster_is_reached(void **state)
 		struct facts facts = { .rcpt = text_of(tries[i].rcpt) };
 
 		client(facts.client, true, 5);
-		assert_int_equal(policy_judge(f.p, PHASE_RCPT, &facts, 0).kind, tries[i].kind);
+		assert_int_equal(policy_judge(f.p, PHASE_RCPT, &facts, &(struct tally){ 0 }).kind, tries[i].kind);
 	}
 	fixture_end(&f);
 }

@@ -39,18 +39,18 @@ static void test_allow_beats_limits(void **state)
 
 	(void)state;
 	begin(&f);
-	assert_int_equal(policy_judge(f.p, PHASE_SYN, &facts, 0).kind, VERDICT_PASS);
-	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, 0).kind, VERDICT_PASS);
+	assert_int_equal(policy_judge(f.p, PHASE_SYN, &facts, &(struct tally){ 0 }).kind, VERDICT_PASS);
+	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_PASS);
 	facts.trusted = true; /* as the session notes it */
 	for (enum phase phase = PHASE_SYN; phase < PHASE_N; phase++) {
-		struct verdict v = policy_judge(f.p, phase, &facts, -5);
+		struct verdict v = policy_judge(f.p, phase, &facts, &(struct tally){ .score = -5 });
 
 		assert_int_equal(v.kind, VERDICT_PASS);
 		assert_int_equal(v.reason, REASON_ALLOWED);
 		assert_int_equal(v.phase, phase);
 		assert_int_equal(v.score, -5);
 	}
-	assert_int_equal(policy_judge_command(f.p, &facts, 0).kind, VERDICT_NONE);
+	assert_int_equal(policy_judge_command(f.p, &facts).kind, VERDICT_NONE);
 	fixture_end(&f);
 }
 
@@ -61,11 +61,11 @@ static void test_lists_before_limits(void **state)
 
 	(void)state;
 	begin(&f);
-	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, 0).kind, VERDICT_DROP);
+	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_DROP);
 	client4(facts.client, 0x0b000001);
 	assert_int_equal(
-	    policy_judge(f.p, PHASE_CONNECT, &facts, 0).reason, REASON_CONNECTION_LIMIT);
-	assert_int_equal(policy_judge(f.p, PHASE_SYN, &facts, 0).kind, VERDICT_NONE);
+	    policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).reason, REASON_CONNECTION_LIMIT);
+	assert_int_equal(policy_judge(f.p, PHASE_SYN, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
 	fixture_end(&f);
 }
 
@@ -77,11 +77,11 @@ static void test_any_command(void **state)
 
 	(void)state;
 	begin(&f);
-	assert_int_equal(policy_judge_command(f.p, &facts, 0).kind, VERDICT_NONE);
+	assert_int_equal(policy_judge_command(f.p, &facts).kind, VERDICT_NONE);
 	facts.commands = 2;
-	assert_int_equal(policy_judge_command(f.p, &facts, 0).reason, REASON_COMMAND_LIMIT);
+	assert_int_equal(policy_judge_command(f.p, &facts).reason, REASON_COMMAND_LIMIT);
 	facts.errors = 1;
-	assert_int_equal(policy_judge_command(f.p, &facts, 0).reason, REASON_ERROR_LIMIT);
+	assert_int_equal(policy_judge_command(f.p, &facts).reason, REASON_ERROR_LIMIT);
 	fixture_end(&f);
 }
 

@@ -103,7 +103,7 @@ static void check_row(const struct row *row, uint32_t limit, uint32_t count, boo
 	memcpy(at, &limit, sizeof(limit)); /* the low half of a 64-bit limit, too */
 	fixture_open(&f);
 	row->set(&facts, count);
-	v = policy_judge(f.p, row->phase, &facts, 123);
+	v = policy_judge(f.p, row->phase, &facts, &(struct tally){ .score = 123 });
 	if (v.kind != (good ? VERDICT_NONE : row->kind))
 		fail_msg("%s: %u with a limit of %u: %s", row->name, count, limit,
 		    verdict_words[v.kind]);
@@ -144,11 +144,11 @@ static void test_other_phases(void **state)
 	l->connections = l->prefix_connections = l->connection_rate = l->messages = 1;
 	l->recipients = 1;
 	fixture_open(&f);
-	assert_int_equal(policy_judge(f.p, PHASE_HELO, &facts, 0).kind, VERDICT_NONE);
-	assert_int_equal(policy_judge(f.p, PHASE_DATA, &facts, 0).kind, VERDICT_NONE);
-	assert_int_equal(policy_judge(f.p, PHASE_BODY, &facts, 0).kind, VERDICT_NONE);
-	assert_int_equal(policy_judge(f.p, PHASE_MAIL, &facts, 0).reason, REASON_MESSAGE_LIMIT);
-	assert_int_equal(policy_judge(f.p, PHASE_RCPT, &facts, 0).reason, REASON_RECIPIENT_LIMIT);
+	assert_int_equal(policy_judge(f.p, PHASE_HELO, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
+	assert_int_equal(policy_judge(f.p, PHASE_DATA, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
+	assert_int_equal(policy_judge(f.p, PHASE_BODY, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
+	assert_int_equal(policy_judge(f.p, PHASE_MAIL, &facts, &(struct tally){ 0 }).reason, REASON_MESSAGE_LIMIT);
+	assert_int_equal(policy_judge(f.p, PHASE_RCPT, &facts, &(struct tally){ 0 }).reason, REASON_RECIPIENT_LIMIT);
 	fixture_end(&f);
 }
 

@@ -258,7 +258,7 @@ static void test_random_damage(void **state)
 			policy_judge_syns(p, (const uint8_t(*)[16])clients, 128, verdicts);
 			for (unsigned i = 0; i < 128; i++)
 				assert_true(verdicts[i].kind < VERDICT_N_KINDS);
-			policy_judge(p, PHASE_RCPT, &facts, 0);
+			policy_judge(p, PHASE_RCPT, &facts, &(struct tally){ 0 });
 			policy_route_domain(p, text_of("a.b.example.org"), &pool, &tenant);
 			policy_close(p);
 		} else {

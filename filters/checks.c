@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The built-in checks: the table made of checks.def, and the simplest judges. See checks.h. */
+#include "checks.h"
+
+#define IN(phase) (1u << (phase))
+
+static const struct {
+	check_fn *hits;
+	unsigned phases;
+} checks[CHECK_N] = {
+#define POLICY_CHECK(name, judge, phases, reason, weight, action, state, doc)                             \
+	[CHECK_##name] = { judge, phases },
+#include "checks.def"
+#undef POLICY_CHECK
+};
+
+bool check_talked_early(const struct policy *p, const struct facts *facts)
+{
+	(void)p;
+	return facts->talked_early;
+}
+
+bool check_pipelined_early(const struct policy *p, const struct facts *facts)
+{
+	(void)p;
+	return facts->pipelined_early;
+}
+
+struct opinion checks_judge(
+    const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally)
+{
+	struct opinion gravest = NO_OPINION;
+
+	for (unsigned i = 0; i < CHECK_N; i++) {
+		const struct policy_rule *rule = policy_rule(p, i);
+
+		if (!(checks[i].phases & IN(phase)) || rule->state == RULE_OFF ||
+		    !checks[i].hits(p, facts))
+			continue;
+		if (tally_hit(p, tally, facts, phase, i) && rule->action > gravest.kind)
+			gravest = (struct opinion){ rule->action, rule->reason };
+	}
+	return gravest;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rules and what they came to (rules.h). */
+#include "rules.h"
+
+#include "policy_view.h"
+
+#include <string.h>
+
+const struct policy_rule *policy_rules(const struct policy *p, unsigned *ret_n)
+{
+	*ret_n = p->settings->n_rules;
+	return p->rules;
+}
+
+const struct policy_rule *policy_rule(const struct policy *p, unsigned index)
+{
+	return &p->rules[index];
+}
+
+const struct policy_rule *policy_rule_by_id(const struct policy *p, unsigned id)
+{
+	unsigned row = p->rule_of_id[id & RULE_ID_MASK];
+
+	return row ? &p->rules[row - 1] : NULL;
+}
+
+unsigned rule_place(const uint8_t client[16], unsigned id)
+{
+	uint64_t a, b;
+
+	memcpy(&a, client, 8);
+	memcpy(&b, client + 8, 8);
+	a = (a ^ b * 0x9e3779b97f4a7c15ull ^ id) * 0xd6e8feb86659fd93ull;
+	a ^= a >> 32;
+	a *= 0xd6e8feb86659fd93ull;
+	return (unsigned)((a >> 32) * 100 >> 32);
+}
+
+static bool is_shadow(const struct policy_rule *rule, const struct facts *facts)
+{
+	if (rule->state == RULE_SHADOW || facts->pass_all)
+		return true;
+	return rule->share != 0 && rule->share < 100 &&
+	       rule_place(facts->client, rule->id) >= rule->share;
+}
+
+bool tally_hit(const struct policy *p, struct tally *t, const struct facts *facts, enum phase phase,
+    unsigned index)
+{
+	const struct policy_rule *rule = &p->rules[index];
+	bool shadow;
+
+	if (rule->state == RULE_OFF)
+		return false;
+	shadow = is_shadow(rule, facts);
+	for (unsigned i = 0; i < t->n; i++)
+		if ((t->hits[i] & RULE_ID_MASK) == rule->id)
+			return !shadow;
+	if (t->n == TALLY_MAX) {
+		t->full = true;
+		return false;
+	}
+	t->hits[t->n++] = (uint16_t)(rule->id | (shadow ? RULE_ID_SHADOW : 0) |
+				     (phase >= PHASE_MAIL ? RULE_ID_TRANSACTION : 0));
+	if (shadow)
+		return false;
+	t->score += rule->weight;
+	if (phase >= PHASE_MAIL)
+		t->transaction += rule->weight;
+	return true;
+}
+
+void tally_forget_transaction(struct tally *t)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < t->n; i++)
+		if (!(t->hits[i] & RULE_ID_TRANSACTION))
+			t->hits[kept++] = t->hits[i];
+	t->n = (uint8_t)kept;
+	t->score -= t->transaction;
+	t->transaction = 0;
+}
