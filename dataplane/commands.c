@@ -66,13 +66,12 @@ static enum outcome hello_proceed(
 		return OUTCOME_DONE;
 	}
 	s->facts.esmtp = cmd->verb == SMTP_EHLO;
-	if (s->more_behind && s->at == AT_START)
-		s->facts.pipelined_early = true;
 	s->at = AT_HELO;
 	greeting_offer(w, s);
 	n = s->facts.esmtp ? greeting_ehlo(w, s, buf, sizeof(buf))
 			   : (size_t)snprintf(buf, sizeof(buf), "250 %.255s\r\n", smtp_hostname(w));
 	session_write(w, s, buf, n, 250);
+	s->turn_ours = true;
 	return OUTCOME_DONE;
 }
 
@@ -405,6 +404,16 @@ static void unlend(struct session *s)
 	s->facts.rcpt = (struct text){ 0 };
 }
 
+/* RFC 2920 3.1: without the word no groups at all, and these end one where there may be. What
+ * follows BDAT is its chunk. */
+static bool breaks_group(const struct session *s, enum smtp_verb verb)
+{
+	if (verb == SMTP_BDAT)
+		return false;
+	return !(s->words & SMTP_WORD_PIPELINING) || verb == SMTP_EHLO || verb == SMTP_HELO ||
+	       verb == SMTP_DATA;
+}
+
 enum outcome command_run(struct worker *w, struct session *s, struct text line)
 {
 	struct smtp_command cmd;
@@ -415,6 +424,8 @@ enum outcome command_run(struct worker *w, struct session *s, struct text line)
 
 	if (answers_due(s) && (cmd.verb != SMTP_RCPT || syntax != SMTP_SYNTAX_OK))
 		return OUTCOME_WAIT;
+	if (s->more_behind && s->at != AT_START && breaks_group(s, cmd.verb))
+		session_out_of_turn(w, s, false);
 	if (syntax == SMTP_SYNTAX_UNKNOWN)
 		return unknown(w, s, &cmd);
 	if (!(row->allowed & s->at))

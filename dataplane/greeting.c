@@ -42,6 +42,14 @@ size_t greeting_banner(const struct worker *w, char *buf, size_t cap)
 	    buf, cap, "220 %.255s%s%.200s\r\n", smtp_hostname(w), text[0] ? " " : "", text);
 }
 
+size_t greeting_teaser(const struct worker *w, char *buf, size_t cap)
+{
+	size_t n = greeting_banner(w, buf, cap);
+
+	buf[3] = '-';
+	return n;
+}
+
 void greeting_offer(const struct worker *w, struct session *s)
 {
 	struct smtp_words of_backends = backends_words(w);

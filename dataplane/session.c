@@ -189,7 +189,8 @@ void session_deadline(struct worker *w, struct session *s, uint64_t ms)
 void session_command_deadline(struct worker *w, struct session *s)
 {
 	session_deadline(w, s,
-	    s->condemned ? w->set->smtp.condemned_timeout_ms : w->set->smtp.command_timeout_ms);
+	    session_shape_left_ms(w, s) + (s->condemned ? w->set->smtp.condemned_timeout_ms
+							: w->set->smtp.command_timeout_ms));
 }
 
 static void session_note_message(struct worker *w, const struct session *s)
@@ -282,6 +283,7 @@ static void run_tls(struct worker *w, struct session *s)
 		s->state = SESSION_PIPE;
 		s->facts.tls = true;
 		brain_count(w, BRAIN_tls_passed);
+		session_shape_end(w, s); /* the backend's words now */
 		tcp_set_keepalive(w->stack, s->conn, true);
 		session_deadline(w, s, 0);
 		session_wake(w, s);
@@ -332,9 +334,8 @@ void session_run(struct worker *w, struct session *s)
 		} else if (w->draining) {
 			session_refuse(w, s, 421, REASON_DRAIN);
 			session_linger(w, s);
-		} else if (tcp_unread(s->conn) > 0 && !s->facts.talked_early) {
-			s->facts.talked_early = true;
-			brain_count(w, BRAIN_talked_early);
+		} else if (tcp_unread(s->conn) > 0) {
+			session_out_of_turn(w, s, true);
 		}
 		return;
 	case SESSION_COMMAND:

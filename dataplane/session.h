@@ -54,10 +54,14 @@ struct session {
 	bool tracked : 1;       /* by sources.h */
 	bool condemned : 1;     /* refused by a filter: the short time-out serves */
 	bool final_unacked : 1; /* the final 250 is not yet acknowledged */
-	bool greeted : 1;
-	bool more_behind : 1; /* bytes follow the line under hand */
-	bool moved : 1;       /* the body advanced: its time-out starts anew */
-	uint8_t reached;      /* enum phase of the last command that has one */
+	bool greeted : 1;       /* the last line of the greeting is written */
+	bool more_behind : 1;   /* bytes follow the line under hand */
+	bool turn_ours : 1; /* greeting or EHLO reply not known to be received: who talks, talks early */
+	bool stuttered : 1; /* replies leave at pace_bytes */
+	bool windowed : 1;  /* the receive window is a class's */
+	uint8_t shape;      /* class of policy_shape, plus one; 0: none */
+	bool moved : 1;     /* the body advanced: its time-out starts anew */
+	uint8_t reached;    /* enum phase of the last command that has one */
 	/* the gravest reply of ours that no filter asked for, for the event: its kind by its class */
 	uint8_t told_kind : 4, told_phase : 4; /* enum verdict_kind, enum phase */
 	uint8_t told_reason;                   /* enum reason */
@@ -72,16 +76,17 @@ struct session {
 	uint64_t deadline_ns; /* the timer may be armed for earlier: it looks and goes on */
 	struct facts facts;
 	struct verdict verdict; /* the filters' gravest so far */
-	struct tally tally; /* what hit, and the score */
-	struct tally told;  /* ... at the gravest verdict, for the event */
-	uint32_t words;      /* enum smtp_word offered in the EHLO reply */
-	uint64_t size_limit; /* bytes, for MAIL and DATA */
+	struct tally tally;     /* what hit, and the score */
+	struct tally told;      /* ... at the gravest verdict, for the event */
+	uint32_t words;         /* enum smtp_word offered in the EHLO reply */
+	uint64_t size_limit;    /* bytes, for MAIL and DATA */
 	uint64_t opened_ns, bytes_in, bytes_out;
 	uint32_t epoch;
 	uint16_t number; /* in the token */
 	uint16_t last_code, messages, rcpts, server;
-	uint8_t swallow; /* enum reply to a chunk that no relay takes */
-	uint16_t used;   /* enum smtp_word that the transaction needs of the backend */
+	uint16_t pace_bytes; /* per lot, now: never less while anything is queued */
+	uint8_t swallow;     /* enum reply to a chunk that no relay takes */
+	uint16_t used;       /* enum smtp_word that the transaction needs of the backend */
 	uint16_t helo_len, mail_len, params_len, rcpt_len; /* in this order in `text` */
 	char text[SESSION_TEXT];
 };
@@ -103,6 +108,8 @@ void session_write(
     struct worker *w, struct session *s, const char *reply, size_t len, unsigned code);
 void session_reply(struct worker *w, struct session *s, enum reply reply);
 void session_refuse(struct worker *w, struct session *s, unsigned code, enum reason reason);
+/* It spoke before the greeting's end, or in a group where RFC 2920 allows none: a fact, counted once. */
+void session_out_of_turn(struct worker *w, struct session *s, bool before_greeting);
 /* The backend's stored words, or the reason, that ended the relay's transaction. */
 void session_refuse_stored(struct worker *w, struct session *s);
 /* After the last reply: FIN, then read and drop what still comes, so that no RST overtakes the
@@ -152,6 +159,25 @@ void body_end(struct worker *w, struct relay *r);
 
 void pipe_run(struct worker *w, struct session *s);
 
+/* ---- session_shape.c ---- */
+
+enum {
+	/* P8: what an undecided client waits for by our doing. From the proven cookie to the last byte of
+	 * the greeting, greet delay and stutter together; and from a reply's being due to its last byte.
+	 * Both well below the 2 to 5 minutes of RFC 5321 4.5.3.2. */
+	SHAPE_GREETING_MAX_MS = 29000,
+	SHAPE_REPLY_MAX_MS = 15000,
+};
+
+/* Chooses the class anew; a no-op where the policy has none. */
+void session_shape(struct worker *w, struct session *s);
+/* Something was written behind `before` queued bytes: sets the pace for all of it. */
+void session_shape_written(struct worker *w, struct session *s, size_t before);
+/* No class any more: what is queued leaves at once. */
+void session_shape_end(struct worker *w, struct session *s);
+/* How long what is queued will take at its pace, ms. */
+uint64_t session_shape_left_ms(const struct worker *w, const struct session *s);
+
 /* ---- greeting.c ---- */
 
 enum { RECEIVED_MAX = 1024 };
@@ -159,6 +185,8 @@ enum { RECEIVED_MAX = 1024 };
 size_t greeting_received(const struct worker *w, const struct session *s, char buf[RECEIVED_MAX]);
 
 size_t greeting_banner(const struct worker *w, char *buf, size_t cap);
+/* The line before it: "220-", for clients that cannot tell it from the end of the greeting. */
+size_t greeting_teaser(const struct worker *w, char *buf, size_t cap);
 size_t greeting_ehlo(const struct worker *w, const struct session *s, char *buf, size_t cap);
 /* What this session is offered: enum smtp_word, and SIZE. */
 void greeting_offer(const struct worker *w, struct session *s);

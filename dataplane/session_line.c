@@ -135,6 +135,18 @@ static void answer_orphans(struct worker *w, struct session *s)
 	}
 }
 
+/* Bytes that were sent before ours had arrived: an ACK comes with the answer to what it acknowledges,
+ * so an honest client has acknowledged all of a greeting or EHLO reply when it goes on. */
+static void judge_turn(struct worker *w, struct session *s)
+{
+	if (tcp_unsent_or_unacked(s->conn) == 0) {
+		s->turn_ours = false;
+	} else if (tcp_unread(s->conn) > 0) {
+		s->turn_ours = false;
+		session_out_of_turn(w, s, s->at == AT_START);
+	}
+}
+
 /* One line. False: nothing more can be done now. */
 bool session_command(struct worker *w, struct session *s)
 {
@@ -144,6 +156,8 @@ bool session_command(struct worker *w, struct session *s)
 	enum outcome outcome;
 	enum line_read read;
 
+	if (s->turn_ours)
+		judge_turn(w, s);
 	answer_orphans(w, s);
 	pending = s->relay && s->relay->pending > 0;
 	if (!session_can_write(w, s, REPLY_ROOM)) {
@@ -182,8 +196,10 @@ bool session_command(struct worker *w, struct session *s)
 		return false;
 	if (read == LINE_LONG)
 		session_refuse(w, s, 500, REASON_LINE_TOO_LONG);
-	if (read == LINE_BAD)
+	if (read == LINE_BAD) {
+		s->facts.bare_command = true;
 		session_reply(w, s, REPLY_BAD_LINE);
+	}
 	s->more_behind = tcp_unread(s->conn) > (s->line ? 0 : used);
 	outcome = read == LINE_READY ? command_run(w, s, line) : OUTCOME_DONE;
 	if (outcome == OUTCOME_WAIT) {

@@ -30,6 +30,17 @@ void session_tarpit(struct worker *w, struct session *s)
 	session_end(w, s);
 }
 
+void session_out_of_turn(struct worker *w, struct session *s, bool before_greeting)
+{
+	if (before_greeting && !s->facts.talked_early) {
+		s->facts.talked_early = true;
+		brain_count(w, BRAIN_talked_early);
+	} else if (!before_greeting && !s->facts.pipelined_early) {
+		s->facts.pipelined_early = true;
+		brain_count(w, BRAIN_pipelined_early);
+	}
+}
+
 void session_greet(struct worker *w, struct session *s)
 {
 	char buf[REPLY_MAX];
@@ -42,6 +53,7 @@ void session_greet(struct worker *w, struct session *s)
 	s->state = SESSION_COMMAND;
 	s->at = AT_START;
 	session_write(w, s, buf, n, 220);
+	s->greeted = s->turn_ours = true;
 	session_command_deadline(w, s);
 	session_wake(w, s);
 }
@@ -60,6 +72,7 @@ bool session_judge_connect(struct worker *w, struct session *s)
 	case VERDICT_TARPIT:
 	case VERDICT_TRAP: /* the handshake is over: a record that drips is the cheapest silence left */
 		count_reason(w, v.reason);
+		session_shape_end(w, s); /* the record has a pace of its own */
 		session_write(w, s, line,
 		    (size_t)snprintf(line, sizeof(line), "220-%.255s\r\n", smtp_hostname(w)), 220);
 		s->state = SESSION_TARPIT;
@@ -72,6 +85,17 @@ bool session_judge_connect(struct worker *w, struct session *s)
 		return false;
 	default: return true;
 	}
+}
+
+/* RFC 5321 4.2: a reply may have many lines and ends with the one that has a space behind its code.
+ * Who takes the first for the whole speaks during the greet delay. */
+static void tease(struct worker *w, struct session *s)
+{
+	char buf[REPLY_MAX];
+	size_t n = greeting_teaser(w, buf, sizeof(buf));
+
+	if (w->set->shape.teaser && session_can_write(w, s, n))
+		session_write(w, s, buf, n, s->last_code);
 }
 
 static void session_turn_away(struct worker *w, struct tcp_conn *conn, enum reason reason)
@@ -139,14 +163,14 @@ void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events)
 	s->facts.source_connections = counts.connections;
 	s->facts.source_rate = counts.rate;
 	s->facts.prefix_connections = counts.prefix_connections;
-	if (tcp_unread(conn) > 0) {
-		s->facts.talked_early = true;
-		brain_count(w, BRAIN_talked_early);
-	}
+	if (tcp_unread(conn) > 0)
+		session_out_of_turn(w, s, true);
 	if (!session_judge_connect(w, s))
 		return;
-	if (w->set->smtp.greet_delay_ms && !s->facts.trusted)
-		session_deadline(w, s, w->set->smtp.greet_delay_ms);
-	else
+	if (!w->set->smtp.greet_delay_ms || s->facts.trusted) {
 		session_greet(w, s);
+		return;
+	}
+	tease(w, s);
+	session_deadline(w, s, w->set->smtp.greet_delay_ms);
 }

@@ -19,8 +19,11 @@ bool session_can_write(const struct worker *w, const struct session *s, size_t l
 
 void session_write(struct worker *w, struct session *s, const char *reply, size_t len, unsigned code)
 {
+	size_t before = s->shape ? tcp_unsent_or_unacked(s->conn) : 0;
 	size_t n = tcp_write(w->stack, s->conn, reply, len);
 
+	if (s->shape)
+		session_shape_written(w, s, before);
 	s->bytes_out += n;
 	s->last_code = (uint16_t)code;
 	if (code / 100 == 5)
@@ -90,9 +93,9 @@ void session_refuse_verdict(struct worker *w, struct session *s, struct verdict 
 {
 	unsigned code = reply_code(v.kind, v.reason, phase);
 
-	session_refuse(w, s, code, v.reason);
 	if (v.kind >= VERDICT_REFUSE)
 		s->condemned = true;
+	session_refuse(w, s, code, v.reason);
 	if (code == 421 || code == 521)
 		session_linger(w, s);
 }
@@ -129,8 +132,10 @@ void session_note_verdict(struct worker *w, struct session *s, struct verdict v,
 		s->tally = w->tally;
 		w->judged = NULL;
 	}
-	if (v.kind == VERDICT_NONE || (v.kind == VERDICT_PASS && s->facts.trusted))
+	if (v.kind == VERDICT_NONE || (v.kind == VERDICT_PASS && s->facts.trusted)) {
+		session_shape(w, s);
 		return;
+	}
 	count_verdict(w, v.kind, phase);
 	if (v.kind == VERDICT_PASS)
 		s->facts.trusted = true;
@@ -139,4 +144,5 @@ void session_note_verdict(struct worker *w, struct session *s, struct verdict v,
 		s->verdict.phase = (uint8_t)phase;
 		s->told = s->tally;
 	}
+	session_shape(w, s);
 }

@@ -39,18 +39,19 @@ struct facts {
 	uint8_t server[16];
 	uint16_t client_port; /* host order */
 	uint16_t listener;
-	uint16_t tenant; /* of the first accepted recipient; 0 is `default` */
+	uint16_t tenant;       /* of the first accepted recipient; 0 is `default` */
 	uint8_t overload_rung; /* 0: none (README of dataplane/) */
 	uint32_t now_s;        /* Unix time, for what expires */
 
 	bool trusted : 1;         /* on an allow list */
 	bool pass_all : 1;        /* the switch that turns every rule into a shadow is on */
 	bool talked_early : 1;    /* bytes before the banner */
-	bool pipelined_early : 1; /* a command group before the EHLO reply that allows it */
+	bool pipelined_early : 1; /* commands in a group where RFC 2920 allows none */
 	bool esmtp : 1;           /* EHLO, not HELO */
 	bool null_sender : 1;
 	bool tls : 1;
-	bool non_smtp : 1;        /* a command of another protocol (HTTP) */
+	bool non_smtp : 1;     /* a command of another protocol (HTTP) */
+	bool bare_command : 1; /* a command line that ended in a bare LF or held NUL or CR */
 
 	/* of the source, by sources.h; this session is counted */
 	uint32_t source_connections; /* open now from the address */

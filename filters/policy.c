@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "image.h"
+#include "policy_check_shape.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -159,6 +160,9 @@ static bool check_mail(struct opening *o, const struct policy *p)
 	if (s->smtp.bare_newline > BARE_DISCONNECT || s->smtp.starttls > STARTTLS_PASS ||
 	    s->smtp.add_received > 1)
 		return fail(o, "policy: an SMTP setting is out of range");
+	o->error = policy_check_shape(&s->shape, o->parts[IMAGE_STRINGS].len);
+	if (o->error)
+		return false;
 	for (unsigned i = 0; i < s->n_listeners; i++)
 		if (!str_ok(o, s->listeners[i].name) || s->listeners[i].any > 1)
 			return fail(o, "policy: a listener is out of range");

@@ -12,6 +12,7 @@
 #define POSTERN_FILTERS_POLICY_H
 
 #include "facts.h"
+#include "policy_shape.h"
 #include "rules.h"
 #include "verdict.h"
 
@@ -179,6 +180,7 @@ struct policy_settings {
 	struct policy_smtp smtp;
 	struct policy_limits limits;
 	struct policy_score score;
+	struct policy_shape shape;
 	uint32_t n_listeners, n_pools, n_servers, n_domains, n_lists, n_rules;
 	int32_t default_pool; /* for domains not named; -1: not served (550 5.7.1) */
 	struct policy_listener listeners[POLICY_MAX_LISTENERS];

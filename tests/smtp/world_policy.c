@@ -69,6 +69,7 @@ static const struct setting settings[] = {
 	LIMIT(prefix_connections),
 	LIMIT(connection_rate),
 	LIMIT(received_hops),
+	{ "teaser", AT(struct policy_settings, shape.teaser) },
 	{ "default_pool", AT(struct policy_settings, default_pool) },
 };
 
@@ -315,6 +316,33 @@ static bool add_list(struct world *w, struct image_writer *iw, char *text)
 	return true;
 }
 
+#define CLASS(field)                                                                               \
+	{                                                                                          \
+#field, AT(struct policy_class, field)                                             \
+	}
+
+/* @class NAME KEY=VALUE ...: the clients' score is 0 where no rule hits */
+static bool add_class(struct world *w, struct image_writer *iw, char *text)
+{
+	static const struct setting class_settings[] = { CLASS(from_score), CLASS(pace_bytes),
+		CLASS(pace_ms), CLASS(stutter_ms), CLASS(window_bytes) };
+	struct policy_shape *shape = &image_writer_settings(iw)->shape;
+	struct policy_class *c = &shape->classes[shape->n_classes];
+	char *word, *name = script_word(&text);
+
+	if (!name || shape->n_classes++ == POLICY_MAX_CLASSES)
+		return wrong(w, "@class", name);
+	image_writer_string(iw, name, &c->name);
+	while ((word = script_word(&text))) {
+		char *value = script_value(word);
+
+		if (!set(class_settings, sizeof(class_settings) / sizeof(class_settings[0]), c, word,
+			value))
+			return wrong(w, "@class", word);
+	}
+	return true;
+}
+
 bool world_ehlo(struct world *w, char *text)
 {
 	char *name = script_word(&text), reply[1024] = "";
@@ -359,6 +387,8 @@ static bool each(struct world *w, struct options *o, struct image_writer *iw, co
 				good = add_domain(w, o, iw, rest);
 			else if (!strcmp(kind, "list"))
 				good = add_list(w, iw, rest);
+			else if (!strcmp(kind, "class"))
+				good = add_class(w, iw, rest);
 			else if (!strcmp(kind, "ehlo"))
 				good = world_ehlo(w, rest);
 			if (!good && !w->error[0])
@@ -385,7 +415,8 @@ static bool write_all(struct world *w, struct image_writer *iw, char *change)
 		return false;
 	for (unsigned i = 0; i < w->n_servers; i++)
 		memcpy(w->servers[i].ehlo, all_words, sizeof(all_words));
-	if (!each(w, &o, iw, "ehlo") || !each(w, &o, iw, "domain") || !each(w, &o, iw, "list"))
+	if (!each(w, &o, iw, "ehlo") || !each(w, &o, iw, "domain") || !each(w, &o, iw, "list") ||
+	    !each(w, &o, iw, "class"))
 		return false;
 	if (!o.domains)
 		image_writer_domain(iw, "example.org", DOMAIN_EXACT, 0, 0);
