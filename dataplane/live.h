@@ -11,6 +11,7 @@
 
 #include "control_server.h"
 #include "events.h"
+#include "notes.h"
 #include "policy_load.h"
 #include "publish.h"
 #include "stats_file.h"
@@ -27,6 +28,7 @@ enum {
 		  2 * HW_BURST, /* frames into a turn: all ports and take-overs */
 	LIVE_TX = 1024,         /* frames out of a turn */
 	LIVE_EVENTS = 256,      /* records out of a turn */
+	LIVE_NOTES = 128,       /* notes out of a turn */
 	LIVE_QUESTIONS = 64,
 	LIVE_PORT_FIRST = 16384, /* local ports toward backends; steering goes by them */
 	LIVE_PORT_LAST = 65535,
@@ -81,6 +83,7 @@ struct live_worker {
 	struct live_bucket *spread; /* frames on their way to other workers, a bucket each */
 	struct frame rx[LIVE_RX], tx[LIVE_TX], drop[LIVE_RX];
 	struct event events[LIVE_EVENTS];
+	struct note notes[LIVE_NOTES];
 	struct question questions[LIVE_QUESTIONS];
 	struct answer answers[LIVE_QUESTIONS];
 	unsigned n_answers;
@@ -97,6 +100,8 @@ struct live {
 	struct publish *publish;
 	struct hw *hw;
 	struct events *events;
+	struct notes *notes;
+	struct worker_shared shared; /* given to each worker */
 	struct stats_file *stats;
 	unsigned n_workers, n_ports;
 	unsigned idle_sleep_max_us;
@@ -132,6 +137,11 @@ int live_restart_prints(const struct policy *policy, struct live_restart *ret_pr
 void live_restart_difference(
     const struct live_restart *a, const struct live_restart *b, char *ret_keys, size_t size);
 const char *live_version(void);
+
+/* live_shared.c: the tables that workers read and others write, their writers, and who hears of
+ * notes; before the workers are made. */
+int live_shared_open(struct live *l, const struct policy *policy, char **ret_error);
+void live_shared_close(struct live *l); /* the workers have ended */
 
 /* live_loop.c: the worker's thread. */
 void live_run(void *worker);

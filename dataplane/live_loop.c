@@ -294,6 +294,9 @@ static void give_away(struct live_worker *w, struct worker_out *out)
 	if (out->n_events)
 		w->shell[SHELL_EVENTS_LOST] +=
 		    events_put(l->events, w->index, w->events, out->n_events);
+	if (out->n_notes)
+		w->shell[SHELL_NOTES_LOST] +=
+		    notes_put(l->notes, w->index, w->notes, out->n_notes);
 	answer(w, out);
 }
 
@@ -345,6 +348,8 @@ void live_run(void *arg)
 			.cap_questions = LIVE_QUESTIONS,
 			.events = w->events,
 			.cap_events = LIVE_EVENTS,
+			.notes = w->notes,
+			.cap_notes = LIVE_NOTES,
 		};
 		bool probing = !atomic_load_explicit(&l->serving, memory_order_relaxed), busy;
 		unsigned n = receive(w), n_answers = w->n_answers;

@@ -199,6 +199,8 @@ static int make_worker(struct live *l, const struct policy *policy, unsigned ind
 	config->index = index;
 	config->n_workers = l->n_workers;
 	memcpy(config->token_key, l->token_key, 16);
+	config->notes = notes_kinds(l->notes);
+	config->shared = l->shared;
 	rc = w->spread ? worker_new(config, &host, w->stats, policy, hw_now_ns(), &w->worker)
 		       : -ENOMEM;
 	free(config);
@@ -269,6 +271,9 @@ int live_setup(struct live *l, struct generation *first, char **ret_error)
 	live_spread_init(&l->spread, &l->host, l->n_workers);
 	for (unsigned i = 0; i < l->n_ports; i++)
 		l->spread.port_is_trusted[i] = hw_port(l->hw, i)->rss_src_only;
+	rc = live_shared_open(l, policy, ret_error);
+	if (rc)
+		return rc;
 	for (unsigned i = 0; i < l->n_workers; i++) {
 		rc = make_worker(l, policy, i, &secrets, n_names, ret_error);
 		if (rc)
@@ -292,6 +297,7 @@ void live_teardown(struct live *l)
 		free(w);
 		l->workers[i] = NULL;
 	}
+	live_shared_close(l);
 	l->events = events_free(l->events);
 	snprintf(path, sizeof(path), "%s/stats", l->run_dir);
 	l->stats = stats_file_free(l->stats, path);

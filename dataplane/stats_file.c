@@ -26,6 +26,8 @@ static const struct {
 	    "Frames that a port or another worker brought to a worker that does not own them" },
 	[SHELL_EVENTS_LOST] = { "shell_events_lost",
 	    "Event records lost because the event log fell behind" },
+	[SHELL_NOTES_LOST] = { "shell_notes_lost",
+	    "Notes lost because greylist, memory and bans fell behind" },
 	[SHELL_QUESTIONS_UNANSWERED] = { "shell_questions_unanswered",
 	    "Questions answered `failed` because no resolver is there" },
 	[SHELL_SLEEPS] = { "shell_sleeps", "Times a worker slept for want of frames" },

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See notes.h. */
+#include "notes.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct note_ring {
+	_Alignas(64) atomic_uint head; /* written by the worker */
+	_Alignas(64) atomic_uint tail; /* written by the thread */
+	struct note notes[NOTES_RING];
+};
+
+struct notes {
+	unsigned n_workers, n_subscribers;
+	uint32_t kinds;
+	struct notes_subscriber subscribers[NOTES_MAX_SUBSCRIBERS];
+	struct note_ring *rings;
+	pthread_t thread;
+	bool started;
+	atomic_bool stop;
+};
+
+int notes_new(unsigned n_workers, struct notes **ret_notes)
+{
+	struct notes *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return -ENOMEM;
+	n->rings = aligned_alloc(64, n_workers * sizeof(struct note_ring));
+	if (!n->rings) {
+		free(n);
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < n_workers; i++) {
+		atomic_init(&n->rings[i].head, 0);
+		atomic_init(&n->rings[i].tail, 0);
+	}
+	n->n_workers = n_workers;
+	*ret_notes = n;
+	return 0;
+}
+
+int notes_subscribe(struct notes *n, const struct notes_subscriber *subscriber)
+{
+	if (n->n_subscribers == NOTES_MAX_SUBSCRIBERS)
+		return -ENOSPC;
+	n->subscribers[n->n_subscribers++] = *subscriber;
+	n->kinds |= subscriber->kinds;
+	return 0;
+}
+
+uint32_t notes_kinds(const struct notes *n)
+{
+	return n->kinds;
+}
+
+static void tell(struct notes *n, const struct note *note)
+{
+	for (unsigned i = 0; i < n->n_subscribers; i++) {
+		const struct notes_subscriber *s = &n->subscribers[i];
+
+		if (s->note && s->kinds >> note->kind & 1)
+			s->note(s->arg, note);
+	}
+}
+
+/* One round; true: something came. */
+static bool tell_all(struct notes *n)
+{
+	struct timespec now;
+	bool any = false;
+
+	for (unsigned i = 0; i < n->n_workers; i++) {
+		struct note_ring *r = &n->rings[i];
+		unsigned head = atomic_load_explicit(&r->head, memory_order_acquire);
+		unsigned tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+
+		for (; tail != head; tail++) {
+			tell(n, &r->notes[tail % NOTES_RING]);
+			/* each place at once, so that a slow subscriber loses as little as may be */
+			atomic_store_explicit(&r->tail, tail + 1, memory_order_release);
+			any = true;
+		}
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	for (unsigned i = 0; i < n->n_subscribers; i++)
+		if (n->subscribers[i].tick)
+			n->subscribers[i].tick(n->subscribers[i].arg,
+			    (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+	return any;
+}
+
+static void *run(void *arg)
+{
+	struct notes *n = arg;
+
+	while (!atomic_load(&n->stop)) {
+		const struct timespec pause = { .tv_nsec = NOTES_TICK_MS * 1000000l };
+
+		if (!tell_all(n))
+			nanosleep(&pause, NULL);
+	}
+	tell_all(n);
+	return NULL;
+}
+
+int notes_start(struct notes *n)
+{
+	int rc = -pthread_create(&n->thread, NULL, run, n);
+
+	n->started = rc == 0;
+	return rc;
+}
+
+struct notes *notes_free(struct notes *n)
+{
+	if (!n)
+		return NULL;
+	if (n->started) {
+		atomic_store(&n->stop, true);
+		pthread_join(n->thread, NULL);
+	}
+	free(n->rings);
+	free(n);
+	return NULL;
+}
+
+unsigned notes_put(struct notes *n, unsigned worker, const struct note *notes, unsigned n_notes)
+{
+	struct note_ring *r = &n->rings[worker];
+	unsigned head = atomic_load_explicit(&r->head, memory_order_relaxed);
+	unsigned room = NOTES_RING - (head - atomic_load_explicit(&r->tail, memory_order_acquire));
+	unsigned taken = n_notes < room ? n_notes : room;
+
+	for (unsigned i = 0; i < taken; i++)
+		r->notes[(head + i) % NOTES_RING] = notes[i];
+	atomic_store_explicit(&r->head, head + taken, memory_order_release);
+	return n_notes - taken;
+}
