@@ -154,7 +154,7 @@ static bool rcpt_route(
 				return false;
 		}
 	}
-	list = w->set->n_lists ? policy_list_of(w->policy, s->facts.client) : NULL;
+	list = w->set->n_lists ? policy_list_of(w->policy, s->facts.client, s->facts.now_s) : NULL;
 	if (list && list->pool >= 0)
 		*ret_pool = (unsigned)list->pool;
 	return true;

@@ -309,7 +309,7 @@ static void complete_row(const struct replay *rp, struct row *row)
 		row->last_code = (uint16_t)row->heard_code;
 	if (row->seen)
 		return;
-	policy_judge_syns(rp->policy, (const uint8_t(*)[16])row->client.b, 1, &v);
+	policy_judge_syns(rp->policy, (const uint8_t(*)[16])row->client.b, 1, 0, &v); /* no overlay */
 	row->verdict = v.kind;
 	row->reason = v.reason;
 	row->phase = PHASE_SYN;

@@ -15,7 +15,7 @@ enum {
 
 void session_tarpit(struct worker *w, struct session *s)
 {
-	const struct policy_list *list = policy_list_of(w->policy, s->facts.client);
+	const struct policy_list *list = policy_list_of(w->policy, s->facts.client, s->facts.now_s);
 	uint32_t pace_ms = list && list->tarpit_pace_ms ? list->tarpit_pace_ms : 10000;
 
 	session_consume(w, s, tcp_unread(s->conn));

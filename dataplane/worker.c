@@ -131,7 +131,8 @@ static void judge_syns(void *arg, struct syn_judgement *syns, unsigned n)
 		}
 		for (unsigned i = 0; i < k; i++)
 			memcpy(clients[i], syns[at + i].src.b, 16);
-		policy_judge_syns(w->policy, (const uint8_t(*)[16])clients, k, verdicts);
+		policy_judge_syns(w->policy, (const uint8_t(*)[16])clients, k,
+		    (uint32_t)(w->now_ns / 1000000000u), verdicts);
 		for (unsigned i = 0; i < k; i++)
 			apply_verdict(w, &syns[at + i], &verdicts[i]);
 	}

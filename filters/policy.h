@@ -218,10 +218,19 @@ uint32_t policy_epoch(const struct policy *p); /* of the commit it came from */
 int policy_route_domain(
     const struct policy *p, struct text domain, unsigned *ret_pool, unsigned *ret_tenant);
 
-/* PHASE_SYN in bulk: the address table alone. verdicts[i].kind is NONE where nothing is listed.
+/*
+ * Gives the view what is said at run time (overlay.h), by the lists' names; the overlay outlives the
+ * view. Off the worker cores, by the overlay's writer, before the view is published. -ENOSPC: more
+ * names of lists than the overlay can number.
+ */
+struct overlay;
+int policy_attach_overlay(struct policy *p, struct overlay *overlay);
+
+/* PHASE_SYN in bulk: the address table and the overlay alone; now_s: Unix time, for what ends. verdicts[i].kind is NONE where nothing is listed.
  * Addresses as in facts.client. */
 void policy_judge_syns(
-    const struct policy *p, const uint8_t (*clients)[16], unsigned n, struct verdict *verdicts);
+    const struct policy *p, const uint8_t (*clients)[16], unsigned n, uint32_t now_s,
+    struct verdict *verdicts);
 
 /* All checks of one phase in order; returns the verdict that ends the argument, or NONE. What hit
  * goes into `tally`, which the caller keeps across phases: a copy is judged into and kept once the
@@ -235,6 +244,9 @@ struct verdict policy_judge_command(
     const struct policy *p, const struct facts *facts);
 
 /* What the list that caused a verdict says (pace, pool), NULL when no list did. */
-const struct policy_list *policy_list_of(const struct policy *p, const uint8_t client[16]);
+const struct policy_list *policy_list_of(
+    const struct policy *p, const uint8_t client[16], uint32_t now_s);
+/* What the compiled table alone says, without the overlay. */
+const struct policy_list *policy_compiled_list_of(const struct policy *p, const uint8_t client[16]);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "addrset.h"
 #include "domains.h"
+#include "overlay.h"
 #include "policy.h"
 
 struct policy {
@@ -18,6 +19,11 @@ struct policy {
 	struct addrset addresses;
 	bool has_shares; /* some verify_share is not 0 */
 	bool has_lists;  /* false: nothing is looked up */
+	const struct overlay *overlay; /* NULL: none */
+	uint8_t overlay_kinds[OVERLAY_LISTS];  /* by the overlay's number: what overlay_judge() takes */
+	uint8_t overlay_values[OVERLAY_LISTS]; /* ... to value of the address table */
+	uint8_t overlay_numbers[256];          /* and back */
+	bool passes[256];                      /* by value: an allow list in force */
 	const struct policy_settings *settings;
 	const struct policy_pool *pools;
 	const struct policy_server *servers;

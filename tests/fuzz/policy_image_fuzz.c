@@ -68,7 +68,7 @@ static void ask(const struct policy *p)
 	unsigned pool, tenant;
 	size_t sum = 0;
 
-	policy_judge_syns(p, (const uint8_t(*)[16])clients, N_CLIENTS, verdicts);
+	policy_judge_syns(p, (const uint8_t(*)[16])clients, N_CLIENTS, 0, verdicts);
 	for (unsigned i = 0; i < N_CLIENTS; i++) {
 		CHECK(verdicts[i].kind < VERDICT_N_KINDS && verdicts[i].reason < REASON_N);
 		memcpy(facts.client, clients[i], 16);

@@ -193,7 +193,7 @@ static void lists_become_verdicts(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint8_t addr[16];
 		client(cases[i].client, addr);
-		const struct policy_list *l = policy_list_of(p, addr);
+		const struct policy_list *l = policy_list_of(p, addr, 0);
 		enum verdict_kind verdict = l == NULL ? VERDICT_NONE : l->verdict;
 		if (verdict != cases[i].verdict)
 			fail_msg("%s: %s", cases[i].client, verdict_words[verdict]);
@@ -201,14 +201,14 @@ static void lists_become_verdicts(void **state)
 	uint8_t syn[1][16];
 	struct verdict verdict;
 	client("203.0.113.2", syn[0]);
-	policy_judge_syns(p, (const uint8_t(*)[16])syn, 1, &verdict);
+	policy_judge_syns(p, (const uint8_t(*)[16])syn, 1, 0, &verdict);
 	assert_int_equal(verdict.kind, VERDICT_DROP);
 	assert_int_equal(verdict.reason, REASON_LISTED);
 	uint8_t addr[16];
 	client("203.0.113.9", addr);
-	assert_int_equal(policy_list_of(p, addr)->tarpit_pace_ms, 700);
+	assert_int_equal(policy_list_of(p, addr, 0)->tarpit_pace_ms, 700);
 	client("198.51.100.77", addr);
-	assert_int_equal(policy_list_of(p, addr)->verify_share, 3);
+	assert_int_equal(policy_list_of(p, addr, 0)->verify_share, 3);
 	policy_close(p);
 	image_free(image);
 	unlink(list);

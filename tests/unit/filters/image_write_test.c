@@ -9,7 +9,7 @@ static const struct policy_list *list_of4(struct fixture *f, uint32_t a)
 	uint8_t c[16];
 
 	client4(c, a);
-	return policy_list_of(f->p, c);
+	return policy_list_of(f->p, c, 0);
 }
 
 static int index_of4(struct fixture *f, uint32_t a)
@@ -118,18 +118,18 @@ static void test_v6_ranges(void **state)
 	assert_int_equal(image_writer_v6_range(f.w, list, first, last), 0);
 	assert_int_equal(image_writer_v6_range(f.w, list, last, first), -EINVAL);
 	fixture_open(&f);
-	assert_null(policy_list_of(f.p, before));
-	assert_non_null(policy_list_of(f.p, first));
-	assert_non_null(policy_list_of(f.p, last));
-	assert_null(policy_list_of(f.p, after));
+	assert_null(policy_list_of(f.p, before, 0));
+	assert_non_null(policy_list_of(f.p, first, 0));
+	assert_non_null(policy_list_of(f.p, last, 0));
+	assert_null(policy_list_of(f.p, after, 0));
 	fixture_end(&f);
 
 	fixture_begin(&f);
 	list = list_add(&f, VERDICT_DROP, 1);
 	assert_int_equal(image_writer_v6_range(f.w, list, zero, ones), 0);
 	fixture_open(&f);
-	assert_non_null(policy_list_of(f.p, zero));
-	assert_non_null(policy_list_of(f.p, ones));
+	assert_non_null(policy_list_of(f.p, zero, 0));
+	assert_non_null(policy_list_of(f.p, ones, 0));
 	assert_null(list_of4(&f, 1)); /* IPv4 is another space */
 	fixture_end(&f);
 
@@ -140,8 +140,8 @@ static void test_v6_ranges(void **state)
 	assert_int_equal(image_writer_prefix(f.w, list, first, 33), -EINVAL);
 	assert_int_equal(image_writer_prefix(f.w, list, first, 24), 0);
 	fixture_open(&f);
-	assert_non_null(policy_list_of(f.p, ones));
-	assert_null(policy_list_of(f.p, zero));
+	assert_non_null(policy_list_of(f.p, ones, 0));
+	assert_null(policy_list_of(f.p, zero, 0));
 	assert_non_null(list_of4(&f, 0x010203ff));
 	assert_null(list_of4(&f, 0x01020400));
 	fixture_end(&f);

@@ -255,7 +255,7 @@ static void test_random_damage(void **state)
 				if (i % 2 == 0)
 					clients[i][6] = (uint8_t)(rng >> 35 & i);
 			}
-			policy_judge_syns(p, (const uint8_t(*)[16])clients, 128, verdicts);
+			policy_judge_syns(p, (const uint8_t(*)[16])clients, 128, 0, verdicts);
 			for (unsigned i = 0; i < 128; i++)
 				assert_true(verdicts[i].kind < VERDICT_N_KINDS);
 			policy_judge(p, PHASE_RCPT, &facts, &(struct tally){ 0 });

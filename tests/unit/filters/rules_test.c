@@ -187,7 +187,7 @@ static void test_lists_and_score(void **state)
 	fixture_open(&f);
 	client4(clients[0], 0x0a000001);
 	client4(clients[1], 0x0a000002);
-	policy_judge_syns(f.p, (const uint8_t(*)[16])clients, 2, syn);
+	policy_judge_syns(f.p, (const uint8_t(*)[16])clients, 2, 0, syn);
 	assert_int_equal(syn[0].kind, VERDICT_NONE);
 	assert_int_equal(syn[1].kind, VERDICT_NONE);
 
