@@ -336,6 +336,7 @@ struct image *image_compile(
 	compile_domains(&c);
 	compile_checks(&c);
 	compile_score(&config->score, &settings->score);
+	keep_error(&c, compile_shape(config, c.writer));
 	compile_lists(&c);
 	settings->default_pool = config->default_pool_index;
 	if (c.error != 0 || complaints->total != before)

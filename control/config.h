@@ -106,6 +106,8 @@ struct config_score {
 	struct config_value mark, defer, refuse, tarpit;
 };
 
+#include "config_shape.h"
+
 struct config_list {
 	struct config_value name, action, state, weight, file, verify_share, tarpit_pace_ms;
 	struct config_items entries; /* config_value, range */
@@ -119,6 +121,7 @@ struct config {
 	struct config_smtp smtp;
 	struct config_limits limits;
 	struct config_score score;
+	struct config_shape shape;
 	struct config_checks checks;
 	struct config_items listeners, pools, domains, lists;
 	int default_pool_index; /* by config_check(); -1: none */

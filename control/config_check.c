@@ -441,4 +441,5 @@ void config_check(struct config *c, struct complaints *complaints)
 	check_pools(&k);
 	check_domains(&k);
 	check_lists(&k);
+	config_check_shape(c, complaints);
 }

@@ -291,6 +291,8 @@ static const struct schema_key top_keys[] = {
 	    .doc = "What the sum of all weights leads to." },
 	{ "checks", SCHEMA_SECTION, 0, AT(checks), .section = &checks_schema,
 	    .doc = "The built-in checks, each with state, weight and action." },
+	{ "shaping", SCHEMA_SECTION, 0, AT(shape), .section = &shape_schema,
+	    .doc = "How slowly who is answered." },
 	{ "listeners", SCHEMA_SECTION, SCHEMA_MANY | SCHEMA_REQUIRED, AT(listeners), 1,
 	    POLICY_MAX_LISTENERS, .section = &listener_section, .doc = "Where clients connect." },
 	{ "pools", SCHEMA_SECTION, SCHEMA_MANY | SCHEMA_REQUIRED, AT(pools), 1, POLICY_MAX_POOLS,

@@ -64,6 +64,7 @@ struct schema_section {
 extern const struct schema_section config_schema; /* config_schema.c */
 /* Sections that have a file of their own. */
 extern const struct schema_section checks_schema, score_schema; /* schema_checks.c */
+extern const struct schema_section shape_schema;                /* schema_shape.c */
 
 /* The row of a dotted key ("pools.servers.port"); NULL: none. ret_flags (NULL is allowed) gets the
  * row's flags with those inherited. */

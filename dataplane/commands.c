@@ -404,6 +404,21 @@ static void unlend(struct session *s)
 	s->facts.rcpt = (struct text){ 0 };
 }
 
+/* Judged at once: it will hardly come to EHLO. Where no filter minds, 500 as for any unknown word. */
+static enum outcome other_protocol(
+    struct worker *w, struct session *s, const struct smtp_command *cmd)
+{
+	struct verdict v;
+
+	s->facts.non_smtp = true;
+	v = session_judge(w, s, PHASE_HELO);
+	session_note_verdict(w, s, v, PHASE_HELO);
+	if (v.kind <= VERDICT_MARK)
+		return unknown(w, s, cmd);
+	session_refuse_verdict(w, s, v, PHASE_HELO);
+	return s->state == SESSION_LINGER ? OUTCOME_GONE : OUTCOME_DONE;
+}
+
 /* RFC 2920 3.1: without the word no groups at all, and these end one where there may be. What
  * follows BDAT is its chunk. */
 static bool breaks_group(const struct session *s, enum smtp_verb verb)
@@ -426,6 +441,8 @@ enum outcome command_run(struct worker *w, struct session *s, struct text line)
 		return OUTCOME_WAIT;
 	if (s->more_behind && s->at != AT_START && breaks_group(s, cmd.verb))
 		session_out_of_turn(w, s, false);
+	if (cmd.verb == SMTP_HTTP)
+		return other_protocol(w, s, &cmd);
 	if (syntax == SMTP_SYNTAX_UNKNOWN)
 		return unknown(w, s, &cmd);
 	if (!(row->allowed & s->at))

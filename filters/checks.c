@@ -33,6 +33,18 @@ bool check_banned(const struct policy *p, const struct facts *facts)
 	return false;
 }
 
+bool check_non_smtp(const struct policy *p, const struct facts *facts)
+{
+	(void)p;
+	return facts->non_smtp;
+}
+
+bool check_bare_command(const struct policy *p, const struct facts *facts)
+{
+	(void)p;
+	return facts->bare_command;
+}
+
 struct opinion checks_judge(
     const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally)
 {

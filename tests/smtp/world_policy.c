@@ -69,6 +69,7 @@ static const struct setting settings[] = {
 	LIMIT(prefix_connections),
 	LIMIT(connection_rate),
 	LIMIT(received_hops),
+	{ "refuse", AT(struct policy_settings, score.refuse) },
 	{ "teaser", AT(struct policy_settings, shape.teaser) },
 	{ "default_pool", AT(struct policy_settings, default_pool) },
 };

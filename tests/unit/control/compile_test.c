@@ -215,6 +215,42 @@ static void lists_become_verdicts(void **state)
 	rmdir(folder);
 }
 
+static void classes_of_shaping(void **state)
+{
+	(void)state;
+	struct image *image = compile(
+	    HEAD "shaping:\n  classes:\n"
+		 "  - {name: slow, from_score: 300, pace_bytes: 2, pace_ms: 700, stutter_ms: 9000, "
+		 "window_bytes: 4096}\n"
+		 "  - {name: all}\n",
+	    1, "");
+	struct policy *p = open_policy(image);
+	const struct policy_shape *shape = &policy_settings(p)->shape;
+
+	assert_int_equal(shape->teaser, 0);
+	assert_int_equal(shape->n_classes, 2);
+	assert_string_equal(policy_string(p, shape->classes[0].name), "slow");
+	assert_int_equal(shape->classes[0].from_score, 300);
+	assert_int_equal(shape->classes[0].pace_bytes, 2);
+	assert_int_equal(shape->classes[0].pace_ms, 700);
+	assert_int_equal(shape->classes[0].stutter_ms, 9000);
+	assert_int_equal(shape->classes[0].window_bytes, 4096);
+	assert_int_equal(shape->classes[1].pace_bytes, 0);
+	policy_close(p);
+	image_free(image);
+}
+
+static void shaping_that_cannot_work_is_named(void **state)
+{
+	(void)state;
+	assert_null(compile(HEAD "shaping: {teaser: true}\n", 1,
+	    "a.yaml:16:19: shaping.teaser: nothing would be between it and the greeting; allowed: true "
+	    "with smtp.greet_delay_ms above 0, or false\n"));
+	assert_null(compile(HEAD "shaping:\n  classes:\n  - {name: x, window_bytes: 100}\n", 1,
+	    "a.yaml:18:29: shaping.classes.window_bytes: a command line would not fit into \"100\"; "
+	    "allowed: 0, or a number from 4096\n"));
+}
+
 static void a_list_file_that_is_not_there_is_named(void **state)
 {
 	(void)state;
@@ -251,6 +287,8 @@ int main(void)
 		cmocka_unit_test(the_example_compiles),
 		cmocka_unit_test(words_become_what_the_dataplane_knows),
 		cmocka_unit_test(lists_become_verdicts),
+		cmocka_unit_test(classes_of_shaping),
+		cmocka_unit_test(shaping_that_cannot_work_is_named),
 		cmocka_unit_test(a_list_file_that_is_not_there_is_named),
 		cmocka_unit_test(the_same_gives_the_same_parts_whatever_the_epoch),
 	};
