@@ -34,6 +34,7 @@ enum image_kind {
 	IMAGE_ADDRESSES = 3, /* address table (addrset.h); absent: no address is listed */
 	IMAGE_DOMAINS = 4, /* hash index over the settings' domains; required where there are any */
 	IMAGE_PATTERNS = 5, /* reserved for Hyperscan databases; refused by this version */
+	IMAGE_NAMES = 6,    /* sets of names (nameset.h); required where a set has entries */
 	IMAGE_N_KINDS
 };
 

@@ -26,6 +26,8 @@ struct image_writer {
 	uint32_t *string_slots; /* offset + 1, 0: free */
 	size_t n_string_slots, n_strings;
 	struct array servers, pools, lists, domains, rules;
+	struct array names; /* struct name_entry */
+	uint32_t n_sets, n_globs;
 	uint64_t ids_taken[(RULE_ID_MASK + 1) / 64];
 	struct array v4, v6; /* struct addrset_entry4, 6; order is set by finish */
 	void *made[IMAGE_N_KINDS];
@@ -99,6 +101,7 @@ struct image_writer *image_writer_free(struct image_writer *w)
 	free(w->pools.p);
 	free(w->lists.p);
 	free(w->rules.p);
+	free(w->names.p);
 	free(w->domains.p);
 	free(w->v4.p);
 	free(w->v6.p);
@@ -268,6 +271,31 @@ int image_writer_domain(struct image_writer *w, const char *name, enum policy_do
 	if (r < 0)
 		return r;
 	return row_add(&w->domains, sizeof(d), POLICY_MAX_DOMAINS, &d);
+}
+
+/* ---- sets of names ---- */
+
+int image_writer_set(struct image_writer *w)
+{
+	return w->n_sets < NAMES_MAX_SETS ? (int)w->n_sets++ : -E2BIG;
+}
+
+int image_writer_name(struct image_writer *w, unsigned set, enum name_kind kind, const char *text,
+    uint32_t expires_s)
+{
+	struct name_entry e = { .set = (uint16_t)set, .kind = (uint8_t)kind, .expires_s = expires_s };
+	int r;
+
+	if (set >= w->n_sets)
+		return -EINVAL;
+	if (kind == NAME_GLOB && w->n_globs == NAMES_MAX_GLOBS)
+		return -E2BIG;
+	r = image_writer_string(w, text, &e.text);
+	if (r < 0)
+		return r;
+	w->n_globs += kind == NAME_GLOB;
+	r = row_add(&w->names, sizeof(e), UINT32_MAX / 4, &e);
+	return r < 0 ? r : 0;
 }
 
 /* ---- addresses ---- */
@@ -516,6 +544,11 @@ int image_writer_finish(struct image_writer *w, struct image_part ret_parts[IMAG
 	r = w->domains.n ? finish_domains(w, &len[IMAGE_DOMAINS]) : 0; /* sorts them */
 	if (r == 0)
 		r = finish_settings(w, &len[IMAGE_SETTINGS]);
+	if (r == 0 && w->names.n) {
+		w->made[IMAGE_NAMES] = nameset_build(w->names.p, (uint32_t)w->names.n, w->n_sets,
+		    w->strings.p, &len[IMAGE_NAMES]);
+		r = w->made[IMAGE_NAMES] ? 0 : -ENOMEM;
+	}
 	if (r == 0)
 		r = finish_strings(w, &len[IMAGE_STRINGS]);
 	if (r == 0 && w->v4.n + w->v6.n)

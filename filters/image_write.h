@@ -11,6 +11,7 @@
 #define POSTERN_FILTERS_IMAGE_WRITE_H
 
 #include "image.h"
+#include "nameset.h"
 #include "policy.h"
 
 struct image_writer;
@@ -41,6 +42,13 @@ unsigned image_writer_rule_of_list(const struct image_writer *w, unsigned list);
  * -EEXIST. "subdomains: true" is two calls, DOMAIN_EXACT and DOMAIN_SUBDOMAINS. */
 int image_writer_domain(struct image_writer *w, const char *name, enum policy_domain_kind kind,
     unsigned pool, unsigned tenant);
+
+/* A new, empty set of names (nameset.h): its number, or -E2BIG. */
+int image_writer_set(struct image_writer *w);
+/* kind and text as nameset_read() gave them; expires_s: Unix time, 0 for never. -EINVAL: no such set.
+ * -ENOMEM, -E2BIG: too many globs. */
+int image_writer_name(struct image_writer *w, unsigned set, enum name_kind kind, const char *text,
+    uint32_t expires_s);
 
 /*
  * Address entries of a list (index from image_writer_list). Bits behind prefix_len are ignored.

@@ -222,6 +222,10 @@ static bool check_tables(struct opening *o, struct policy *p)
 	if (a->base && addrset_open(a->base, a->len, o->s->n_lists, &p->addresses, &o->error) < 0)
 		return false;
 	p->has_lists = p->addresses.cells || p->addresses.top;
+	if (o->parts[IMAGE_NAMES].base &&
+	    nameset_open(o->parts[IMAGE_NAMES].base, o->parts[IMAGE_NAMES].len, p->strings,
+		o->parts[IMAGE_STRINGS].len, &p->namesets, &o->error) < 0)
+		return false;
 	if (d->base)
 		return domains_open(d->base, d->len, p->domain_rows, o->s->n_domains, p->strings,
 			   &p->domains, &o->error) == 0;
@@ -288,6 +292,11 @@ const struct policy_pool *policy_pool(const struct policy *p, unsigned index)
 const struct policy_server *policy_server(const struct policy *p, unsigned index)
 {
 	return &p->servers[index];
+}
+
+const struct nameset *policy_namesets(const struct policy *p)
+{
+	return &p->namesets;
 }
 
 uint32_t policy_epoch(const struct policy *p)

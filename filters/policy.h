@@ -12,6 +12,7 @@
 #define POSTERN_FILTERS_POLICY_H
 
 #include "facts.h"
+#include "nameset.h"
 #include "policy_shape.h"
 #include "rules.h"
 #include "verdict.h"
@@ -210,6 +211,7 @@ const struct policy_settings *policy_settings(const struct policy *p);
 const char *policy_string(const struct policy *p, policy_str s);
 const struct policy_pool *policy_pool(const struct policy *p, unsigned index);
 const struct policy_server *policy_server(const struct policy *p, unsigned index);
+const struct nameset *policy_namesets(const struct policy *p);
 uint32_t policy_epoch(const struct policy *p); /* of the commit it came from */
 
 /* Pool and tenant of a recipient domain (any case, no trailing dot): exact, then the longest

@@ -10,6 +10,7 @@
 #include "addrset.h"
 #include "domains.h"
 #include "overlay.h"
+#include "nameset.h"
 #include "policy.h"
 
 struct policy {
@@ -32,6 +33,7 @@ struct policy {
 	const struct policy_rule *rules;
 	const char *strings;
 	struct domains domains;
+	struct nameset namesets; /* all zeros: no set has an entry */
 	uint32_t epoch;
 	uint16_t rule_of_id[RULE_ID_MASK + 1]; /* row plus one; 0: none */
 };
