@@ -9,9 +9,9 @@
 #include <string.h>
 
 enum {
-	GRAIN = 16,    /* sizes and places are multiples of it */
+	GRAIN = 16,       /* sizes and places are multiples of it */
 	PER_BUCKET = 128, /* bytes of ring for each bucket of the index */
-	ROUNDS = 8,    /* entries that may go round for one that comes */
+	ROUNDS = 8,       /* entries that may go round for one that comes */
 	NONE = UINT32_MAX,
 };
 

@@ -35,8 +35,8 @@ static char lower(uint8_t c)
 
 /* A name at `at`: its text in lower case, and where it ends in the message; false: malformed.
  * Pointers go backward only, so following them ends. */
-static bool read_name(const struct reader *r, size_t at, char ret[DNS_NAME_MAX], bool *ret_odd,
-    size_t *ret_end)
+static bool read_name(
+    const struct reader *r, size_t at, char ret[DNS_NAME_MAX], bool *ret_odd, size_t *ret_end)
 {
 	size_t out = 0, end = 0, lowest = at;
 	bool odd = false;
@@ -206,8 +206,8 @@ static uint32_t negative_ttl(struct reader *r, unsigned n)
 	return 0;
 }
 
-int dnsmsg_read(const uint8_t *msg, size_t len, const char *name, unsigned type,
-    struct dns_answer *ret_answer)
+int dnsmsg_read(
+    const uint8_t *msg, size_t len, const char *name, unsigned type, struct dns_answer *ret_answer)
 {
 	struct reader r = { msg, len, 12 }, answers;
 	char asked[DNS_NAME_MAX], at[DNS_NAME_MAX];

@@ -18,8 +18,15 @@ enum {
 	DNS_MAX_CNAMES = 10,
 };
 
-enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_SOA = 6, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16,
-	DNS_AAAA = 28 };
+enum dns_type {
+	DNS_A = 1,
+	DNS_CNAME = 5,
+	DNS_SOA = 6,
+	DNS_PTR = 12,
+	DNS_MX = 15,
+	DNS_TXT = 16,
+	DNS_AAAA = 28
+};
 
 enum dns_status {
 	DNS_OK,
@@ -42,8 +49,8 @@ struct dns_answer {
 
 /* 0, or -EBADMSG: not an answer to this question. Records that do not belong to the question or have
  * an odd name are left out. */
-int dnsmsg_read(const uint8_t *msg, size_t len, const char *name, unsigned type,
-    struct dns_answer *ret_answer);
+int dnsmsg_read(
+    const uint8_t *msg, size_t len, const char *name, unsigned type, struct dns_answer *ret_answer);
 
 /* The next record; *at starts at 0. NULL: no more. */
 const uint8_t *dns_next(const struct dns_answer *answer, unsigned *at, unsigned *ret_len);

@@ -24,7 +24,8 @@ static void begin(unsigned rcode, unsigned type, unsigned answers, unsigned auth
 {
 	len = 0;
 	b((const char[]){ 0, 1, (char)0x81, (char)(0x80 | rcode), 0, 1, 0, (char)answers, 0,
-	      (char)authority, 0, 0 }, 12);
+	      (char)authority, 0, 0 },
+	    12);
 	B("\2bl\7example\0\0");
 	msg[len++] = (uint8_t)type;
 	B("\0\1");
