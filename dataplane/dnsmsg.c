@@ -72,7 +72,7 @@ static bool read_name(
 		for (unsigned i = 0; i < n; i++) {
 			uint8_t c = r->msg[at + i];
 
-			odd |= c <= ' ' || c > '~' || c == '.' || c == '\\';
+			odd |= c < ' ' || c > '~' || c == '.' || c == '\\';
 			ret[out++] = lower(c);
 		}
 		at += n;
