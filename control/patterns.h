@@ -12,7 +12,7 @@
  *	meta MANY = LOTTERY + WORDS + BAT > 1   score=3
  *
  * `#` begins a comment where a line begins or white space stands before it (not inside quotes or
- * slashes). Lines end in LF or CR LF and are at most 8,192 bytes.
+ * slashes). Lines end in LF or CR LF and are at most 32,768 bytes.
  *
  * An expression is ZONE:PATTERN OPTIONS.
  *
@@ -71,7 +71,7 @@
 #include <stdint.h>
 
 enum {
-	PATTERNS_LINE_MAX = 8192,
+	PATTERNS_LINE_MAX = 32768,
 	PATTERNS_META_MAX = 256,  /* bytecode operations of one meta */
 	PATTERNS_META_DEPTH = 32, /* values on its stack */
 };

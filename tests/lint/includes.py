@@ -40,6 +40,7 @@ CONFINED = [
     (r"ares.*\.h", r"dataplane/resolver\.[ch]$", "only resolver.* knows c-ares"),
     (r"lmdb\.h", r"dataplane/store\.[ch]$", "only store.* knows LMDB"),
     (r"hs(/.*|_.*)?\.h", r"filters/pattern|control/compile", "only patterns and their compiler know Hyperscan"),
+    (r"pcre2.*\.h", r"filters/pattern_confirm\.c$", "only the confirmation of patterns knows PCRE2"),
     (r"cmocka\.h", r"tests/", "cmocka belongs to tests"),
     (r"pcap.*", r"dataplane/replay|bench/|tests/", "captures belong to the replay shell"),
 ]
@@ -126,7 +127,7 @@ def libc_only(tree):
             continue
         if folder == "hw" and re.match(r"(rte_|linux/)", header):
             continue
-        if folder == "filters" and name.startswith("filters/pattern") and header.startswith("hs"):
+        if folder == "filters" and name.startswith("filters/pattern") and header.startswith(("hs", "pcre2")):
             continue
         if header not in LIBC:
             bad.append(f"{name}:{line}: <{header}>: {folder}/ has libc alone")
