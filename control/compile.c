@@ -237,10 +237,18 @@ static int add_range(void *arg, const struct inet_range *range)
 	return image_writer_v6_range(c->writer, c->list, range->first, range->last);
 }
 
-static void add_file(struct compiler *c, const struct config_value *file)
+static int add_item(void *arg, const struct listfile_item *item)
 {
+	return add_range(arg, &item->range);
+}
+
+static void add_file(struct compiler *c, const struct config_list *list)
+{
+	const struct config_value *file = &list->file;
 	char *path = config_beside(c->config, file->text);
-	int ret = path == NULL ? -ENOMEM : listfile_read(path, add_range, c, c->complaints);
+	struct listfile_source source = { path, (enum listfile_form)list->format.number,
+		list->set.text };
+	int ret = path == NULL ? -ENOMEM : listfile_read(&source, add_item, c, c->complaints);
 	if (ret == -ENOMEM)
 		keep_error(c, ret);
 	else if (ret < 0)
@@ -312,7 +320,7 @@ static void compile_lists(struct compiler *c)
 		for (size_t j = 0; j < from->entries.n; j++)
 			keep_error(c, add_range(c, &entries[j].range));
 		if (*from->file.text != '\0')
-			add_file(c, &from->file);
+			add_file(c, from);
 	}
 }
 

@@ -109,7 +109,8 @@ struct config_score {
 #include "config_shape.h"
 
 struct config_list {
-	struct config_value name, action, state, weight, file, verify_share, tarpit_pace_ms;
+	struct config_value name, action, state, weight, file, format, set, verify_share,
+	    tarpit_pace_ms;
 	struct config_items entries; /* config_value, range */
 };
 

@@ -3,6 +3,7 @@
  * Every key of the configuration, one row each (schema.h). To add one: a row here, a member in
  * config.h, its use in compile.c, a line in examples/appliance.yaml (a test compares them).
  */
+#include "listfile.h"
 #include "schema.h"
 
 #include "filters/policy.h"
@@ -258,8 +259,13 @@ static const struct schema_key list_keys[] = {
 	{ "weight", SCHEMA_NUMBER, 0, AT(weight), -100000, 100000, .def = "0",
 	    .unit = "hundredths of a point", .doc = "Added to the score of a listed client." },
 	{ "file", SCHEMA_TEXT, 0, AT(file), 0, 1023, .def = "",
-	    .doc = "A file with one address, prefix or first-last range a line and # comments; beside "
-		   "the configuration unless its path is absolute." },
+	    .doc = "A file with the list's addresses; beside the configuration unless its path is absolute." },
+	{ "format", SCHEMA_WORD, 0, AT(format), .def = "auto", .words = listfile_form_words,
+	    .doc = "Form of the file: plain (an address, prefix or first-last range a line, # comments), ipset "
+		   "(as `ipset save` writes; a nomatch entry is an exception; timeouts do not count here), "
+		   "rbldnsd (ip4set, ip4trie, ip6trie; ! is an exception), or auto, by its first line." },
+	{ "set", SCHEMA_NAME, 0, AT(set), 0, 47, .def = "",
+	    .doc = "The set read of an ipset file that holds several; empty: it holds one." },
 	{ "entries", SCHEMA_RANGE, SCHEMA_MANY, AT(entries), 0, 1000000,
 	    .doc = "Addresses, prefixes or ranges, besides the file's." },
 	{ "verify_share", SCHEMA_NUMBER, 0, AT(verify_share), 0, 100, .def = "100",

@@ -132,6 +132,49 @@ const char *inet_parse_range(const char *text, size_t len, struct inet_range *re
 	return NULL;
 }
 
+/* The last address of the prefix that keeps `keep` of all 128 bits. */
+static void last_of(const uint8_t addr[16], unsigned keep, uint8_t ret_last[16])
+{
+	memcpy(ret_last, addr, 16);
+	for (unsigned bit = keep; bit < 128; bit++)
+		ret_last[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+}
+
+/* The longest stretch that begins at `at` and is a prefix: how many bits it keeps. */
+static unsigned kept_bits(const uint8_t at[16], unsigned least)
+{
+	unsigned keep = 128;
+	while (keep > least && !(at[(keep - 1) / 8] >> (7 - (keep - 1) % 8) & 1))
+		keep--;
+	return keep;
+}
+
+int inet_range_nets(
+    const struct inet_range *range, int (*take)(void *arg, const struct inet_net *net), void *arg)
+{
+	unsigned family = inet_is_v4(range->first) ? 96 : 0;
+	uint8_t at[16], last[16];
+	memcpy(at, range->first, 16);
+	for (;;) {
+		unsigned keep = kept_bits(at, family);
+		struct inet_net net;
+		for (last_of(at, keep, last); memcmp(last, range->last, 16) > 0;
+		     last_of(at, keep, last))
+			keep++;
+		memcpy(net.addr, at, 16);
+		net.prefix_len = (uint8_t)(keep - family);
+		/* an IPv6 range may lie around the IPv4 addresses; those are not of it */
+		int ret = family == 0 && inet_is_v4(at) ? 0 : take(arg, &net);
+		if (ret < 0)
+			return ret;
+		if (memcmp(last, range->last, 16) >= 0)
+			return 0;
+		memcpy(at, last, 16);
+		for (unsigned i = 16; i-- > 0 && ++at[i] == 0;)
+			;
+	}
+}
+
 bool inet_net_contains(const struct inet_net *net, const uint8_t addr[16])
 {
 	struct inet_range range = inet_net_range(net);

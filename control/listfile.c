@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Address list files (listfile.h). */
+/* Address list files: lines, the plain form, and which form a file is in (listfile.h). */
 #include "listfile.h"
 
 #include <errno.h>
@@ -12,19 +12,31 @@
 
 enum { PIECE = 256 * 1024, QUOTED = 40 };
 
-struct listfile {
-	const char *path;
-	listfile_entry *entry;
-	void *arg;
-	struct complaints *complaints;
-	unsigned line;
-	unsigned long mistakes;
-};
+const char *const listfile_form_words[] = { "auto", "plain", "ipset", "rbldnsd", NULL };
 
-static void mistake(
-    struct listfile *f, unsigned column, const char *text, size_t len, const char *wrong)
+static bool looks_like_another_form(const char *text, size_t len)
 {
-	struct position pos = { f->line, column };
+	size_t n = 0;
+	while (n < len && text[n] != '\0' && strchr("0123456789.-", text[n]) != NULL)
+		n++;
+	return n == len || strchr("!:;$", *text) != NULL ||
+	       (len > 4 && memcmp(text, "add ", 4) == 0);
+}
+
+void listfile_mistake(
+    struct listfile *f, const char *line, const char *text, size_t len, const char *wrong)
+{
+	static const char *const allowed[] = {
+		[LISTFILE_AUTO] = "an address, a prefix without host bits, or a range first-last",
+		[LISTFILE_PLAIN] = "an address, a prefix without host bits, or a range first-last",
+		[LISTFILE_IPSET] =
+		    "what `ipset save` writes: add SET ADDRESS|PREFIX|RANGE [timeout N] "
+		    "[comment \"...\"] [nomatch]",
+		[LISTFILE_RBLDNSD] =
+		    "an rbldnsd entry: address, prefix, leading octets or groups, range, "
+		    "each with ! before it for an exception",
+	};
+	struct position pos = { f->line, (unsigned)(text - line) + 1 };
 	char clean[QUOTED + 1];
 	size_t n = len < QUOTED ? len : QUOTED;
 	if (++f->mistakes > COMPLAINTS_MAX_PER_FILE) {
@@ -34,49 +46,78 @@ static void mistake(
 	for (size_t i = 0; i < n; i++)
 		clean[i] = text[i] >= 0x20 && text[i] <= 0x7e && text[i] != '"' ? text[i] : '?';
 	clean[n] = '\0';
-	complain(f->complaints, f->path, pos,
-	    "\"%s%s\" %s; allowed: an address, a prefix without host bits, or a range first-last",
-	    clean, n < len ? "..." : "", wrong);
+	complain(f->complaints, f->source->path, pos, "\"%s%s\" %s; allowed: %s%s", clean,
+	    n < len ? "..." : "", wrong, allowed[f->form],
+	    f->source->form != LISTFILE_AUTO ? ""
+	    : f->form != LISTFILE_PLAIN      ? " (the form was guessed: `format` says it for sure)"
+	    : looks_like_another_form(text, len)
+		? " (read as a plain list: a file of ipset or rbldnsd "
+		  "wants `format`)"
+		: "");
+}
+
+static size_t word_len(const char *text, size_t len)
+{
+	size_t n = 0;
+	while (n < len && text[n] != ' ' && text[n] != '\t')
+		n++;
+	return n;
+}
+
+/* By the first line that is no comment. */
+static enum listfile_form form_of(const char *text, size_t len)
+{
+	static const char *const ipset[] = { "create", "add", "-N", "-A", "flush", "-exist", "-!" };
+	size_t n = word_len(text, len);
+	struct inet_range range;
+	for (size_t i = 0; i < sizeof(ipset) / sizeof(ipset[0]); i++)
+		if (strlen(ipset[i]) == n && memcmp(ipset[i], text, n) == 0)
+			return LISTFILE_IPSET;
+	if (strchr("$:!;", text[0]) != NULL)
+		return LISTFILE_RBLDNSD;
+	if (n < len && inet_parse_range(text, len, &range) != NULL &&
+	    inet_parse_range(text, n, &range) == NULL)
+		return LISTFILE_RBLDNSD; /* an address and a text */
+	return LISTFILE_PLAIN;
 }
 
 static int read_line(struct listfile *f, const char *line, size_t len)
 {
-	const char *start = line, *comment = len == 0 ? NULL : memchr(line, '#', len), *end;
-	struct inet_range range;
+	const char *text = line, *end = line + len;
 	f->line++;
-	end = comment == NULL ? line + len : comment;
-	while (start < end && (*start == ' ' || *start == '\t'))
-		start++;
-	while (end > start && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+	while (text < end && (*text == ' ' || *text == '\t'))
+		text++;
+	if (text < end && f->form <= LISTFILE_PLAIN) {
+		const char *comment = memchr(text, '#', (size_t)(end - text));
+		end = comment == NULL ? end : comment;
+	}
+	while (end > text && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
 		end--;
-	if (start == end)
+	if (text == end || *text == '#')
 		return 0;
-	const char *wrong = inet_parse_range(start, (size_t)(end - start), &range);
+	size_t n = (size_t)(end - text);
+	if (f->form == LISTFILE_AUTO)
+		f->form = form_of(text, n);
+	if (f->form == LISTFILE_IPSET)
+		return listfile_ipset_line(f, line, text, n);
+	if (f->form == LISTFILE_RBLDNSD)
+		return listfile_rbldnsd_line(f, line, text, n);
+	struct listfile_item item = { .comment = "" };
+	const char *wrong = inet_parse_range(text, n, &item.range);
 	if (wrong == NULL)
-		return f->entry(f->arg, &range);
-	mistake(f, (unsigned)(start - line) + 1, start, (size_t)(end - start), wrong);
+		return f->entry(f->arg, &item);
+	listfile_mistake(f, line, text, n, wrong);
 	return 0;
 }
 
-int listfile_read(const char *path, listfile_entry *entry, void *arg, struct complaints *complaints)
+static int read_lines(struct listfile *f, int fd)
 {
-	struct listfile f = { path, entry, arg, complaints, 0, 0 };
-	struct stat st;
 	bool skipping = false, end = false;
 	size_t have = 0;
 	int ret = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
 	char *buf = malloc(PIECE);
-	if (buf == NULL) {
-		ret = -ENOMEM;
-		goto out;
-	}
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		ret = -EINVAL;
-		goto out;
-	}
+	if (buf == NULL)
+		return -ENOMEM;
 	while (!end && ret == 0) {
 		ssize_t n = read(fd, buf + have, PIECE - have);
 		if (n < 0 && errno == EINTR)
@@ -96,19 +137,39 @@ int listfile_read(const char *path, listfile_entry *entry, void *arg, struct com
 			if (skipping)
 				skipping = lf == NULL;
 			else if (len > LISTFILE_LINE_MAX + 1) {
-				f.line++;
-				mistake(&f, 1, line, len, "is a line of more than 1024 characters");
+				f->line++;
+				listfile_mistake(
+				    f, line, line, len, "is a line of more than 1024 characters");
 				skipping = lf == NULL;
 			} else {
-				ret = read_line(&f, line, len);
+				ret = read_line(f, line, len);
 			}
 			used += len + (lf == NULL ? 0 : 1);
 		}
 		memmove(buf, buf + used, have - used);
 		have -= used;
 	}
-out:
 	free(buf);
+	return ret;
+}
+
+int listfile_read(const struct listfile_source *source, listfile_entry *entry, void *arg,
+    struct complaints *complaints)
+{
+	struct listfile f = { .source = source,
+		.entry = entry,
+		.arg = arg,
+		.complaints = complaints,
+		.form = source->form };
+	struct stat st;
+	int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret;
+	if (fd < 0)
+		return -errno;
+	ret = fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ? -EINVAL : read_lines(&f, fd);
+	if (ret == 0)
+		ret = listfile_hand_on(&f);
+	free(f.kept);
+	free(f.texts);
 	close(fd);
 	return ret;
 }
