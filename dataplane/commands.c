@@ -8,6 +8,7 @@
  * go on; all else waits in the receive queue, and so does a RCPT that we would answer ourselves.
  */
 #include "relay.h"
+#include "route.h"
 #include "session.h"
 
 #include <stdio.h>
@@ -131,33 +132,25 @@ static enum outcome rcpt_check(struct worker *w, struct session *s, const struct
 	return OUTCOME_GONE;
 }
 
-/* Every host the mail could be relayed through must be served (P15). */
-static bool rcpt_route(
+/* REASON_NONE with the pool, or why not. */
+static enum reason rcpt_route(
     struct worker *w, struct session *s, const struct smtp_command *cmd, unsigned *ret_pool)
 {
 	const struct policy_list *list;
-	struct text domain = cmd->path.domain;
-	struct smtp_hosts hosts;
-	unsigned pool, tenant;
+	struct route route;
 
-	if (domain.len && domain.p[domain.len - 1] == '.') /* of the root: the same name */
-		domain.len--;
-	if (policy_route_domain(w->policy, domain, ret_pool, &tenant) < 0)
-		return false;
-	s->facts.tenant = (uint16_t)tenant;
-	if (cmd->path.domain.len) {
-		smtp_hosts(&cmd->path, &hosts);
-		if (hosts.too_many)
-			return false;
-		for (unsigned i = 0; i < hosts.n; i++) {
-			if (policy_route_domain(w->policy, hosts.host[i], &pool, &tenant) < 0)
-				return false;
-		}
-	}
-	list = w->set->n_lists ? policy_list_of(w->policy, s->facts.client, s->facts.now_s) : NULL;
-	if (list && list->pool >= 0)
+	route_recipient(w->policy, &s->facts, &cmd->path, &route);
+	if (route.action == RELAY_DEFER)
+		return REASON_RELAY_DEFERRED;
+	if (route.action != RELAY_ACCEPT)
+		return REASON_RELAY_DENIED;
+	s->facts.tenant = (uint16_t)route.tenant;
+	*ret_pool = route.pool;
+	list = w->set->n_lists ? policy_list_of(w->policy, s->facts.client, s->facts.now_s)
+				 : NULL;
+	if (list && list->pool >= 0 && route.recipient == RELAY_SERVED)
 		*ret_pool = (unsigned)list->pool;
-	return true;
+	return REASON_NONE;
 }
 
 static enum outcome rcpt_forward(struct worker *w, struct session *s, const struct smtp_command *cmd)
@@ -180,9 +173,10 @@ static enum outcome rcpt_proceed(struct worker *w, struct session *s, const stru
 {
 	struct relay *r = s->relay;
 	unsigned pool;
+	enum reason denied = rcpt_route(w, s, cmd, &pool);
 
-	if (!rcpt_route(w, s, cmd, &pool))
-		return refuse_rcpt(w, s, REASON_RELAY_DENIED);
+	if (denied != REASON_NONE)
+		return refuse_rcpt(w, s, denied);
 	if (r && r->wanted_pool != pool) {
 		if (s->facts.rcpts_accepted || r->pending)
 			return refuse_rcpt(w, s, REASON_OTHER_POOL);

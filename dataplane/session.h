@@ -41,7 +41,7 @@ enum command_phase {
 	AT_ANY = AT_START | AT_HELO | AT_MAIL | AT_RCPT | AT_BDAT,
 };
 
-enum { SESSION_TEXT = 176, SESSION_HELO_MAX = 255, REPLY_ROOM = EXTENT_BYTES + REPLY_MAX };
+enum { SESSION_TEXT = 144, SESSION_HELO_MAX = 255, REPLY_ROOM = EXTENT_BYTES + REPLY_MAX };
 
 struct session {
 	uint8_t owner;          /* OWNER_SESSION */

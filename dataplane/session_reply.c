@@ -137,7 +137,7 @@ void session_note_verdict(struct worker *w, struct session *s, struct verdict v,
 		return;
 	}
 	count_verdict(w, v.kind, phase);
-	if (v.kind == VERDICT_PASS)
+	if (v.kind == VERDICT_PASS && v.reason == REASON_ALLOWED) /* not an exception for one RCPT */
 		s->facts.trusted = true;
 	if (v.kind >= s->verdict.kind) {
 		s->verdict = v;

@@ -7,6 +7,7 @@
  */
 #include "chain.h"
 
+#include "access.h"
 #include "address.h"
 #include "checks.h"
 #include "limits.h"
@@ -24,10 +25,12 @@ static const struct {
 	filter_fn *judge;
 	unsigned phases;
 } filters[] = {
+	{ access_exceptions, IN(PHASE_RCPT) },
 	{ address_judge, ALL },
 	{ limits_connections, IN(PHASE_CONNECT) },
 	{ limits_commands, COMMANDS },
 	{ limits_transaction, IN(PHASE_MAIL) | IN(PHASE_RCPT) | IN(PHASE_BODY) },
+	{ access_judge, IN(PHASE_RCPT) },
 	{ checks_judge, NOT_SYN },
 	{ score_judge, IN(PHASE_CONNECT) | IN(PHASE_RCPT) | IN(PHASE_BODY) },
 };

@@ -75,6 +75,7 @@ struct facts {
 
 	/* the command being judged; local parts byte for byte */
 	struct text helo, mail, rcpt;
+	struct text host_name; /* forward-confirmed reverse DNS; empty: none, or not known yet */
 };
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "addrset_build.h"
 #include "domains.h"
+#include "relay.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct image_writer {
 	size_t n_string_slots, n_strings;
 	struct array servers, pools, lists, domains, rules;
 	struct array names; /* struct name_entry */
+	struct array access;
 	uint32_t n_sets, n_globs;
 	uint64_t ids_taken[(RULE_ID_MASK + 1) / 64];
 	struct array v4, v6; /* struct addrset_entry4, 6; order is set by finish */
@@ -85,6 +87,7 @@ struct image_writer *image_writer_new(void)
 		return NULL;
 	if (image_writer_string(w, "", &empty) < 0 || add_checks(w) < 0)
 		return image_writer_free(w);
+	relay_defaults(&w->settings.relay);
 	w->settings.score = (struct policy_score){ INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX };
 	return w;
 }
@@ -102,6 +105,7 @@ struct image_writer *image_writer_free(struct image_writer *w)
 	free(w->lists.p);
 	free(w->rules.p);
 	free(w->names.p);
+	free(w->access.p);
 	free(w->domains.p);
 	free(w->v4.p);
 	free(w->v6.p);
@@ -271,6 +275,11 @@ int image_writer_domain(struct image_writer *w, const char *name, enum policy_do
 	if (r < 0)
 		return r;
 	return row_add(&w->domains, sizeof(d), POLICY_MAX_DOMAINS, &d);
+}
+
+int image_writer_access(struct image_writer *w, const struct policy_access *access)
+{
+	return row_add(&w->access, sizeof(*access), POLICY_MAX_ACCESS, access);
 }
 
 /* ---- sets of names ---- */
@@ -492,10 +501,12 @@ static int finish_settings(struct image_writer *w, size_t *ret_len)
 	s->n_domains = (uint32_t)w->domains.n;
 	s->n_lists = (uint32_t)w->lists.n;
 	s->n_rules = (uint32_t)w->rules.n;
+	s->n_access = (uint32_t)w->access.n;
 	place(&end, sizeof(*s));
 	s->pools_off = place(&end, w->pools.n * sizeof(struct policy_pool));
 	s->servers_off = place(&end, w->servers.n * sizeof(struct policy_server));
 	s->lists_off = place(&end, w->lists.n * sizeof(struct policy_list));
+	s->access_off = place(&end, w->access.n * sizeof(struct policy_access));
 	s->rules_off = place(&end, w->rules.n * sizeof(struct policy_rule));
 	s->domains_off = place(&end, w->domains.n * sizeof(struct policy_domain));
 	base = aligned_alloc(IMAGE_ALIGN, end);
@@ -510,6 +521,9 @@ static int finish_settings(struct image_writer *w, size_t *ret_len)
 		    w->servers.n * sizeof(struct policy_server));
 	if (w->lists.n)
 		memcpy(base + s->lists_off, w->lists.p, w->lists.n * sizeof(struct policy_list));
+	if (w->access.n)
+		memcpy(base + s->access_off, w->access.p,
+		    w->access.n * sizeof(struct policy_access));
 	memcpy(base + s->rules_off, w->rules.p, w->rules.n * sizeof(struct policy_rule));
 	if (w->domains.n)
 		memcpy(base + s->domains_off, w->domains.p,

@@ -43,6 +43,9 @@ unsigned image_writer_rule_of_list(const struct image_writer *w, unsigned list);
 int image_writer_domain(struct image_writer *w, const char *name, enum policy_domain_kind kind,
     unsigned pool, unsigned tenant);
 
+/* set and except: numbers of sets. */
+int image_writer_access(struct image_writer *w, const struct policy_access *access);
+
 /* A new, empty set of names (nameset.h): its number, or -E2BIG. */
 int image_writer_set(struct image_writer *w);
 /* kind and text as nameset_read() gave them; expires_s: Unix time, 0 for never. -EINVAL: no such set.

@@ -94,6 +94,8 @@ static bool check_frame(struct opening *o)
 		{ s->n_domains, POLICY_MAX_DOMAINS },
 		{ s->n_lists, POLICY_MAX_LISTS },
 		{ s->n_rules, POLICY_MAX_RULES },
+		{ s->n_access, POLICY_MAX_ACCESS },
+		{ s->relay.n_internal, POLICY_MAX_INTERNAL },
 	};
 	const struct {
 		uint64_t offset, size, align;
@@ -108,6 +110,8 @@ static bool check_frame(struct opening *o)
 		    _Alignof(struct policy_list) },
 		{ s->rules_off, (uint64_t)s->n_rules * sizeof(struct policy_rule),
 		    _Alignof(struct policy_rule) },
+		{ s->access_off, (uint64_t)s->n_access * sizeof(struct policy_access),
+		    _Alignof(struct policy_access) },
 	};
 
 	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
@@ -215,6 +219,27 @@ static bool check_rules(struct opening *o, struct policy *p)
 	return true;
 }
 
+static bool check_access(struct opening *o, struct policy *p)
+{
+	const struct policy_relay *r = &o->s->relay;
+	const uint8_t *cell = &r->matrix[0][0][0];
+
+	for (unsigned i = 0; i < o->s->n_access; i++) {
+		if (p->access[i].rule >= o->s->n_rules || p->access[i].kind >= ACCESS_N_KINDS)
+			return fail(o, "policy: an access rule is out of range");
+		p->n_access_passes += p->rules[p->access[i].rule].action == VERDICT_PASS;
+	}
+	for (unsigned i = 0; i < sizeof(r->matrix); i++)
+		if (cell[i] >= RELAY_N_ACTIONS)
+			return fail(o, "policy: the relay matrix is out of range");
+	for (unsigned i = 0; i < r->n_internal; i++)
+		if (r->internal[i].prefix_len > (is_v4(r->internal[i].addr) ? 32 : 128))
+			return fail(o, "policy: an internal prefix is out of range");
+	if (r->outbound_pool < -1 || r->outbound_pool >= (int32_t)o->s->n_pools)
+		return fail(o, "policy: the outbound pool is out of range");
+	return true;
+}
+
 static bool check_tables(struct opening *o, struct policy *p)
 {
 	const struct part *a = &o->parts[IMAGE_ADDRESSES], *d = &o->parts[IMAGE_DOMAINS];
@@ -256,8 +281,9 @@ int policy_open(const struct image_part *parts, unsigned n_parts, uint32_t epoch
 	p->domain_rows = (const void *)(base + o.s->domains_off);
 	p->lists = (const void *)(base + o.s->lists_off);
 	p->rules = (const void *)(base + o.s->rules_off);
+	p->access = (const void *)(base + o.s->access_off);
 	p->epoch = epoch;
-	if (!check_host(&o) || !check_rules(&o, p) || !check_mail(&o, p) || !check_tables(&o, p))
+	if (!check_host(&o) || !check_rules(&o, p) || !check_access(&o, p) || !check_mail(&o, p) || !check_tables(&o, p))
 		goto bad;
 	address_prepare(p);
 	*ret_policy = p;

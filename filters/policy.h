@@ -13,6 +13,7 @@
 
 #include "facts.h"
 #include "nameset.h"
+#include "policy_access.h"
 #include "policy_shape.h"
 #include "rules.h"
 #include "verdict.h"
@@ -181,6 +182,8 @@ struct policy_settings {
 	struct policy_smtp smtp;
 	struct policy_limits limits;
 	struct policy_score score;
+	struct policy_relay relay;
+	uint32_t n_access, access_off;
 	struct policy_shape shape;
 	uint32_t n_listeners, n_pools, n_servers, n_domains, n_lists, n_rules;
 	int32_t default_pool; /* for domains not named; -1: not served (550 5.7.1) */

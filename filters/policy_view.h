@@ -31,6 +31,8 @@ struct policy {
 	const struct policy_domain *domain_rows;
 	const struct policy_list *lists;
 	const struct policy_rule *rules;
+	const struct policy_access *access;
+	unsigned n_access_passes; /* of those, with action pass */
 	const char *strings;
 	struct domains domains;
 	struct nameset namesets; /* all zeros: no set has an entry */
