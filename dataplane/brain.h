@@ -25,6 +25,7 @@
 #include "window.h"
 #include "worker.h"
 
+#include "filters/greylist.h"
 #include "filters/sources.h"
 
 #include <sys/queue.h>
@@ -69,6 +70,7 @@ struct worker {
 	struct relay_list all_relays; /* for changes of policy */
 	struct relay_list dead;       /* let go in this turn, given back at its end */
 	struct relay_queue inspected; /* bodies under inspection, oldest first */
+	struct greylist_keys grey_keys; /* of the RCPT under hand */
 	const struct session *judged; /* whose verdict stands in `tally` and is not yet noted */
 	struct tally tally;
 	uint32_t epoch;               /* of the policy last seen */

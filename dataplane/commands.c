@@ -129,6 +129,7 @@ static enum outcome rcpt_check(struct worker *w, struct session *s, const struct
 		return answer(w, s, REPLY_BAD_PARAM);
 	}
 	s->facts.rcpt = cmd->path.whole;
+	session_grey_ask(w, s, cmd->path.whole);
 	return OUTCOME_GONE;
 }
 
@@ -165,6 +166,7 @@ static enum outcome rcpt_forward(struct worker *w, struct session *s, const stru
 		return refuse_rcpt(w, s, REASON_BACKEND_WORDS);
 	if (s->facts.rcpts_accepted == 0 && r->pending == 0)
 		session_note_rcpt(s, cmd->path.whole);
+	session_grey_forward(w, s);
 	relay_rcpt(w, r, cmd);
 	return OUTCOME_DONE;
 }
@@ -463,6 +465,7 @@ enum outcome command_run(struct worker *w, struct session *s, struct text line)
 			if (row->phase == PHASE_RCPT) {
 				s->facts.rcpts_refused++;
 				brain_count(w, BRAIN_rcpt_refused);
+				session_grey_told(w, s, v);
 			}
 			if (cmd.verb == SMTP_BDAT) {
 				relay_reason(w, s->relay, reply_code(v.kind, v.reason, PHASE_DATA),

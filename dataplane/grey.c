@@ -160,17 +160,26 @@ static void take_note(struct grey *g, const struct grey_note *note)
 	}
 }
 
+/* A recipient beyond the first of a message comes by its key alone (worker.h). */
+static bool lacks_text(const struct store_record *r)
+{
+	return !r->pool && r->len >= 2 && r->text[r->len - 1] == '\0' && r->text[r->len - 2] == '\0';
+}
+
 static int write_ops(struct grey *g)
 {
 	int rc = 0;
 
 	for (unsigned i = 0; i < g->n_ops && rc == 0; i++) {
-		const struct op *op = &g->ops[i];
+		struct op *op = &g->ops[i];
 		const struct greylist_entry *is = &op->is.entry;
 		bool moves = is->state != GREYLIST_PENDING ? op->was.state == GREYLIST_PENDING
 							   : op->was.time_s != is->time_s ||
 								 op->was.state != GREYLIST_PENDING;
 
+		if (op->was.state != GREYLIST_ABSENT && is->state != GREYLIST_ABSENT &&
+		    lacks_text(&op->is))
+			store_text(g->store, op->is.key, &op->was, &op->is);
 		if (op->was.state != GREYLIST_ABSENT && (is->state == GREYLIST_ABSENT || moves))
 			rc = store_erase(g->store, op->is.key, &op->was);
 		if (rc == 0 && is->state != GREYLIST_ABSENT)
@@ -492,6 +501,7 @@ int grey_new(const struct grey_config *c, struct grey **ret_grey, char **ret_err
 		goto fail;
 	}
 	g->started = true;
+	greylist_set_secret(g->index, store_secret(g->store)); /* before anybody has the index */
 	*ret_grey = g;
 	return 0;
 no_memory:

@@ -7,6 +7,7 @@
 #include "model_rig.h"
 #include "stats_index.h"
 
+#include "filters/greylist.h"
 #include "filters/image.h"
 #include "filters/image_write.h"
 
@@ -14,7 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { RIG_FRAMES = 16384, RIG_TX = 512 };
+enum { RIG_FRAMES = 16384, RIG_TX = 512, RIG_NOTES = 256, RIG_GREYLIST = 4096 };
 
 #define RIG_START_NS 1767225600000000000ull /* 2026-01-01 00:00:00 UTC */
 
@@ -187,6 +188,8 @@ static int make_worker(struct rig *r)
 	if (r->config.given_policy)
 		route_servers(r, &wc->stack);
 	struct stack_host host = { .arg = r->frames, .frame_alloc = memframes_get };
+	wc->shared.greylist = r->greylist;
+	wc->notes |= r->greylist ? 1u << NOTE_GREY : 0;
 	int e = worker_new(wc, &host, r->stats, r->policy, r->now_ns, &r->worker);
 	free(wc);
 	return e;
@@ -308,15 +311,21 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 	r->out.cap_events = RIG_EVENTS;
 	r->out.questions = calloc(RIG_EVENTS, sizeof(struct question));
 	r->out.cap_questions = RIG_EVENTS;
+	r->out.notes = calloc(RIG_NOTES, sizeof(struct note));
+	r->out.cap_notes = RIG_NOTES;
 	int e = -ENOMEM;
 	if (r->frames && r->clients && r->backends && r->stats && r->out.frames.tx &&
-	    r->out.frames.drop && r->out.events && r->out.questions) {
+	    r->out.frames.drop && r->out.events && r->out.questions && r->out.notes) {
 		memset(r->stats, 0, sizeof(*r->stats));
 		e = make_links(r);
 		if (!e && config->given_policy)
 			r->policy = config->given_policy;
 		else
 			e = e ? e : rig_policy_new(&r->config, &r->image, &r->policy);
+		if (!e && policy_settings(r->policy)->grey.rule) {
+			r->greylist = greylist_new(RIG_GREYLIST);
+			e = r->greylist ? 0 : -ENOMEM;
+		}
 		e = e ? e : make_worker(r);
 		e = e ? e : make_hosts(r);
 		e = e ? e : make_models(r);
@@ -356,6 +365,8 @@ struct rig *rig_free(struct rig *r)
 	free(r->out.frames.drop);
 	free(r->out.events);
 	free(r->out.questions);
+	free(r->out.notes);
+	greylist_free(r->greylist);
 	free(r);
 	return NULL;
 }
@@ -378,7 +389,16 @@ static void worker_part(struct rig *r)
 	memframes_put(r->frames, r->out.frames.drop, r->out.frames.n_drop);
 	for (unsigned i = 0; i < r->out.n_events && r->config.on_event; i++)
 		r->config.on_event(r->config.arg, &r->out.events[i]);
+	for (unsigned i = 0; i < r->out.n_notes && r->greylist; i++) {
+		struct greylist_change changes[GREYLIST_MAX_CHANGES];
+		struct grey_note note;
+		if (r->out.notes[i].kind != NOTE_GREY)
+			continue;
+		grey_note_of(&r->out.notes[i], &note);
+		greylist_apply(r->greylist, &note, &policy_settings(r->policy)->grey, changes);
+	}
 	r->out.frames.n_tx = r->out.frames.n_drop = r->out.n_events = r->out.n_questions = 0;
+	r->out.n_notes = 0;
 }
 
 static void host_send(struct rig *r, struct model_host *h, struct model_link *l)

@@ -18,6 +18,7 @@
 
 enum { RIG_CLIENTS = 24, RIG_EVENTS = 256, RIG_SERVERS_MAX = 8 };
 
+struct greylist;
 struct image_writer;
 
 struct rig_config {
@@ -62,6 +63,7 @@ struct rig {
 	struct policy *policy;
 	struct image_writer *image;
 	struct worker_out out;
+	struct greylist *greylist; /* where the policy has one; the worker's notes are applied at once */
 };
 
 int rig_new(const struct rig_config *config, struct rig **ret_rig);

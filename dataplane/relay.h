@@ -68,6 +68,13 @@ struct body {
 	uint16_t chunk_replies; /* BDAT replies still due from the backend, the last's not counted */
 };
 
+/* What the greylist is told of the transaction once the backend has taken the message. */
+enum { RELAY_GREY_KEYS = 4 };
+struct relay_grey {
+	uint64_t pool, triplets[RELAY_GREY_KEYS]; /* in the order of RCPT; 0: refused */
+	uint8_t n, answered;
+};
+
 struct relay {
 	uint8_t owner;   /* OWNER_RELAY */
 	uint8_t state;   /* enum relay_state */
@@ -97,9 +104,10 @@ struct relay {
 	struct extent *stored; /* the backend's refusal, to be given later */
 	uint16_t stored_code;
 	bool reply_cut;
+	struct relay_grey grey;
 	struct body body;
 };
-_Static_assert(sizeof(struct relay) <= 320, "counted in the budget of a relaying session");
+_Static_assert(sizeof(struct relay) <= 384, "counted in the budget of a relaying session");
 
 /* Opens for a session: finds a server or a place in the queue, or fails. Never NULL but when the
  * relay table is full. Its state tells the rest. */

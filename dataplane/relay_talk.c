@@ -394,6 +394,7 @@ static void on_rcpt(struct worker *w, struct relay *r, const struct smtp_reply *
 		s->facts.rcpts_refused++;
 		brain_count(w, BRAIN_rcpt_refused);
 	}
+	session_grey_answered(s, reply->code / 100 == 2);
 	session_write(w, s, reply->raw.p, reply->raw.len, reply->code);
 	session_wake(w, s);
 }

@@ -28,7 +28,7 @@ const char *const session_state_words[SESSION_N_STATES] = {
 
 /* ---- events ---- */
 
-static void copy_text(char *dst, size_t cap, struct text t)
+void session_copy_text(char *dst, size_t cap, struct text t)
 {
 	size_t n = t.len < cap - 1 ? t.len : cap - 1;
 
@@ -68,9 +68,9 @@ static void session_tell(struct worker *w, struct session *s, enum event_kind ki
 	memcpy(e->rules, tally->hits, sizeof(e->rules));
 	e->bytes_in = s->bytes_in;
 	e->bytes_out = s->bytes_out;
-	copy_text(e->helo, sizeof(e->helo), session_helo(s));
-	copy_text(e->mail, sizeof(e->mail), session_mail(s));
-	copy_text(e->rcpt, sizeof(e->rcpt), session_rcpt(s));
+	session_copy_text(e->helo, sizeof(e->helo), session_helo(s));
+	session_copy_text(e->mail, sizeof(e->mail), session_mail(s));
+	session_copy_text(e->rcpt, sizeof(e->rcpt), session_rcpt(s));
 }
 
 static void session_note_end(struct worker *w, const struct session *s)
@@ -90,8 +90,8 @@ static void session_note_end(struct worker *w, const struct session *s)
 	n->score = s->tally.score;
 	n->dns_listed = s->facts.dns_listed;
 	memcpy(n->client, s->facts.client, sizeof(n->client));
-	copy_text(n->sender, sizeof(n->sender), session_mail(s));
-	copy_text(n->rcpt, sizeof(n->rcpt), session_rcpt(s));
+	session_copy_text(n->sender, sizeof(n->sender), session_mail(s));
+	session_copy_text(n->rcpt, sizeof(n->rcpt), session_rcpt(s));
 }
 
 static void possible_double(struct worker *w, struct session *s)
@@ -205,8 +205,8 @@ static void session_note_message(struct worker *w, const struct session *s)
 	n->score = s->tally.score;
 	n->dns_listed = s->facts.dns_listed;
 	memcpy(n->client, s->facts.client, sizeof(n->client));
-	copy_text(n->sender, sizeof(n->sender), session_mail(s));
-	copy_text(n->rcpt, sizeof(n->rcpt), session_rcpt(s));
+	session_copy_text(n->sender, sizeof(n->sender), session_mail(s));
+	session_copy_text(n->rcpt, sizeof(n->rcpt), session_rcpt(s));
 }
 
 void session_final(struct worker *w, struct session *s, unsigned code, const char *raw, size_t len)
@@ -216,6 +216,7 @@ void session_final(struct worker *w, struct session *s, unsigned code, const cha
 		s->messages++;
 		s->facts.messages++;
 		session_note_message(w, s);
+		session_grey_accepted(w, s);
 	} else {
 		brain_count(w, BRAIN_messages_refused);
 	}

@@ -159,6 +159,18 @@ void body_end(struct worker *w, struct relay *r);
 
 void pipe_run(struct worker *w, struct session *s);
 
+/* ---- session_grey.c ---- */
+
+/* Before the filters are asked about a recipient: sets facts.grey. */
+void session_grey_ask(struct worker *w, struct session *s, struct text rcpt);
+/* The recipient was answered by that verdict. */
+void session_grey_told(struct worker *w, struct session *s, struct verdict v);
+/* It goes to the backend; and what that said of it. */
+void session_grey_forward(struct worker *w, struct session *s);
+void session_grey_answered(struct session *s, bool accepted);
+/* The backend took the message. */
+void session_grey_accepted(struct worker *w, struct session *s);
+
 /* ---- session_shape.c ---- */
 
 enum {

@@ -18,6 +18,9 @@ bool session_judge_connect(struct worker *w, struct session *s); /* false: it en
 void session_greet(struct worker *w, struct session *s);
 void session_tarpit(struct worker *w, struct session *s); /* tries; the record may be gone */
 
+/* Cut, zero-terminated. */
+void session_copy_text(char *buf, size_t cap, struct text t);
+
 /* session_line.c: one command. False: nothing more can be done now; the record may be gone. */
 bool session_command(struct worker *w, struct session *s);
 

@@ -96,6 +96,8 @@ void session_forget(struct worker *w, struct session *s)
 	s->facts.declared_size = s->facts.body_size = 0;
 	s->facts.null_sender = false;
 	tally_forget_transaction(&s->tally);
+	if (s->relay)
+		s->relay->grey = (struct relay_grey){ 0 };
 	if (w->judged == s) /* under judgement: what is kept afterwards forgets it too */
 		tally_forget_transaction(&w->tally);
 	s->facts.mail = s->facts.rcpt = (struct text){ 0 };

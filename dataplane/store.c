@@ -265,6 +265,21 @@ static bool record_of(const MDB_val *key, const MDB_val *value, struct store_rec
 	       r->len >= 3 && r->text[r->len - 1] == '\0';
 }
 
+void store_text(
+    struct store *s, uint64_t k, const struct greylist_entry *was, struct store_record *r)
+{
+	struct store_record old;
+	uint8_t buf[12];
+	MDB_val key, value;
+	enum table table = place(k, was, buf, &key);
+
+	if (mdb_get(s->batch, s->tables[table], &key, &value) != 0 || !record_of(&key, &value, &old))
+		return;
+	r->cut = old.cut;
+	r->len = old.len;
+	memcpy(r->text, old.text, old.len);
+}
+
 /* One table from *position on; moves it. */
 static int walk_table(MDB_txn *txn, MDB_dbi table, struct store_position *at, unsigned *most,
     bool (*each)(void *arg, const struct store_record *r), void *arg, bool *stop)

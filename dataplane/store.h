@@ -42,6 +42,9 @@ int store_begin(struct store *s);
 int store_write(struct store *s, const struct store_record *r);
 /* `was` tells where it was filed; an entry that is not there is none of its business. */
 int store_erase(struct store *s, uint64_t key, const struct greylist_entry *was);
+/* The text of an entry that is there, into r->len and r->text; else they stay. */
+void store_text(
+    struct store *s, uint64_t key, const struct greylist_entry *was, struct store_record *r);
 int store_commit(struct store *s); /* 0: it is on disk. Else nothing of the batch is */
 void store_abort(struct store *s);
 

@@ -25,7 +25,7 @@ enum note_kind {
 	NOTE_SESSION, /* a session has ended: verdict, phase, reason, score; value: messages accepted */
 	NOTE_RCPT,    /* the backend (or we) answered a RCPT: code; sender, rcpt */
 	NOTE_MESSAGE, /* the backend said 250 to the final dot: value: recipients; sender, first rcpt */
-	NOTE_GREY,    /* the greylist was asked: key; code: enum fact_grey; sender, rcpt, pool */
+	NOTE_GREY,    /* of a recipient: key: triplet, pool; code: enum grey_note_kind; sender, rcpt, pool */
 	NOTE_N_KINDS
 };
 
@@ -55,6 +55,10 @@ struct worker_shared {
 	const struct greylist *greylist;
 	const struct memory *memory;
 };
+
+/* A NOTE_GREY as the greylist's writer takes it. */
+struct grey_note;
+void grey_note_of(const struct note *from, struct grey_note *ret_note);
 
 struct worker_config {
 	struct stack_config stack; /* the shell fills it from the policy's host part and from hw/ */

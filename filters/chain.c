@@ -10,6 +10,7 @@
 #include "access.h"
 #include "address.h"
 #include "checks.h"
+#include "grey.h"
 #include "limits.h"
 #include "score.h"
 
@@ -33,6 +34,7 @@ static const struct {
 	{ access_judge, IN(PHASE_RCPT) },
 	{ checks_judge, NOT_SYN },
 	{ score_judge, IN(PHASE_CONNECT) | IN(PHASE_RCPT) | IN(PHASE_BODY) },
+	{ grey_judge, IN(PHASE_RCPT) },
 };
 
 static struct verdict verdict_of(struct opinion o, enum phase phase, int32_t score)

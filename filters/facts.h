@@ -32,7 +32,7 @@ enum fact_spf {
 	FACT_SPF_PERMERROR,
 };
 /* What the greylist's index says of (pool, sender, recipient). */
-enum fact_grey { GREY_UNASKED, GREY_FIRST, GREY_EARLY, GREY_PASSED, GREY_WHITE };
+enum fact_grey { GREY_UNASKED, GREY_FIRST, GREY_EARLY, GREY_PASSED, GREY_WHITE, GREY_TRAP };
 
 struct facts {
 	uint8_t client[16]; /* IPv6, or IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2), network order */

@@ -22,6 +22,7 @@ _Static_assert(sizeof(struct bucket) == 64, "a bucket is a cache line");
 struct greylist {
 	struct bucket *buckets;
 	uint32_t n_buckets;
+	uint8_t secret[16];
 	struct greylist_counts counts; /* the writer's */
 };
 
@@ -227,6 +228,16 @@ struct greylist *greylist_free(struct greylist *g)
 	return NULL;
 }
 
+void greylist_set_secret(struct greylist *g, const uint8_t secret[16])
+{
+	memcpy(g->secret, secret, sizeof(g->secret));
+}
+
+const uint8_t *greylist_secret(const struct greylist *g)
+{
+	return g->secret;
+}
+
 static uint64_t key_in(struct slot *s)
 {
 	return atomic_load_explicit(&s->key, memory_order_relaxed);
@@ -416,7 +427,9 @@ unsigned greylist_apply(struct greylist *g, const struct grey_note *note,
 	case GREY_TRAPPED: return trapped(g, note, settings, changes);
 	case GREY_ACCEPTED:
 		n = accepted(g, note->keys.triplet, note->now_s, settings, changes);
-		return n + accepted(g, note->keys.pool, note->now_s, settings, changes + n);
+		if (note->keys.pool) /* told once of a message to several */
+			n += accepted(g, note->keys.pool, note->now_s, settings, changes + n);
+		return n;
 	default: return 0;
 	}
 }

@@ -118,6 +118,9 @@ bool greylist_get(const struct greylist *g, uint64_t key, struct greylist_entry 
  * each. NULL: no memory. */
 struct greylist *greylist_new(uint32_t capacity);
 struct greylist *greylist_free(struct greylist *g);
+/* The secret of its keys, for who makes them. Set before others read. */
+void greylist_set_secret(struct greylist *g, const uint8_t secret[16]);
+const uint8_t *greylist_secret(const struct greylist *g);
 
 enum grey_note_kind {
 	GREY_TRIED,    /* was told to come back */
@@ -129,7 +132,7 @@ enum grey_note_kind {
 enum { GREY_NOTE_TEXT = 168 };
 /* What a worker has to say to the writer. */
 struct grey_note {
-	struct greylist_keys keys;
+	struct greylist_keys keys; /* pool 0: GREY_ACCEPTED for another recipient of a message */
 	uint32_t now_s;
 	uint16_t tenant;
 	uint8_t kind;              /* enum grey_note_kind */

@@ -307,6 +307,41 @@ int image_writer_name(struct image_writer *w, unsigned set, enum name_kind kind,
 	return r < 0 ? r : 0;
 }
 
+int image_writer_greylist(struct image_writer *w)
+{
+	struct policy_grey *g = &w->settings.grey;
+	const struct {
+		const char *name;
+		uint8_t action;
+		uint16_t reason;
+		uint32_t *rule, *set;
+	} rows[] = {
+		{ "greylist", VERDICT_GREY, REASON_GREYLISTED, &g->rule, &g->exempt },
+		{ "greytrap", VERDICT_REFUSE, REASON_GREYTRAPPED, &g->rule_trapped, &g->greytraps },
+		{ "spamtrap", VERDICT_REFUSE, REASON_SPAMTRAP, &g->rule_spamtrap, &g->spamtraps },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct policy_rule rule = { .kind = RULE_GREY,
+			.action = rows[i].action,
+			.reason = rows[i].reason,
+			.index = i };
+		int r = image_writer_string(w, rows[i].name, &rule.name);
+
+		if (r < 0)
+			return r;
+		r = image_writer_rule(w, &rule);
+		if (r < 0)
+			return r;
+		*rows[i].rule = (uint32_t)r;
+		r = image_writer_set(w);
+		if (r < 0)
+			return r;
+		*rows[i].set = (uint32_t)r;
+	}
+	return 0;
+}
+
 /* ---- addresses ---- */
 
 int image_writer_v4(

@@ -46,6 +46,10 @@ int image_writer_domain(struct image_writer *w, const char *name, enum policy_do
 /* set and except: numbers of sets. */
 int image_writer_access(struct image_writer *w, const struct policy_access *access);
 
+/* The greylist: makes its three rules ("greylist", "greytrap", "spamtrap", enforced for all) and
+ * three empty sets of names, and fills their numbers into the settings' section. Once. */
+int image_writer_greylist(struct image_writer *w);
+
 /* A new, empty set of names (nameset.h): its number, or -E2BIG. */
 int image_writer_set(struct image_writer *w);
 /* kind and text as nameset_read() gave them; expires_s: Unix time, 0 for never. -EINVAL: no such set.

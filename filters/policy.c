@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "image.h"
+#include "policy_check_grey.h"
 #include "policy_check_shape.h"
 
 #include <errno.h>
@@ -165,6 +166,8 @@ static bool check_mail(struct opening *o, const struct policy *p)
 	    s->smtp.add_received > 1)
 		return fail(o, "policy: an SMTP setting is out of range");
 	o->error = policy_check_shape(&s->shape, o->parts[IMAGE_STRINGS].len);
+	if (!o->error)
+		o->error = policy_check_grey(&s->grey, s->n_rules);
 	if (o->error)
 		return false;
 	for (unsigned i = 0; i < s->n_listeners; i++)

@@ -15,6 +15,7 @@
 #include "nameset.h"
 #include "policy_access.h"
 #include "policy_shape.h"
+#include "policy_grey.h"
 #include "rules.h"
 #include "verdict.h"
 
@@ -185,6 +186,7 @@ struct policy_settings {
 	struct policy_relay relay;
 	uint32_t n_access, access_off;
 	struct policy_shape shape;
+	struct policy_grey grey;
 	uint32_t n_listeners, n_pools, n_servers, n_domains, n_lists, n_rules;
 	int32_t default_pool; /* for domains not named; -1: not served (550 5.7.1) */
 	struct policy_listener listeners[POLICY_MAX_LISTENERS];

@@ -344,6 +344,58 @@ static bool add_class(struct world *w, struct image_writer *iw, char *text)
 	return true;
 }
 
+#define GREY(field)                                                                                \
+	{                                                                                          \
+#field, AT(struct policy_grey, field)                                              \
+	}
+
+static bool add_names(struct image_writer *iw, unsigned set, char *names)
+{
+	char text[NAMES_MAX_LEN + 1];
+	enum name_kind kind;
+
+	for (char *save = NULL, *name = strtok_r(names, ",", &save); name;
+	     name = strtok_r(NULL, ",", &save)) {
+		if (nameset_read(name, false, &kind, text) != NULL ||
+		    image_writer_name(iw, set, kind, text, 0) < 0)
+			return false;
+	}
+	return true;
+}
+
+/* @grey KEY=VALUE ... [exempt=NAME,NAME greytraps= spamtraps= shadow] */
+static bool add_grey(struct world *w, struct image_writer *iw, char *text)
+{
+	static const struct setting grey_settings[] = { GREY(delay_s), GREY(retry_window_s),
+		GREY(life_s), GREY(white_life_s), GREY(trap_s), GREY(white_after),
+		GREY(from_score) };
+	struct policy_grey *g = &image_writer_settings(iw)->grey;
+	char *word;
+
+	*g = (struct policy_grey){ 300, 14400, 36 * 86400, 90 * 86400, 86400, 5, 0, 1000 };
+	if (image_writer_greylist(iw) < 0)
+		return wrong(w, "@grey", "no room");
+	while ((word = script_word(&text))) {
+		char *value = script_value(word);
+		bool good = true;
+
+		if (!strcmp(word, "shadow"))
+			image_writer_rule_at(iw, g->rule)->state = RULE_SHADOW;
+		else if (!strcmp(word, "exempt") && value)
+			good = add_names(iw, g->exempt, value);
+		else if (!strcmp(word, "greytraps") && value)
+			good = add_names(iw, g->greytraps, value);
+		else if (!strcmp(word, "spamtraps") && value)
+			good = add_names(iw, g->spamtraps, value);
+		else
+			good = set(grey_settings, sizeof(grey_settings) / sizeof(grey_settings[0]),
+			    g, word, value);
+		if (!good)
+			return wrong(w, "@grey", word);
+	}
+	return true;
+}
+
 bool world_ehlo(struct world *w, char *text)
 {
 	char *name = script_word(&text), reply[1024] = "";
@@ -390,6 +442,8 @@ static bool each(struct world *w, struct options *o, struct image_writer *iw, co
 				good = add_list(w, iw, rest);
 			else if (!strcmp(kind, "class"))
 				good = add_class(w, iw, rest);
+			else if (!strcmp(kind, "grey"))
+				good = add_grey(w, iw, rest);
 			else if (!strcmp(kind, "ehlo"))
 				good = world_ehlo(w, rest);
 			if (!good && !w->error[0])
@@ -417,7 +471,7 @@ static bool write_all(struct world *w, struct image_writer *iw, char *change)
 	for (unsigned i = 0; i < w->n_servers; i++)
 		memcpy(w->servers[i].ehlo, all_words, sizeof(all_words));
 	if (!each(w, &o, iw, "ehlo") || !each(w, &o, iw, "domain") || !each(w, &o, iw, "list") ||
-	    !each(w, &o, iw, "class"))
+	    !each(w, &o, iw, "class") || !each(w, &o, iw, "grey"))
 		return false;
 	if (!o.domains)
 		image_writer_domain(iw, "example.org", DOMAIN_EXACT, 0, 0);

@@ -99,6 +99,10 @@ static void test_out_of_range(void **state)
 	BAD(s->n_pools = POLICY_MAX_POOLS + 1);
 	BAD(s->n_servers = POLICY_MAX_SERVERS + 1);
 	BAD(s->n_domains = POLICY_MAX_DOMAINS + 1);
+	BAD(s->grey.rule = s->n_rules);
+	BAD(s->grey.rule_trapped = s->n_rules);
+	BAD(s->grey.rule_spamtrap = UINT32_MAX);
+	BAD(s->grey.capacity = UINT32_MAX);
 	BAD(s->n_lists = POLICY_MAX_LISTS + 1);
 	BAD(s->n_domains++); /* the index was made for fewer */
 	BAD(s->pools_off = far);
