@@ -64,7 +64,7 @@
 #include "arena.h"
 #include "complaints.h"
 
-#include "filters/pattern.h"
+#include "filters/pattern_layout.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -72,8 +72,7 @@
 
 enum {
 	PATTERNS_LINE_MAX = 32768,
-	PATTERNS_META_MAX = 256,  /* bytecode operations of one meta */
-	PATTERNS_META_DEPTH = 32, /* values on its stack */
+	PATTERNS_META_MAX = 256, /* bytecode operations of one meta */
 };
 
 struct patterns_expression {
@@ -87,30 +86,6 @@ struct patterns_expression {
 	size_t len;
 };
 
-/* One operation of a meta, in the order a stack machine runs it. */
-enum patterns_op {
-	PATTERNS_OP_NUMBER, /* pushes arg */
-	PATTERNS_OP_RULE,   /* pushes 1 if rule arg is hit, else 0 */
-	PATTERNS_OP_NOT,
-	PATTERNS_OP_AND,
-	PATTERNS_OP_OR,
-	PATTERNS_OP_ADD,
-	PATTERNS_OP_SUB,
-	PATTERNS_OP_MUL,
-	PATTERNS_OP_GT,
-	PATTERNS_OP_GE,
-	PATTERNS_OP_LT,
-	PATTERNS_OP_LE,
-	PATTERNS_OP_EQ,
-	PATTERNS_OP_NE,
-	PATTERNS_N_OPS
-};
-
-struct patterns_code {
-	uint32_t op;
-	int32_t arg;
-};
-
 struct patterns_rule {
 	const char *name;
 	const char *file; /* of its first mention */
@@ -120,18 +95,19 @@ struct patterns_rule {
 	bool has_weight, has_action;
 	bool defined; /* by an expression or a meta */
 	bool meta;
-	struct patterns_code *code; /* n_code of them */
+	struct pattern_code *code; /* n_code of them, filters/pattern_layout.h */
 	unsigned n_code;
 };
 
 /* All pattern files of a configuration together. */
 struct patterns {
-	struct arena arena; /* of everything below */
+	struct arena arena; /* of the texts */
 	struct patterns_rule *rules;
 	struct patterns_expression *expressions;
 	unsigned n_rules, n_expressions;
 	unsigned cap_rules, cap_expressions;
-	void *index; /* names to rules, private */
+	uint32_t *slots; /* names to rules by hash: index + 1, 0 free */
+	uint32_t n_slots;
 };
 
 void patterns_init(struct patterns *p);

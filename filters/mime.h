@@ -81,24 +81,34 @@ size_t quoted_printable_end(struct quoted_printable *q, uint8_t out[4]);
 /* Decodes the encoded words of an unfolded value; out holds n bytes at least. Returns its length. */
 size_t rfc2047_decode(const uint8_t *in, size_t n, uint8_t *out);
 
-/* HTML to what is read; with `html` false only white space is squeezed. out: 4 * n + 16. */
+/* HTML to what is read; with `html` false only white space is squeezed. out: n + 16. */
 struct mime_reader {
-	uint8_t state, quote, n_name, skip;
-	bool blank, html;
-	uint8_t name[10];
-	uint8_t n_entity, entity[10];
+	uint8_t state, quote;
+	bool blank, html, closing;
+	uint8_t n_word; /* of a tag's name or an entity */
+	uint8_t word[12];
+	uint8_t skip[8]; /* the element whose content is not read (style, script), or "" */
 };
 void mime_reader_init(struct mime_reader *r, bool html);
 size_t mime_reader_feed(struct mime_reader *r, const uint8_t *in, size_t n, uint8_t *out);
 
-/* Finds http://, https://, ftp:// and www. in text; html: &amp; stands for & in them. */
+size_t mime_reader_end(struct mime_reader *r, uint8_t out[16]);
+
+/* Finds http://, https://, ftp:// and www. in text; &amp; in them stands for &. The caller gives
+ * pieces; mime_urls_end() ends a URL that the text ends in. */
+typedef void mime_url_fn(
+    void *arg, const uint8_t *url, size_t len, size_t host_off, size_t host_len);
 struct mime_urls {
-	uint8_t state;
-	uint8_t before; /* the byte in front */
+	bool inside;
+	bool cut;        /* one was longer than MIME_URL_MAX */
+	uint8_t tail[8]; /* the last bytes seen */
 	uint16_t n;
 	uint16_t found;
 	uint8_t url[MIME_URL_MAX];
 };
+void mime_urls_init(struct mime_urls *u);
+void mime_urls_feed(struct mime_urls *u, const uint8_t *in, size_t n, mime_url_fn *found, void *arg);
+void mime_urls_end(struct mime_urls *u, mime_url_fn *found, void *arg);
 
 enum mime_state {
 	MIME_HEADER,      /* of the message */
@@ -111,26 +121,27 @@ struct mime_level {
 	uint8_t boundary[MIME_BOUNDARY_MAX];
 };
 
+/* Private save for `bounded`. */
 struct mime {
 	const struct mime_sink *sink;
 	void *arg;
 	uint32_t bounded; /* enum mime_bounded */
-	uint8_t state;
-	uint8_t encoding;
+	uint8_t state;    /* enum mime_state */
 	uint8_t line_state;
-	uint8_t depth;
-	bool text, html, multipart, rfc822, folded, overflow, in_field, decided, ended;
+	uint8_t encoding, depth;
+	bool wants_parts; /* the sink takes anything of parts */
+	bool has_type, has_encoding, text, html, multipart, rfc822;
+	bool in_field, folded, first_line, text_out, decoded_out;
 	uint16_t n_fields, n_parts;
-	uint16_t n_field; /* bytes in field[] */
-	uint16_t name_len;
-	uint16_t n_line;
+	uint16_t n_field, name_len; /* bytes in field[]; of its name */
+	uint16_t n_line; /* bytes in line[]; in a header: of field[], not yet passed on */
 	uint8_t line[MIME_BOUNDARY_MAX + 24]; /* the start of a line that may be a boundary */
 	uint8_t field[MIME_FIELD_MAX];
 	struct base64 base64;
 	struct quoted_printable qp;
 	struct mime_reader reader;
 	struct mime_urls urls;
-	struct mime_level levels[MIME_DEPTH];
+	struct mime_level level, levels[MIME_DEPTH]; /* the boundary just named; those in force */
 };
 
 void mime_init(struct mime *m, const struct mime_sink *sink, void *arg);

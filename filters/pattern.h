@@ -31,7 +31,7 @@ enum {
 	PATTERN_MAX_EXPRESSIONS = 65536,
 	PATTERN_MAX_NAME = 64,         /* bytes of a rule's name */
 	PATTERN_MAX_EXPRESSION = 16000, /* bytes of one expression's source */
-	PATTERN_MAX_HEADERS = 64,      /* header names with expressions of their own */
+	PATTERN_MAX_HEADERS = 256,     /* header names with expressions of their own */
 	PATTERN_MAX_HITS = 64,         /* rules one message reports; beyond: counted in n_more */
 	PATTERN_MAX_CONFIRM = 16, /* expressions one message has confirmed; beyond: they count as
 				     not hit, n_unconfirmed says how many */
@@ -125,9 +125,10 @@ size_t pattern_workspace_bytes(const struct pattern_workspace *ws); /* of its po
 
 /* What a message hit. */
 struct pattern_hits {
-	bool failed;        /* could not be scanned: the other fields say nothing then */
-	uint16_t n;         /* rules below, ascending, terms left out */
-	uint16_t n_more;    /* hit, but found no room */
+	bool failed;     /* could not be scanned: the other fields say nothing then */
+	uint16_t n;      /* rules below, ascending, terms left out */
+	uint16_t n_more; /* hit, but found no room */
+	/* metas take what waits for confirmation as not hit: ask pattern_confirmed() afterwards */
 	uint16_t n_confirm; /* expressions whose candidates PCRE2 has to judge */
 	uint16_t n_unconfirmed;
 	uint16_t rule[PATTERN_MAX_HITS];
@@ -166,6 +167,9 @@ bool pattern_message_feed(struct pattern_message *m, const void *bytes, size_t l
 void pattern_message_peek(struct pattern_message *m, struct pattern_hits *ret_hits);
 /* A rule without a negation in it that refuses was hit: worth a peek. Cheap. */
 bool pattern_message_hot(const struct pattern_message *m);
+/* The whole message was fed: what matches at ends is found now. Optional before the end, needed
+ * before pattern_message_bits() for confirmation. */
+void pattern_message_finish(struct pattern_message *m);
 /* The whole message was fed. Gives the message back. */
 void pattern_message_end(struct pattern_message *m, struct pattern_hits *ret_hits);
 /* The same without a result: the client went away. NULL is allowed. */
@@ -178,7 +182,8 @@ void pattern_message_drop(struct pattern_message *m);
  */
 void pattern_confirmed(const struct pattern_set *set, const uint64_t *hit_bits,
     const uint16_t *confirmed, unsigned n_confirmed, struct pattern_hits *ret_hits);
-/* Copies the rules' bits (64 a word, pattern_n_rules() of them) before the end. */
+/* Copies the rules' bits (64 a word, pattern_n_rules() of them), metas not evaluated; between
+ * pattern_message_finish() and pattern_message_end(). */
 void pattern_message_bits(const struct pattern_message *m, uint64_t *ret_bits);
 
 #endif

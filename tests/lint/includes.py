@@ -39,7 +39,7 @@ CONFINED = [
     (r"urcu.*", r"dataplane/publish\.[ch]$", "only publish.* knows RCU"),
     (r"ares.*\.h", r"dataplane/resolver\.[ch]$", "only resolver.* knows c-ares"),
     (r"lmdb\.h", r"dataplane/store\.[ch]$", "only store.* knows LMDB"),
-    (r"hs(/.*|_.*)?\.h", r"filters/pattern|control/compile", "only patterns and their compiler know Hyperscan"),
+    (r"hs(/.*|_.*)?\.h", r"filters/pattern|control/compile|bench/patterns|tests/unit/filters/pattern", "only patterns and their compiler know Hyperscan"),
     (r"pcre2.*\.h", r"filters/pattern_confirm\.c$", "only the confirmation of patterns knows PCRE2"),
     (r"cmocka\.h", r"tests/", "cmocka belongs to tests"),
     (r"pcap.*", r"dataplane/replay|bench/|tests/", "captures belong to the replay shell"),
