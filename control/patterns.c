@@ -448,7 +448,7 @@ static bool expression(struct patterns_line *l)
 	const char *header;
 	uint8_t where, flags = 0, allowed = PATTERN_CONFIRM;
 	uint32_t rule;
-	size_t len;
+	size_t len = 0;
 
 	if (!zone(l, &where, &header))
 		return false;
