@@ -541,7 +541,7 @@ static bool words(struct patterns_line *l)
 	struct patterns_given given = { 0 };
 	char name[4096], *path = NULL, *text = NULL;
 	const char *header, *at, *line, *line_end, *file;
-	size_t len, text_len;
+	size_t len = 0, text_len;
 	uint8_t where;
 	uint32_t rule;
 	unsigned long mistakes = 0;
