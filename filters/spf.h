@@ -118,9 +118,9 @@ struct spf_outcome {
 	uint8_t trouble; /* enum spf_trouble */
 	uint8_t lookups, voids;
 	uint16_t questions;
-	bool of_helo;            /* the domain judged is HELO's */
-	struct text domain;      /* judged: what a pass authorises */
-	struct text authority;   /* whose record decided: `domain`, or one that it includes */
+	bool of_helo;       /* the domain judged is HELO's */
+	struct text domain; /* judged: what a pass authorises */
+	struct text authority; /* whose record decided or is in error: `domain`, or one that it leads to */
 	struct text explanation; /* of a fail with exp=: printable ASCII; else empty */
 };
 

@@ -57,8 +57,19 @@ static enum go done(struct spf *s)
 	return GO_WAIT;
 }
 
+/* The domain under evaluation is the one that decides, well or badly. */
+static void take_authority(struct spf *s)
+{
+	struct text d = domain_of(s, top(s));
+
+	memcpy(s->authority, d.p, d.len);
+	s->authority_len = (uint8_t)d.len;
+}
+
 static enum go fail_with(struct spf *s, enum spf_result result, enum spf_trouble trouble)
 {
+	if (s->n_frames && !s->explaining)
+		take_authority(s);
 	s->outcome.result = (uint8_t)result;
 	s->outcome.trouble = (uint8_t)trouble;
 	return done(s);
@@ -202,10 +213,11 @@ static bool any_address(const struct spf *s, const struct spf_answer *a, unsigne
 /* Asks for the record of `domain`, on top of what is there. */
 static enum go enter(struct spf *s, struct text domain, bool redirected)
 {
-	struct spf_frame *f = &s->frames[s->n_frames++];
+	struct spf_frame *f = &s->frames[s->n_frames];
 
 	if (sizeof(s->arena) - s->arena_len < domain.len)
 		return permerror(s, SPF_TROUBLE_TOO_LARGE);
+	s->n_frames++;
 	*f = (struct spf_frame){
 		.base = s->arena_len, .domain_len = domain.len, .redirected = redirected
 	};
@@ -253,10 +265,7 @@ static enum go conclude(struct spf *s, uint8_t result)
 
 static enum go matched(struct spf *s, uint8_t result)
 {
-	struct text d = domain_of(s, top(s));
-
-	memcpy(s->authority, d.p, d.len);
-	s->authority_len = (uint8_t)d.len;
+	take_authority(s);
 	return conclude(s, result);
 }
 
