@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Macro strings. Syntax is checked once, when a record is read; expansion then only meets what has
- * passed. An expansion may be far longer than a name, and of a name only the right end counts: it is
- * written into a window that forgets its left part when it is full, so that a record of nothing but
- * %{S} costs a bounded time and no memory. Rejected: measuring first, writing then: twice the time
- * for the hostile case, and nothing for the usual one.
+ * passed. An expansion may be far longer than a name, and of a name only the right end counts, so a
+ * name is written from its right end to its left until it is full: a record of nothing but %{S}, with
+ * the longest of senders, costs no more than one of plain text. Rejected: writing all of it into a
+ * window that forgets its left; a hundred times the work in the hostile case.
  */
 #include "spf_macro.h"
 
@@ -16,8 +16,7 @@
 enum {
 	VALUE_MAX = SPF_LOCAL_MAX + 1 + 256, /* the longest is s */
 	NAME_MAX_LEN = 253,
-	WINDOW = 1024,
-	KEPT = 256, /* of a full window; more than a name, so that the cut falls on a label */
+	TAIL = 256, /* kept of a name: with the byte before the cut, and a final dot */
 };
 
 /* One "%{" ... "}", taken apart. */
@@ -31,7 +30,6 @@ struct macro {
 struct out {
 	char *p;
 	uint16_t room, len;
-	bool window; /* forget the left part, do not stop */
 	bool cut;
 };
 
@@ -139,14 +137,10 @@ int spf_macro_check(struct text spec, enum spf_spec kind, bool *ret_uses_p)
 
 static void put(struct out *o, char c)
 {
-	if (o->len == o->room) {
+	if (o->len == o->room)
 		o->cut = true;
-		if (!o->window)
-			return;
-		memmove(o->p, o->p + o->room - KEPT, KEPT);
-		o->len = KEPT;
-	}
-	o->p[o->len++] = c;
+	else
+		o->p[o->len++] = c;
 }
 
 static void put_part(struct out *o, const char *p, unsigned len, bool escaped)
@@ -245,53 +239,79 @@ static void put_macro(struct out *o, const struct spf_vars *vars, const struct m
 	}
 }
 
-static void expand(struct out *o, const struct spf_vars *vars, struct text spec)
+/* One byte, or one of the forms that begin with %. Returns where the next one is. */
+static unsigned put_token(struct out *o, const struct spf_vars *vars, struct text spec, unsigned at)
 {
-	for (unsigned at = 0; at < spec.len;) {
-		char c = spec.p[at++];
-		struct macro m;
+	char c = spec.p[at++];
+	struct macro m;
 
-		if (c != '%') {
-			put(o, c);
-			continue;
-		}
-		if (at >= spec.len)
-			return;
-		c = spec.p[at++];
-		if (c == '%') {
-			put(o, '%');
-		} else if (c == '_') {
-			put(o, ' ');
-		} else if (c == '-') {
-			put_part(o, " ", 1, true);
-		} else {
-			at = parse_macro(spec, at, &m);
-			if (at == 0)
-				return; /* never checked */
-			put_macro(o, vars, &m);
-		}
-		if (o->cut && !o->window)
-			return;
+	if (c != '%' || at == spec.len) {
+		put(o, c);
+		return at;
 	}
+	c = spec.p[at++];
+	if (c == '%') {
+		put(o, '%');
+	} else if (c == '_') {
+		put(o, ' ');
+	} else if (c == '-') {
+		put_part(o, " ", 1, true);
+	} else {
+		at = parse_macro(spec, at, &m);
+		if (at == 0)
+			return spec.len; /* never checked */
+		put_macro(o, vars, &m);
+	}
+	return at;
+}
+
+/* Where the tokens of a checked spec begin. */
+static unsigned split(struct text spec, uint16_t starts[SPF_SPEC_MAX])
+{
+	unsigned n = 0;
+
+	for (unsigned at = 0; at < spec.len && n < SPF_SPEC_MAX;) {
+		struct macro m;
+		bool percent = spec.p[at] == '%' && at + 1 < spec.len;
+
+		starts[n++] = (uint16_t)at;
+		if (!percent)
+			at++;
+		else if (spec.p[at + 1] != '{')
+			at += 2;
+		else
+			at = parse_macro(spec, at + 2, &m);
+		if (at == 0)
+			break;
+	}
+	return n;
 }
 
 uint16_t spf_macro_name(const struct spf_vars *vars, struct text spec, char ret_name[256])
 {
-	char window[WINDOW];
-	struct out o = { .p = window, .room = WINDOW, .window = true };
-	unsigned start = 0;
+	char token[3 * VALUE_MAX], tail[TAIL];
+	uint16_t starts[SPF_SPEC_MAX];
+	unsigned start = TAIL, end = TAIL;
 
-	expand(&o, vars, spec);
-	if (o.len && window[o.len - 1] == '.')
-		o.len--;
-	if (o.len > NAME_MAX_LEN) {
+	for (unsigned i = split(spec, starts); i > 0 && start > 0; i--) {
+		struct out o = { .p = token, .room = sizeof(token) };
+		unsigned n;
+
+		put_token(&o, vars, spec, starts[i - 1]);
+		n = o.len < start ? o.len : start;
+		start -= n;
+		memcpy(tail + start, token + o.len - n, n);
+	}
+	if (start < end && tail[end - 1] == '.')
+		end--;
+	if (end - start > NAME_MAX_LEN) {
 		/* Whole labels go. Where not one is left whole, the rest is no name anyway. */
-		start = o.len - NAME_MAX_LEN;
-		while (start < o.len && window[start - 1] != '.')
+		start = end - NAME_MAX_LEN;
+		while (start < end && tail[start - 1] != '.')
 			start++;
 	}
-	memcpy(ret_name, window + start, o.len - start);
-	return (uint16_t)(o.len - start);
+	memcpy(ret_name, tail + start, end - start);
+	return (uint16_t)(end - start);
 }
 
 int spf_macro_text(
@@ -299,7 +319,8 @@ int spf_macro_text(
 {
 	struct out o = { .p = ret_text, .room = room };
 
-	expand(&o, vars, spec);
+	for (unsigned at = 0; at < spec.len && !o.cut;)
+		at = put_token(&o, vars, spec, at);
 	if (o.cut)
 		return -E2BIG;
 	*ret_len = o.len;

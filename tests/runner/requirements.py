@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What must have a test. The tests themselves are named by the tables of tests/smtp/README.md and
-tests/unit/tcpstack/README.md; this list is kept apart from them, so that a row cannot be forgotten
+"""What must have a test. The tests themselves are named by the tables of tests/smtp/README.md,
+tests/unit/tcpstack/README.md and tests/unit/filters/README.md; this list is kept apart from them, so that a row cannot be forgotten
 there without being missed here.
 """
 
@@ -31,6 +31,7 @@ PROTOCOL = [
     ("P22", "SIZE"),
     ("P23", "enhanced codes agree; the backend's pass unchanged"),
     ("P24", "SMTPUTF8 only if the backend offers it"),
+    ("P26", "SPF: bounded look-ups; temperror never refuses for good"),
     ("P27", "greylist: window, pools, white after success"),
     ("P29", "TCP: RFC 9293 and its kin"),
     ("P30", "IPv4 and IPv6 are equals"),
