@@ -9,6 +9,7 @@
  */
 #include "spf_eval.h"
 
+#include "spf_list.h"
 #include "spf_name.h"
 
 #include <errno.h>
@@ -159,43 +160,6 @@ static bool is_error(const struct spf_answer *a)
 	return a->status == SPF_SERVFAIL || a->status == SPF_TIMEOUT;
 }
 
-/* ---- lists of names on top of the arena ---- */
-
-static void list_open(struct spf *s)
-{
-	s->list = s->list_at = s->arena_len;
-}
-
-static void list_close(struct spf *s)
-{
-	s->arena_len = s->list;
-}
-
-static bool list_add(struct spf *s, struct text name)
-{
-	if (name.len > SPF_NAME_MAX || sizeof(s->arena) - s->arena_len < name.len + 1u)
-		return false;
-	s->arena[s->arena_len] = (uint8_t)name.len;
-	memcpy(s->arena + s->arena_len + 1, name.p, name.len);
-	s->arena_len = (uint16_t)(s->arena_len + 1 + name.len);
-	return true;
-}
-
-static struct text list_name(const struct spf *s, uint16_t at)
-{
-	return (struct text){ (const char *)s->arena + at + 1, s->arena[at] };
-}
-
-/* False at the end. */
-static bool list_next(struct spf *s, struct text *ret_name)
-{
-	if (s->list_at == s->arena_len)
-		return false;
-	*ret_name = list_name(s, s->list_at);
-	s->list_at = (uint16_t)(s->list_at + 1 + ret_name->len);
-	return true;
-}
-
 static bool any_address(const struct spf *s, const struct spf_answer *a, unsigned bits)
 {
 	unsigned len = s->v4 ? 4 : 16;
@@ -313,8 +277,8 @@ static enum go start_term(struct spf *s, const struct spf_term *t, struct text n
 			return permerror(s, SPF_TROUBLE_INCLUDE_NONE); /* none, by 4.3 */
 		return enter(s, name, false);
 	case SPF_TERM_PTR:
-		list_open(s);
-		if (!list_add(s, name)) /* the target goes before the names */
+		spf_list_open(s);
+		if (!spf_list_add(s, name)) /* the target goes before the names */
 			return permerror(s, SPF_TROUBLE_TOO_LARGE);
 		return ask_ptr(s, SPF_STEP_PTR);
 	default: break;
@@ -463,9 +427,9 @@ static enum go next_mx(struct spf *s)
 {
 	struct text host;
 
-	if (list_next(s, &host))
+	if (spf_list_next(s, &host))
 		return ask_address(s, SPF_STEP_MX_ADDRESS, host);
-	list_close(s);
+	spf_list_close(s);
 	next_term(s);
 	return GO_ON;
 }
@@ -480,11 +444,11 @@ static enum go got_mx(struct spf *s, const struct spf_answer *a)
 	 * in which the records came. */
 	if (a->n_records > SPF_NAMES_MAX)
 		return permerror(s, SPF_TROUBLE_MX_HOSTS);
-	list_open(s);
+	spf_list_open(s);
 	for (unsigned i = 0; i < a->n_records; i++) {
 		struct text host = spf_name_trim(a->records[i]);
 
-		if (spf_name_askable(host) && !list_add(s, host)) /* RFC 7505: "." is no host */
+		if (spf_name_askable(host) && !spf_list_add(s, host)) /* RFC 7505: "." is no host */
 			return permerror(s, SPF_TROUBLE_TOO_LARGE);
 	}
 	return next_mx(s);
@@ -501,7 +465,7 @@ static enum go got_mx_address(struct spf *s, const struct spf_answer *a)
 	spf_term_read(program_of(s, top(s)), top(s)->at, &t);
 	if (!any_address(s, a, s->v4 ? t.bits4 : t.bits6))
 		return next_mx(s);
-	list_close(s);
+	spf_list_close(s);
 	return matched(s, t.result);
 }
 
@@ -509,16 +473,16 @@ static enum go next_ptr(struct spf *s)
 {
 	struct text name;
 
-	if (list_next(s, &name))
+	if (spf_list_next(s, &name))
 		return ask_address(s, SPF_STEP_PTR_ADDRESS, name);
-	list_close(s);
+	spf_list_close(s);
 	next_term(s);
 	return GO_ON;
 }
 
 static enum go got_ptr(struct spf *s, const struct spf_answer *a)
 {
-	struct text target = list_name(s, s->list);
+	struct text target = spf_list_name(s, s->list);
 
 	if (is_void(a) && !count_void(s))
 		return permerror(s, SPF_TROUBLE_VOIDS);
@@ -529,7 +493,7 @@ static enum go got_ptr(struct spf *s, const struct spf_answer *a)
 		struct text name = spf_name_trim(a->records[i]);
 
 		if (spf_name_askable(name) && spf_name_within(name, target))
-			list_add(s, name); /* without room it is one of those not looked at */
+			spf_list_add(s, name); /* without room it is one of those not looked at */
 	}
 	return next_ptr(s);
 }
@@ -540,7 +504,7 @@ static enum go got_ptr_address(struct spf *s, const struct spf_answer *a)
 
 	if (!any_address(s, a, s->v4 ? 32 : 128))
 		return next_ptr(s);
-	list_close(s);
+	spf_list_close(s);
 	spf_term_read(program_of(s, top(s)), top(s)->at, &t);
 	return matched(s, t.result);
 }
@@ -552,7 +516,7 @@ static enum go p_is(struct spf *s, struct text name)
 	if (name.len)
 		memcpy(s->p, name.p, name.len);
 	s->p_known = true;
-	list_close(s);
+	spf_list_close(s);
 	return s->explaining ? explain(s) : GO_ON;
 }
 
@@ -560,7 +524,7 @@ static enum go next_p(struct spf *s)
 {
 	struct text name;
 
-	if (list_next(s, &name))
+	if (spf_list_next(s, &name))
 		return ask_address(s, SPF_STEP_P_ADDRESS, name);
 	return p_is(s, (struct text){ NULL, 0 });
 }
@@ -570,14 +534,14 @@ static enum go got_p(struct spf *s, const struct spf_answer *a)
 {
 	struct text domain = domain_of(s, top(s));
 
-	list_open(s);
+	spf_list_open(s);
 	for (unsigned rank = 0; rank < 3; rank++) {
 		for (unsigned i = 0; i < a->n_records && i < SPF_NAMES_MAX; i++) {
 			struct text name = spf_name_trim(a->records[i]);
 			unsigned is = !spf_name_within(name, domain) ? 2 : name.len > domain.len;
 
 			if (is == rank && spf_name_askable(name))
-				list_add(s, name);
+				spf_list_add(s, name);
 		}
 	}
 	return next_p(s);
