@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What must have a test. The tests themselves are named by the tables of tests/smtp/README.md,
-tests/unit/tcpstack/README.md and tests/unit/filters/README.md; this list is kept apart from them, so that a row cannot be forgotten
-there without being missed here.
+tests/unit/tcpstack/README.md and tests/unit/filters/README.md; this list is kept apart from them, so
+that a row cannot be forgotten there without being missed here.
 """
 
-# Obligations of RFC 5321 and its kin (tests/smtp/README.md says each in full); P25, P26 and P28 come with the
-# filters they belong to.
+# Obligations of RFC 5321 and its kin (tests/smtp/README.md says each in full); P25 and P28 come with
+# the filters they belong to.
 PROTOCOL = [
     ("P1", "250 to the final dot is the backend's"),
     ("P2", "our timer after the final dot outlasts the client's"),
