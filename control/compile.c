@@ -261,7 +261,7 @@ static void add_file(struct compiler *c, const struct config_list *list)
 
 /* ---- rules ---- */
 
-static void set_state(struct policy_rule *rule, const struct config_value *state)
+void compile_state(struct policy_rule *rule, const struct config_value *state)
 {
 	rule->state = state->number == STATE_OFF      ? RULE_OFF
 		      : state->number == STATE_SHADOW ? RULE_SHADOW
@@ -274,7 +274,7 @@ static void compile_checks(struct compiler *c)
 	for (unsigned i = 0; i < CHECK_N; i++) {
 		const struct config_check *from = &c->config->checks.check[i];
 		struct policy_rule *rule = image_writer_rule_at(c->writer, i);
-		set_state(rule, &from->state);
+		compile_state(rule, &from->state);
 		rule->weight = (int32_t)from->weight.number;
 		rule->action = check_verdicts[from->action.number];
 	}
@@ -314,7 +314,7 @@ static void compile_lists(struct compiler *c)
 		c->list = (unsigned)index;
 		struct policy_rule *rule = image_writer_rule_at(
 		    c->writer, image_writer_rule_of_list(c->writer, (unsigned)index));
-		set_state(rule, &from->state);
+		compile_state(rule, &from->state);
 		rule->weight = (int32_t)from->weight.number;
 		const struct config_value *entries = from->entries.items;
 		for (size_t j = 0; j < from->entries.n; j++)
@@ -345,6 +345,7 @@ struct image *image_compile(
 	compile_checks(&c);
 	compile_score(&config->score, &settings->score);
 	keep_error(&c, compile_shape(config, c.writer));
+	keep_error(&c, compile_access(config, c.writer, complaints));
 	compile_lists(&c);
 	settings->default_pool = config->default_pool_index;
 	if (c.error != 0 || complaints->total != before)

@@ -33,6 +33,10 @@ struct image *image_compile(
 struct image *image_from_file(const char *path, uint32_t epoch, struct complaints *complaints);
 struct image *image_free(struct image *image); /* NULL is allowed; returns NULL */
 
+/* A rule's state and share. */
+struct policy_rule;
+void compile_state(struct policy_rule *rule, const struct config_value *state);
+
 /* Writes the file form beside `path`, syncs it and renames it in place: a reader sees the old or
  * the new image, never a half. -errno. */
 int image_save(const struct image *image, const char *path);

@@ -108,6 +108,8 @@ struct config_score {
 
 #include "config_shape.h"
 
+#include "config_access.h"
+
 struct config_list {
 	struct config_value name, action, state, weight, file, format, set, verify_share,
 	    tarpit_pace_ms;
@@ -122,6 +124,8 @@ struct config {
 	struct config_smtp smtp;
 	struct config_limits limits;
 	struct config_score score;
+	struct config_items access; /* config_access */
+	struct config_relay relay;
 	struct config_shape shape;
 	struct config_checks checks;
 	struct config_items listeners, pools, domains, lists;

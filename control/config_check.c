@@ -441,5 +441,6 @@ void config_check(struct config *c, struct complaints *complaints)
 	check_pools(&k);
 	check_domains(&k);
 	check_lists(&k);
+	config_check_access(c, complaints);
 	config_check_shape(c, complaints);
 }

@@ -295,6 +295,11 @@ static const struct schema_key top_keys[] = {
 	    .doc = "How much a client may do." },
 	{ "score", SCHEMA_SECTION, 0, AT(score), .section = &score_schema,
 	    .doc = "What the sum of all weights leads to." },
+	{ "access", SCHEMA_SECTION, SCHEMA_MANY, AT(access), 0, POLICY_MAX_ACCESS,
+	    .section = &access_schema, .doc = "Rules by host, sender, recipient and pair, judged at RCPT." },
+	{ "relay", SCHEMA_SECTION, 0, AT(relay), .section = &relay_schema,
+	    .doc = "Who may send where: source (internal or not), sender (of ours or not), recipient (served "
+		   "or not)." },
 	{ "checks", SCHEMA_SECTION, 0, AT(checks), .section = &checks_schema,
 	    .doc = "The built-in checks, each with state, weight and action." },
 	{ "shaping", SCHEMA_SECTION, 0, AT(shape), .section = &shape_schema,
