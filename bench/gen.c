@@ -107,7 +107,7 @@ void gen_syn(struct gen *g, struct frame *f)
 	put16(tcp + 2, g->dst_port);
 	put32(tcp + 4, (uint32_t)(n * 2654435761u));
 	memset(tcp + 8, 0, 4);
-	tcp[12] = SYN_TCP / 4 << 4;
+	tcp[12] = (g->plain ? 24 : SYN_TCP) / 4 << 4;
 	tcp[13] = 0x02;
 	put16(tcp + 14, 64240);
 	put16(tcp + 18, 0);
@@ -115,7 +115,7 @@ void gen_syn(struct gen *g, struct frame *f)
 		1, 3, 3, 7 };
 	memcpy(tcp + 20, options, sizeof(options));
 	put32(tcp + 28, (uint32_t)(n >> 8) + 1);
-	seal(f, g->v6, SYN_TCP);
+	seal(f, g->v6, g->plain ? 24 : SYN_TCP);
 }
 
 /* The generator is the gateway of all its sources: whoever is asked for, it is us. */
@@ -161,6 +161,30 @@ static bool answer_nd(struct gen *g, struct frame *f)
 	return true;
 }
 
+/* The frame goes back with these numbers, and `len` bytes that stand behind a bare header. */
+static void turn_round(
+    const struct gen *g, struct frame *f, uint32_t seq, uint32_t ack, uint8_t flags, unsigned len)
+{
+	uint8_t *p = f->data, *ip = p + ETH, *tcp = ip + (g->v6 ? V6 : V4), t[16];
+	unsigned alen = g->v6 ? 16 : 4;
+	uint8_t *src = ip + (g->v6 ? 8 : 12), *dst = src + alen;
+
+	memcpy(p, g->dst_mac, 6);
+	memcpy(p + 6, g->src_mac, 6);
+	memcpy(t, src, alen);
+	memcpy(src, dst, alen);
+	memcpy(dst, t, alen);
+	memcpy(t, tcp, 2);
+	memcpy(tcp, tcp + 2, 2);
+	memcpy(tcp + 2, t, 2);
+	put32(tcp + 4, ack);
+	put32(tcp + 8, seq);
+	tcp[12] = 5 << 4;
+	tcp[13] = flags;
+	put16(tcp + 14, g->window ? g->window : 502);
+	seal(f, g->v6, 20 + len);
+}
+
 bool gen_answer(struct gen *g, struct frame *f)
 {
 	uint8_t *p = f->data, *ip = p + ETH, *tcp = ip + (g->v6 ? V6 : V4);
@@ -194,22 +218,30 @@ bool gen_answer(struct gen *g, struct frame *f)
 			g->other++;
 		return false;
 	}
-	uint8_t t[16];
-	memcpy(p, g->dst_mac, 6);
-	memcpy(p + 6, g->src_mac, 6);
-	unsigned alen = g->v6 ? 16 : 4;
-	uint8_t *src = ip + (g->v6 ? 8 : 12), *dst = src + alen;
-	memcpy(t, src, alen);
-	memcpy(src, dst, alen);
-	memcpy(dst, t, alen);
-	memcpy(t, tcp, 2);
-	memcpy(tcp, tcp + 2, 2);
-	memcpy(tcp + 2, t, 2);
-	put32(tcp + 4, ack);
-	put32(tcp + 8, seq);
-	tcp[12] = 5 << 4;
-	tcp[13] = flags == 0x12 ? 0x10 : 0x11;
-	put16(tcp + 14, 502);
-	seal(f, g->v6, 20);
+	turn_round(g, f, seq, ack, flags == 0x12 ? 0x10 : 0x11, 0);
 	return true;
+}
+
+unsigned gen_heard(const struct gen *g, const struct frame *f, const char **ret_text)
+{
+	const uint8_t *ip = f->data + ETH, *tcp = ip + (g->v6 ? V6 : V4);
+	unsigned head = (unsigned)(tcp[12] >> 4) * 4;
+	unsigned ip_payload =
+	    g->v6 ? (unsigned)(ip[4] << 8 | ip[5]) : (unsigned)(ip[2] << 8 | ip[3]) - V4;
+
+	if (f->data[12] != (g->v6 ? 0x86 : 0x08) || (g->v6 ? ip[6] : ip[9]) != 6)
+		return GEN_OTHER;
+	*ret_text = (const char *)tcp + head;
+	return (unsigned)tcp[13] << 16 | (ip_payload - head);
+}
+
+void gen_say(struct gen *g, struct frame *f, const char *text, unsigned len)
+{
+	uint8_t *tcp = f->data + ETH + (g->v6 ? V6 : V4);
+	const char *heard;
+	unsigned what = gen_heard(g, f, &heard), fin = what >> 16 & 1, syn = what >> 17 & 1;
+	uint32_t seq = get32(tcp + 4) + (what & 0xffff) + fin + syn, ack = get32(tcp + 8);
+
+	memcpy(tcp + 20, text, len);
+	turn_round(g, f, seq, ack, (uint8_t)(0x10 | fin | (len ? 8 : 0)), len);
 }

@@ -18,7 +18,9 @@ struct gen {
 	uint8_t src[16], dst[16]; /* first source; IPv4 in the first four bytes */
 	uint32_t n_sources; /* a power of two; IPv4: consecutive hosts, IPv6: consecutive /64s */
 	uint16_t dst_port;
-	uint64_t next; /* session number */
+	bool plain;      /* SYNs with MSS alone: replies then need no timestamps */
+	uint16_t window; /* of replies; 0: 502 */
+	uint64_t next;   /* session number */
 	/* what came back */
 	uint64_t synacks, refusals, completed, resets, other, refusal_bytes;
 };
@@ -29,6 +31,12 @@ enum { GEN_FRAME_MAX = 94 };
 void gen_syn(struct gen *g, struct frame *f);
 /* Turns a frame that came from the server into the client's answer. False: none is due. */
 bool gen_answer(struct gen *g, struct frame *f);
+
+/* For conversations: what a frame from the server holds (flags << 16 | bytes, GEN_OTHER: no TCP), and
+ * its answer, which acknowledges all of it and says `text` (FIN for FIN). */
+#define GEN_OTHER UINT32_MAX
+unsigned gen_heard(const struct gen *g, const struct frame *f, const char **ret_text);
+void gen_say(struct gen *g, struct frame *f, const char *text, unsigned len);
 
 /* RFC 1071 sums, used by the baseline too. */
 uint32_t gen_sum(const void *p, unsigned len, uint32_t sum);

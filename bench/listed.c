@@ -6,7 +6,14 @@
 
 void listed_add(struct image_writer *w, uint32_t entries)
 {
-	struct policy_list list = { .verdict = VERDICT_REFUSE, .reason = REASON_LISTED, .pool = -1 };
+	listed_add_as(w, entries, VERDICT_REFUSE);
+}
+
+void listed_add_as(struct image_writer *w, uint32_t entries, enum verdict_kind verdict)
+{
+	struct policy_list list = {
+		.verdict = (uint8_t)verdict, .reason = REASON_LISTED, .pool = -1
+	};
 	uint64_t random = 1;
 
 	image_writer_string(w, "blocked", &list.name);

@@ -8,5 +8,7 @@
 /* Adds a refusing list with 198.18.0.0/15 (RFC 2544), 2001:db8:bad::/48 and `entries` random IPv4
  * hosts and /24s; our own 192/8 stays free. */
 void listed_add(struct image_writer *w, uint32_t entries);
+/* The same with another verdict. */
+void listed_add_as(struct image_writer *w, uint32_t entries, enum verdict_kind verdict);
 
 #endif

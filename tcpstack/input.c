@@ -88,16 +88,6 @@ static void burst(
 		else
 			others[n_unknown++] = p;
 	}
-	if (st->ip->tarpit.count && n_unknown) {
-		uint64_t hashes[INPUT_BURST];
-		unsigned left = 0;
-		tarpit_prefetch(st, others, n_unknown, hashes);
-		for (unsigned i = 0; i < n_unknown; i++) {
-			if (!tarpit_input(st, others[i], hashes[i], now_ns, out))
-				others[left++] = others[i];
-		}
-		n_unknown = left;
-	}
 	if (n_unknown)
 		listen_others(st, others, n_unknown, now_ns, out);
 }
