@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reads a configuration file whole, bounded, and hands it to the schema and the checks. */
 #include "config.h"
+#include "override.h"
 #include "schema.h"
+#include "state_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { CONFIG_FILE_MAX = 64 * 1024 * 1024 };
 
 struct config *config_parse(
     const char *path, const char *text, size_t len, struct complaints *complaints)
+{
+	return config_parse_with(path, text, len, NULL, complaints);
+}
+
+struct config *config_parse_with(const char *path, const char *text, size_t len,
+    const json_t *overrides, struct complaints *complaints)
 {
 	struct config *c = calloc(1, sizeof(*c));
 	unsigned long before = complaints->total;
@@ -26,6 +31,8 @@ struct config *config_parse(
 	c->path = arena_text(&c->arena, path, strlen(path));
 	bool whole = schema_read(path, text, len, &c->arena, complaints, c);
 	if (whole && !c->arena.failed)
+		overrides_apply(c, overrides, complaints);
+	if (whole && !c->arena.failed)
 		config_check(c, complaints);
 	if (c->arena.failed)
 		complain(complaints, path, (struct position){ 0, 0 }, "no memory");
@@ -33,50 +40,29 @@ struct config *config_parse(
 	return complaints->total == before ? c : config_free(c);
 }
 
-struct config *config_read(const char *path, struct complaints *complaints)
+int config_text(const char *path, char **ret_text, size_t *ret_len, struct complaints *complaints)
 {
 	const struct position whole = { 0, 0 };
-	struct config *c = NULL;
-	char *text = NULL;
-	struct stat st;
-	/* a FIFO in its place must not hang the manager */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
-		complain(complaints, path, whole, "cannot be opened: %s", strerror(errno));
-		return NULL;
-	}
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+	int ret = state_read(path, CONFIG_FILE_MAX, ret_text, ret_len);
+	if (ret == -EINVAL)
 		complain(complaints, path, whole, "is not a file");
-		goto out;
-	}
-	if (st.st_size > CONFIG_FILE_MAX) {
+	else if (ret == -EFBIG)
 		complain(complaints, path, whole,
 		    "is larger than 64 MiB; allowed: long lists in files of their own "
 		    "(lists.file)");
-		goto out;
-	}
-	size_t size = (size_t)st.st_size, len = 0;
-	text = malloc(size + 1);
-	if (text == NULL) {
-		complain(complaints, path, whole, "no memory");
-		goto out;
-	}
-	while (len < size) {
-		ssize_t n = read(fd, text + len, size - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			complain(complaints, path, whole, "cannot be read: %s", strerror(errno));
-			goto out;
-		}
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	c = config_parse(path, text, len, complaints);
-out:
+	else if (ret != 0)
+		complain(complaints, path, whole, "cannot be opened: %s", strerror(-ret));
+	return ret;
+}
+
+struct config *config_read(const char *path, struct complaints *complaints)
+{
+	char *text = NULL;
+	size_t len = 0;
+	if (config_text(path, &text, &len, complaints) != 0)
+		return NULL;
+	struct config *c = config_parse(path, text, len, complaints);
 	free(text);
-	close(fd);
 	return c;
 }
 

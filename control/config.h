@@ -14,6 +14,7 @@
 
 #include "filters/rules.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -138,6 +139,11 @@ struct config *config_read(const char *path, struct complaints *complaints);
 /* The same of a text in memory. */
 struct config *config_parse(
     const char *path, const char *text, size_t len, struct complaints *complaints);
+/* ... and with settings laid over it (override.h); NULL: none. */
+struct config *config_parse_with(const char *path, const char *text, size_t len,
+    const json_t *overrides, struct complaints *complaints);
+/* The text of a configuration file. -errno, told to complaints. */
+int config_text(const char *path, char **ret_text, size_t *ret_len, struct complaints *complaints);
 struct config *config_free(struct config *c); /* NULL is allowed; returns NULL */
 
 /* References, duplicates, conflicts: what no single value shows. Part of config_parse(). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Commands that only look: status, stats, version (ctl.h). */
 #include "ctl.h"
+#include "duration.h"
 #include "stats_view.h"
 
 #include "postern_version.h"
@@ -9,6 +10,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* Settings over the file. */
+static void show_overrides(const struct ctl *ctl, const json_t *set)
+{
+	for (size_t i = 0; i < json_array_size(set); i++) {
+		const json_t *one = json_array_get(set, i);
+		long long left = ctl_number_in(one, "until") - (long long)time(NULL);
+		char text[DURATION_TEXT_MAX] = "";
+		if (ctl_number_in(one, "until") != 0)
+			duration_text(left < 0 ? 0 : (uint64_t)left, text);
+		ctl_row(ctl, i == 0 ? "set" : "", CTL_YELLOW, "%s = %s (%s%s%s)",
+		    ctl_text_in(one, "key"), ctl_text_in(one, "value"), ctl_text_in(one, "user"),
+		    *text == '\0' ? "" : ", another ", text);
+	}
+}
 
 static int serve_status(const struct ctl *ctl, int argc, char **argv)
 {
@@ -36,6 +53,10 @@ static int serve_status(const struct ctl *ctl, int argc, char **argv)
 	else
 		ctl_row(ctl, "policy", CTL_YELLOW, "epoch %lld, waits for the dataplane",
 		    ctl_number_in(manager, "epoch"));
+	const json_t *loading = json_object_get(manager, "loading");
+	if (json_is_integer(loading))
+		ctl_row(ctl, "compiling", CTL_YELLOW, "%lld %%",
+		    (long long)json_integer_value(loading));
 	if (problem != NULL)
 		ctl_row(ctl, "last load", CTL_RED, "refused: %s", problem);
 	if (!json_is_true(json_object_get(plane, "connected"))) {
@@ -47,6 +68,11 @@ static int serve_status(const struct ctl *ctl, int argc, char **argv)
 		    ctl_text_in(plane, "build"));
 		ctl_row(ctl, "workers", CTL_PLAIN, "%lld", ctl_number_in(plane, "workers"));
 		ctl_row(ctl, "sessions", CTL_PLAIN, "%lld", ctl_number_in(plane, "sessions"));
+		if (json_is_string(json_object_get(plane, "overload")))
+			ctl_row(ctl, "overload",
+			    strcmp(ctl_text_in(plane, "overload"), "none") == 0 ? CTL_GREEN
+										: CTL_RED,
+			    "%s", ctl_text_in(plane, "overload"));
 		ctl_row(ctl, "up since", CTL_PLAIN, "%lld s", ctl_number_in(plane, "uptime_s"));
 	}
 	const json_t *gateways = json_object_get(plane, "gateways");
@@ -59,6 +85,13 @@ static int serve_status(const struct ctl *ctl, int argc, char **argv)
 	for (size_t i = 0; i < json_array_size(restart); i++)
 		ctl_row(ctl, i == 0 ? "needs restart" : "", CTL_YELLOW, "%s",
 		    json_string_value(json_array_get(restart, i)));
+	show_overrides(ctl, json_object_get(manager, "overrides"));
+	const json_t *alarms = json_object_get(manager, "alarms");
+	for (size_t i = 0; i < json_array_size(alarms); i++)
+		ctl_row(ctl, i == 0 ? "alarms" : "", CTL_RED, "%lld %s: %s",
+		    ctl_number_in(json_array_get(alarms, i), "id"),
+		    ctl_text_in(json_array_get(alarms, i), "kind"),
+		    ctl_text_in(json_array_get(alarms, i), "text"));
 	json_decref(status);
 	return CTL_OK;
 }

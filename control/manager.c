@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TAG_SIGNAL = 1, TAG_LINK = 2, TAG_SERVER = 1000, EVENTS = 32 };
+enum { TAG_SIGNAL = 1, TAG_LINK = 2, TAG_JOBS = 3, TAG_SERVER = 1000, EVENTS = 32 };
 
 void manager_log(const char *format, ...)
 {
@@ -27,6 +28,20 @@ void manager_log(const char *format, ...)
 	va_end(args);
 	fprintf(stderr, "postern-manager: %s%s", line,
 	    *line != '\0' && line[strlen(line) - 1] == '\n' ? "" : "\n");
+}
+
+int64_t manager_time(void)
+{
+	return (int64_t)time(NULL);
+}
+
+void manager_user(uint32_t uid, char ret_name[MANAGER_USER_MAX])
+{
+	const struct passwd *pw = getpwuid(uid);
+	if (pw != NULL)
+		snprintf(ret_name, MANAGER_USER_MAX, "%s", pw->pw_name);
+	else
+		snprintf(ret_name, MANAGER_USER_MAX, "%u", uid);
 }
 
 static uint64_t clock_ms(void)
@@ -77,8 +92,9 @@ static void on_signal(struct manager *m)
 	struct signalfd_siginfo info;
 	if (read(m->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
+	const struct load_order order = { .how = "SIGHUP", .path = m->options->config };
 	if (info.ssi_signo == SIGHUP)
-		manager_load(m, m->options->config, -1);
+		manager_load(m, -1, &order);
 	else
 		m->stop = true;
 }
@@ -89,6 +105,8 @@ static void turn(struct manager *m)
 	uint64_t next = link_turn(&m->link, m->now_ms);
 	uint64_t other = server_deadlines(m->server, m->now_ms);
 	next = other < next ? other : next;
+	other = manager_watch(m);
+	next = other < next ? other : next;
 	int wait = next == UINT64_MAX ? -1 : next <= m->now_ms ? 0 : (int)(next - m->now_ms);
 	int n = epoll_wait(m->epoll_fd, events, EVENTS, wait);
 	m->now_ms = clock_ms();
@@ -98,9 +116,11 @@ static void turn(struct manager *m)
 			on_signal(m);
 		else if (data == TAG_LINK)
 			link_event(&m->link, m->now_ms);
+		else if (data == TAG_JOBS)
+			jobs_event(m->jobs);
 		else
 			server_event(m->server, data - TAG_SERVER, events[i].events, m->now_ms);
-		m->now_ms = clock_ms(); /* a compilation takes its time */
+		m->now_ms = clock_ms();
 	}
 }
 
@@ -120,8 +140,10 @@ static int start(struct manager *m)
 	}
 	int error = link_init(&m->link, dataplane, m->epoll_fd, TAG_LINK, manager_link_state, m);
 	if (error == 0)
+		error = jobs_new(m->epoll_fd, TAG_JOBS, m, &m->jobs);
+	if (error == 0)
 		error = server_new(control, m->epoll_fd, TAG_SERVER, &m->options->roles,
-		    manager_line, m, &m->server);
+		    manager_line, manager_client_gone, m, &m->server);
 	if (error != 0) {
 		manager_log("cannot serve %s: %s", control, strerror(-error));
 		goto out;
@@ -142,7 +164,6 @@ int manager_run(const struct manager_options *options)
 		return 1;
 	m->options = options;
 	m->epoll_fd = m->signal_fd = m->link.fd = -1;
-	m->load_call = -1;
 	m->started_ms = m->now_ms = clock_ms();
 	m->lock_fd = lock_run(options->run);
 	if (m->lock_fd < 0)
@@ -153,8 +174,14 @@ int manager_run(const struct manager_options *options)
 		ret = m->failed ? 1 : 0;
 	}
 	server_free(m->server);
+	if (!jobs_stop(m->jobs)) {
+		/* it still reads what we would free; the end of the process ends it */
+		manager_changes_fini(m);
+		_exit(ret);
+	}
 	link_fini(&m->link);
 	manager_policy_fini(m);
+	manager_changes_fini(m);
 	manager_calls_fini(m);
 	if (m->signal_fd >= 0)
 		close(m->signal_fd);

@@ -9,6 +9,10 @@
 
 #include "manager.h"
 
+/* What takes a change back: {"text","steps":[{"method","params"}]}, asked once it was done; NULL:
+ * nothing does. */
+typedef json_t *method_undo(struct manager *m, const json_t *params, const json_t *result);
+
 struct method {
 	const char *name;
 	enum role role; /* the least that may call it */
@@ -17,12 +21,12 @@ struct method {
 	void (*serve)(struct manager *m, int call, const json_t *params);
 	const char *params, *result; /* for people, as in README.md; "": none */
 	bool changes;                /* kept in the audit log, whatever comes of it */
-	/* What takes it back, {"method","params","text"}, once it was done; NULL, or NULL returned:
-	 * nothing does. */
-	json_t *(*undo)(struct manager *m, const json_t *params, const json_t *result);
+	method_undo *undo;           /* NULL: it cannot be taken back */
+	bool in_transaction;         /* put off until transaction.commit; takes an undo */
 };
 
-extern const struct method methods_config[], methods_running[], methods_seeing[]; /* NULL-ended */
+/* NULL-ended */
+extern const struct method methods_seeing[], methods_config[], methods_changes[], methods_running[];
 
 /* The row of a name; NULL: none. Of all tables in order; NULL past the last. */
 const struct method *method_find(const char *name);
@@ -38,11 +42,19 @@ void manager_forward(
 /* A serve() that relays the call as it is, under its own name. */
 void method_relay(struct manager *m, int call, const json_t *params);
 
-/* Parameters; NULL or false with the failure sent. A missing one that is not `needed` is NULL. */
+/* Parameters. False with the failure sent. A missing one that is not `needed` is NULL, or 0. */
 bool method_text(struct manager *m, int call, const json_t *params, const char *name, bool needed,
     const char **ret_text);
-/* Who called: for rows of history and log. */
+bool method_number(struct manager *m, int call, const json_t *params, const char *name, bool needed,
+    json_int_t max, json_int_t *ret_number);
+/* Who called: for rows of history and log. -1: the manager itself. */
 uint32_t method_uid(const struct manager *m, int call);
 enum role method_role(const struct manager *m, int call);
+
+/* ---- for undo() ---- */
+
+/* One step, its text by format; takes params. */
+__attribute__((format(printf, 3, 4))) json_t *method_undo_step(
+    const char *method, json_t *params, const char *format, ...);
 
 #endif

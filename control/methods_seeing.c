@@ -26,6 +26,12 @@ static json_t *status_of(struct manager *m, const json_t *dataplane)
 	    (json_int_t)((m->now_ms - m->started_ms) / 1000), "config", m->options->config, "epoch",
 	    (json_int_t)(m->current == NULL ? 0 : m->current->header.epoch), "in_force", m->synced,
 	    "clients", (int)server_clients(m->server), "problem", m->problem);
+	json_object_set(manager, "overrides", m->overrides);
+	json_object_set(manager, "alarms", m->alarms);
+	json_object_set_new(
+	    manager, "source", m->source.path == NULL ? json_null() : json_string(m->source.path));
+	json_object_set_new(manager, "loading",
+	    m->load == NULL ? json_null() : json_integer((json_int_t)manager_load_percent(m)));
 	json_t *plane = dataplane == NULL ? json_object() : json_deep_copy(dataplane);
 	json_object_set_new(plane, "connected", json_boolean(m->hello != NULL));
 	if (m->hello != NULL) {
@@ -82,17 +88,17 @@ static void serve_methods(struct manager *m, int call, const json_t *params)
 
 const struct method methods_seeing[] = {
 	{ "version", ROLE_VIEWER, serve_version, "",
-	    "`{\"manager\":text,\"dataplane\":text\\|null}`", false, NULL },
+	    "`{\"manager\":text,\"dataplane\":text\\|null}`", false, NULL, false },
 	{ "status", ROLE_VIEWER, serve_status, "",
-	    "`{\"manager\":{\"version\",\"pid\",\"uptime_s\",\"config\",\"epoch\",\"in_force\","
-	    "\"clients\",\"problem\"},\"dataplane\":{\"connected\",...}}`; the rest of `dataplane` "
-	    "is "
+	    "`{\"manager\":{\"version\",\"pid\",\"uptime_s\",\"config\",\"source\",\"epoch\","
+	    "\"in_force\",\"clients\",\"problem\",\"loading\":percent\\|null,\"overrides\":[...],"
+	    "\"alarms\":[...]},\"dataplane\":{\"connected\",...}}`; the rest of `dataplane` is "
 	    "its own `status`",
-	    false, NULL },
+	    false, NULL, false },
 	{ "stats", ROLE_VIEWER, serve_stats, "", "the statistics file as JSON (`stats_view.h`)",
-	    false, NULL },
+	    false, NULL, false },
 	{ "methods", ROLE_VIEWER, serve_methods, "",
 	    "`{\"methods\":[{\"name\",\"role\",\"params\",\"result\",\"changes\"}]}`: this table",
-	    false, NULL },
-	{ NULL, ROLE_NONE, NULL, NULL, NULL, false, NULL },
+	    false, NULL, false },
+	{ NULL, ROLE_NONE, NULL, NULL, NULL, false, NULL, false },
 };

@@ -32,6 +32,7 @@ struct server {
 	uint64_t tag;
 	const struct roles *roles;
 	server_line *line;
+	server_gone *gone;
 	void *arg;
 	char *path;
 	unsigned n;
@@ -39,14 +40,22 @@ struct server {
 	struct client clients[SERVER_MAX_CLIENTS];
 };
 
+static server_client ref_of(const struct server *s, const struct client *c)
+{
+	return (uint64_t)c->generation << 32 | (uint64_t)(c - s->clients);
+}
+
 static void client_close(struct server *s, struct client *c)
 {
 	if (c->fd < 0)
 		return;
+	server_client ref = ref_of(s, c);
 	close(c->fd);
 	free(c->out);
 	*c = (struct client){ .fd = -1, .generation = c->generation + 1, .in = c->in };
 	s->n--;
+	if (s->gone != NULL)
+		s->gone(s->arg, ref);
 }
 
 static void client_watch(struct server *s, struct client *c)
@@ -135,7 +144,7 @@ static bool client_lines(struct server *s, struct client *c, uint64_t now_ms)
 			break;
 		}
 		size_t len = (size_t)(lf - (c->in + used));
-		server_client ref = (uint64_t)c->generation << 32 | (uint64_t)(c - s->clients);
+		server_client ref = ref_of(s, c);
 		c->owed++;
 		if (!s->line(s->arg, ref, c->role, c->uid, c->in + used, len) &&
 		    c->generation == generation)
@@ -295,7 +304,7 @@ unsigned server_clients(const struct server *s)
 }
 
 int server_new(const char *path, int epoll_fd, uint64_t tag, const struct roles *roles,
-    server_line *line, void *arg, struct server **ret_server)
+    server_line *line, server_gone *gone, void *arg, struct server **ret_server)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = tag + SERVER_MAX_CLIENTS };
@@ -311,6 +320,7 @@ int server_new(const char *path, int epoll_fd, uint64_t tag, const struct roles 
 	s->tag = tag;
 	s->roles = roles;
 	s->line = line;
+	s->gone = gone;
 	s->arg = arg;
 	s->lines = calloc(SERVER_MAX_CLIENTS, RPC_LINE_MAX);
 	for (unsigned i = 0; i < SERVER_MAX_CLIENTS; i++) {
@@ -339,6 +349,7 @@ struct server *server_free(struct server *s)
 {
 	if (s == NULL)
 		return NULL;
+	s->gone = NULL;
 	for (unsigned i = 0; i < SERVER_MAX_CLIENTS; i++)
 		client_close(s, &s->clients[i]);
 	if (s->fd >= 0)

@@ -32,10 +32,13 @@ typedef uint64_t server_client;
 typedef bool server_line(
     void *arg, server_client client, enum role role, uint32_t uid, const char *line, size_t len);
 
+/* A client has gone; its number is not used again. Not called by server_free(). */
+typedef void server_gone(void *arg, server_client client);
+
 /* Listens on `path` (an old socket there is removed; the owner holds a lock on the folder) and adds
  * itself to epoll_fd with event data `tag` + slot, `tag` + SERVER_MAX_CLIENTS for the listener. */
 int server_new(const char *path, int epoll_fd, uint64_t tag, const struct roles *roles,
-    server_line *line, void *arg, struct server **ret_server);
+    server_line *line, server_gone *gone, void *arg, struct server **ret_server);
 struct server *server_free(struct server *s); /* NULL is allowed; returns NULL */
 
 /* An epoll event with data `tag` + slot. */

@@ -283,11 +283,30 @@ static json_t *policy_load(
 	return json_pack("{s:I,s:o}", "epoch", epoch, "needs_restart", restart_keys(l));
 }
 
+/* Something that the manager wants among the events: an alarm, an acknowledgement. */
+static json_t *event(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
+{
+	static const char word_chars[] = "abcdefghijklmnopqrstuvwxyz-";
+	struct live *l = arg;
+	const char *word = json_string_value(json_object_get(params, "word"));
+	const char *text = json_string_value(json_object_get(params, "text"));
+
+	(void)fds, (void)n_fds;
+	if (!word || !text || *word == '\0' || strlen(word) > 32 ||
+	    word[strspn(word, word_chars)] != '\0')
+		return control_fail(
+		    error, "bad_params", "`word` is of 1 to 32 letters and `-`, `text` is a text.");
+	events_tell(l->events, hw_now_ns(), word, "%s", text);
+	return json_object();
+}
+
 const struct control_method live_methods[] = {
 	{ "hello", hello },
 	{ "policy.load", policy_load },
 	{ "status", status },
 	{ "drain", drain },
 	{ "backend.drain", backend_drain },
+	{ "event", event },
 	{ NULL, NULL },
 };

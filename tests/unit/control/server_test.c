@@ -73,7 +73,8 @@ static int make(void **state)
 	rig->now_ms = 1000;
 	roles_init(&rig->roles, geteuid());
 	*state = rig;
-	return server_new(rig->path, rig->epoll_fd, TAG, &rig->roles, on_line, rig, &rig->server);
+	return server_new(
+	    rig->path, rig->epoll_fd, TAG, &rig->roles, on_line, NULL, rig, &rig->server);
 }
 
 static int drop(void **state)
