@@ -61,6 +61,8 @@ static int drop(void **state)
 	each_file(folder->path, unlink);
 	snprintf(path, sizeof(path), "%s/policy", folder->path);
 	rmdir(path);
+	snprintf(path, sizeof(path), "%s/files", folder->path);
+	rmdir(path);
 	image_free(folder->image);
 	return rmdir(folder->path);
 }
@@ -138,9 +140,41 @@ static void a_folder_that_cannot_be_written_is_an_error(void **state)
 	assert_int_equal(each_file(folder->path, NULL), 0);
 }
 
+static void a_commit_has_source_and_row(void **state)
+{
+	const struct folder *folder = *state;
+	struct image *image = NULL;
+	char *text = NULL;
+	size_t len = 0;
+	json_t *row = json_pack("{s:i, s:s}", "epoch", 7, "reason", "a try");
+	assert_int_equal(image_renumber(folder->image, 7), 0);
+	assert_int_equal(history_prepare(folder->path, folder->image, "version: 1\n", 11, row), 0);
+	assert_int_equal(history_newest(folder->path, &image), -ENOENT); /* not yet */
+	assert_int_equal(history_commit(folder->path, 7), 0);
+	assert_int_equal(history_image(folder->path, 7, &image), 0);
+	image_free(image);
+	assert_int_equal(history_source(folder->path, 7, &text, &len), 0);
+	assert_string_equal(text, "version: 1\n");
+	free(text);
+	json_t *kept = history_row(folder->path, 7), *rows = history_rows(folder->path);
+	assert_true(json_equal(kept, row));
+	assert_int_equal(json_array_size(rows), 1);
+	assert_true(json_is_true(json_object_get(json_array_get(rows, 0), "rollback")));
+	json_decref(kept);
+	json_decref(rows);
+	assert_null(history_row(folder->path, 8));
+	assert_int_equal(history_source(folder->path, 8, &text, &len), -ENOENT);
+	/* prepared and dropped: nothing stays */
+	assert_int_equal(history_prepare(folder->path, folder->image, "x", 1, row), 0);
+	history_forget(folder->path);
+	assert_true(history_commit(folder->path, 8) < 0);
+	json_decref(row);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_commit_has_source_and_row, make, drop),
 		cmocka_unit_test_setup_teardown(the_newest_comes_back, make, drop),
 		cmocka_unit_test_setup_teardown(a_broken_one_is_passed_over, make, drop),
 		cmocka_unit_test_setup_teardown(a_bounded_number_is_kept, make, drop),
