@@ -61,9 +61,9 @@ static void policy(void *arg, struct policy_settings *s, struct image_writer *w)
 	image_writer_string(w, "held", &held.name);
 	unsigned index = (unsigned)image_writer_list(w, &held);
 	(void)b;
-	/* more specific than the block list of the refused ones */
+	/* more specific than the block list, and beside it: 2001:db8:bae::/48 */
 	image_writer_v4(w, index, 0xc6120000, 16);
-	image_writer_v6(w, index, (const uint8_t[16]){ 0x20, 0x01, 0x0d, 0xb8, 0x0b, 0xad, 0 }, 49);
+	image_writer_v6(w, index, (const uint8_t[16]){ 0x20, 0x01, 0x0d, 0xb8, 0x0b, 0xae }, 48);
 }
 
 static uint32_t get32(const uint8_t *p)
@@ -320,12 +320,9 @@ static int scale(struct bench *b, unsigned windows, bool json)
 	b->l->gen.plain = alone.l->gen.plain = false;
 	alone.l->heard = heard;
 	alone.l->arg = &alone;
-	/* the refused ones come from the half of the block list that is not held */
+	/* the refused ones are those of the block list that are not held */
 	uint8_t *src = b->l->gen.src;
-	if (b->v6)
-		src[6] = 0x80;
-	else
-		src[1] = 0x13;
+	src[b->v6 ? 5 : 1] = b->v6 ? 0xad : 0x13;
 	memcpy(alone.l->gen.src, src, 16);
 	run_for(b, PACE_NS + PACE_NS / 10, HELD, NULL); /* one round to spread them */
 	run_for(&alone, 100000000, REFUSED, NULL);
@@ -386,6 +383,8 @@ int main(int argc, char **argv)
 	b.l = loop_new(&config);
 	if (!b.l)
 		return 2;
+	if (b.v6)
+		b.l->gen.src[5] = 0xae;
 	b.l->heard = heard;
 	b.l->arg = &b;
 	ret = scaled ? scale(&b, windows ? windows : 1, json) : memory(&b, json);
