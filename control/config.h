@@ -107,6 +107,7 @@ struct config_score {
 	struct config_value mark, defer, refuse, tarpit;
 };
 
+#include "config_grey.h"
 #include "config_shape.h"
 
 #include "config_access.h"
@@ -128,6 +129,7 @@ struct config {
 	struct config_items access; /* config_access */
 	struct config_relay relay;
 	struct config_shape shape;
+	struct config_grey grey;
 	struct config_checks checks;
 	struct config_items listeners, pools, domains, lists;
 	int default_pool_index; /* by config_check(); -1: none */

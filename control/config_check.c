@@ -443,4 +443,5 @@ void config_check(struct config *c, struct complaints *complaints)
 	check_lists(&k);
 	config_check_access(c, complaints);
 	config_check_shape(c, complaints);
+	config_check_grey(c, complaints);
 }

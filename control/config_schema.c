@@ -304,6 +304,8 @@ static const struct schema_key top_keys[] = {
 	    .doc = "The built-in checks, each with state, weight and action." },
 	{ "shaping", SCHEMA_SECTION, 0, AT(shape), .section = &shape_schema,
 	    .doc = "How slowly who is answered." },
+	{ "greylist", SCHEMA_SECTION, 0, AT(grey), .section = &grey_schema,
+	    .doc = "Who is asked to come back later (RFC 6647), and traps." },
 	{ "listeners", SCHEMA_SECTION, SCHEMA_MANY | SCHEMA_REQUIRED, AT(listeners), 1,
 	    POLICY_MAX_LISTENERS, .section = &listener_section, .doc = "Where clients connect." },
 	{ "pools", SCHEMA_SECTION, SCHEMA_MANY | SCHEMA_REQUIRED, AT(pools), 1, POLICY_MAX_POOLS,

@@ -659,10 +659,22 @@ static void serve_del(struct grey *g, struct request *r)
 {
 	const struct greylist_entry none = { 0 };
 	struct greylist_change changes[2];
+	struct greylist_entry was;
 
 	if (g->n_ops) {
 		r->rc = g->stats.error ? g->stats.error : -EAGAIN;
 		return;
+	}
+	if (r->out && greylist_get(g->index, *(const uint64_t *)r->in, &was)) {
+		struct store_record *told = r->out;
+
+		*told =
+		    (struct store_record){ .key = *(const uint64_t *)r->in, .entry = was, .len = 3 };
+		r->rc = store_begin(g->store);
+		if (r->rc)
+			return;
+		store_text(g->store, told->key, &was, told);
+		store_abort(g->store);
 	}
 	if (greylist_put(g->index, *(const uint64_t *)r->in, &none, 0, &g->settings, changes) == 0) {
 		r->rc = -ENOENT;
@@ -672,9 +684,9 @@ static void serve_del(struct grey *g, struct request *r)
 	r->rc = commit(g);
 }
 
-int grey_del(struct grey *g, uint64_t key)
+int grey_del(struct grey *g, uint64_t key, struct store_record *ret_was)
 {
-	struct request r = { .serve = serve_del, .in = &key };
+	struct request r = { .serve = serve_del, .in = &key, .out = ret_was };
 
 	return ask(g, &r);
 }

@@ -66,8 +66,8 @@ int grey_show(struct grey *g, const struct grey_query *query, struct store_posit
 /* Puts records as they are, displacing by rank; those that find no room are left out. On disk when
  * it returns. n at most GREY_PAGE. */
 int grey_add(struct grey *g, const struct store_record *recs, unsigned n, unsigned *ret_added);
-/* -ENOENT: not there. On disk when it returns. */
-int grey_del(struct grey *g, uint64_t key);
+/* -ENOENT: not there. On disk when it returns; *ret_was (NULL is allowed) says what it was. */
+int grey_del(struct grey *g, uint64_t key, struct store_record *ret_was);
 
 struct grey_stats {
 	struct greylist_counts counts;

@@ -56,6 +56,7 @@ unsigned live_owner(const struct live_spread *s, const struct frame *f, unsigned
 bool live_is_neighbour(const struct frame *f);
 void live_spread_init(struct live_spread *s, const struct policy_host *host, unsigned n_workers);
 
+struct grey;
 struct live;
 
 struct live_bucket {
@@ -89,7 +90,7 @@ struct live_worker {
 	unsigned n_answers;
 };
 
-enum { LIVE_RESTART_KEYS = 11 };
+enum { LIVE_RESTART_KEYS = 12 };
 struct live_restart {
 	uint8_t sha256[LIVE_RESTART_KEYS][IMAGE_HASH_LEN];
 };
@@ -101,6 +102,7 @@ struct live {
 	struct hw *hw;
 	struct events *events;
 	struct notes *notes;
+	struct grey *grey; /* the greylist's store; NULL: none */
 	struct worker_shared shared; /* given to each worker */
 	struct stats_file *stats;
 	unsigned n_workers, n_ports;
@@ -142,6 +144,22 @@ const char *live_version(void);
  * notes; before the workers are made. */
 int live_shared_open(struct live *l, const struct policy *policy, char **ret_error);
 void live_shared_close(struct live *l); /* the workers have ended */
+
+/* live_grey.c: the greylist's thread, where the policy has one; its settings follow the policy. */
+int live_grey_open(struct live *l, const struct policy *policy, char **ret_error);
+void live_grey_policy(struct live *l, const struct policy *policy);
+json_t *live_grey_show(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+json_t *live_grey_add(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+json_t *live_grey_del(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+json_t *live_grey_stats(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+json_t *live_grey_export(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+json_t *live_grey_import(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
 
 /* live_loop.c: the worker's thread. */
 void live_run(void *worker);

@@ -277,6 +277,7 @@ static json_t *policy_load(
 	(void)publish_set(l->publish, gen); /* there is room: only this thread takes it */
 	l->running = gen;
 	stats_file_policy(l->stats, gen->policy);
+	live_grey_policy(l, gen->policy);
 	for (unsigned i = 0; i < l->n_workers; i++)
 		order(l, i);
 	events_tell(l->events, hw_now_ns(), "policy", "epoch %u published", gen->epoch);
@@ -308,5 +309,11 @@ const struct control_method live_methods[] = {
 	{ "drain", drain },
 	{ "backend.drain", backend_drain },
 	{ "event", event },
+	{ "grey.show", live_grey_show },
+	{ "grey.add", live_grey_add },
+	{ "grey.del", live_grey_del },
+	{ "grey.stats", live_grey_stats },
+	{ "grey.export", live_grey_export },
+	{ "grey.import", live_grey_import },
 	{ NULL, NULL },
 };

@@ -319,6 +319,7 @@ static const char *const restart_keys[LIVE_RESTART_KEYS] = {
 	"syn_ring",
 	"idle_sleep_max_us",
 	"listeners",
+	"greylist",
 };
 
 /* A key's value in words, strings resolved: two images may keep them at different offsets. */
@@ -364,6 +365,9 @@ static void print_key(FILE *to, unsigned key, const struct policy *p)
 			fwrite(s->listeners[i].addr, 1, 16, to);
 			fprintf(to, "%u %u\n", s->listeners[i].any, s->listeners[i].port);
 		}
+		break;
+	case 11: /* its memory and file */
+		fprintf(to, "%u %u", s->grey.rule != 0, s->grey.rule ? s->grey.capacity : 0);
 		break;
 	default: break;
 	}

@@ -6,22 +6,26 @@
  */
 #include "live.h"
 
-#include <stdio.h>
+#include "fail.h"
+#include "grey.h"
+
 #include <string.h>
 
 int live_shared_open(struct live *l, const struct policy *policy, char **ret_error)
 {
 	int rc = notes_new(l->n_workers, &l->notes);
 
-	(void)policy;
-	if (rc == 0)
-		rc = notes_start(l->notes);
-	if (rc != 0 && asprintf(ret_error, "no thread for notes: %s", strerror(-rc)) < 0)
-		*ret_error = NULL;
-	return rc;
+	if (rc)
+		return fail(ret_error, -rc, "no memory for notes");
+	rc = live_grey_open(l, policy, ret_error);
+	if (rc)
+		return rc;
+	rc = notes_start(l->notes);
+	return rc ? fail(ret_error, -rc, "no thread for notes: %s", strerror(-rc)) : 0;
 }
 
 void live_shared_close(struct live *l)
 {
-	l->notes = notes_free(l->notes);
+	l->notes = notes_free(l->notes); /* tells what is left first */
+	l->grey = grey_free(l->grey);
 }

@@ -275,6 +275,8 @@ void store_text(
 
 	if (mdb_get(s->batch, s->tables[table], &key, &value) != 0 || !record_of(&key, &value, &old))
 		return;
+	r->tenant = old.tenant;
+	r->pool = old.pool;
 	r->cut = old.cut;
 	r->len = old.len;
 	memcpy(r->text, old.text, old.len);

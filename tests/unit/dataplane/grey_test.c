@@ -366,7 +366,7 @@ static void test_failing_disk_acknowledges_nothing(void **state)
 	grey_stats(g, &s);
 	assert_true(s.failed_commits > 0 && s.error < 0 && s.ring_full > 0);
 	assert_int_equal(grey_add(g, &r, 1, &n), s.error);
-	assert_int_equal(grey_del(g, keys_of(0).triplet), s.error);
+	assert_int_equal(grey_del(g, keys_of(0).triplet, NULL), s.error);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
 	until_durable(g, 0, taken);
 	grey_free(g);
@@ -419,7 +419,8 @@ static void test_add_and_del(void **state)
 		.entry = { T0, 0, GREYLIST_WHITELISTED },
 		.pool = true,
 		.len = 16,
-		.text = "192.0.2.0/24\0\0" };
+		.text = "192.0.2.0/24\0\0" },
+			    was;
 	unsigned n = 0;
 
 	(void)state;
@@ -429,8 +430,10 @@ static void test_add_and_del(void **state)
 	grey_free(g);
 	g = opened(1000, 0);
 	assert_int_equal(answer(g, 1, T0), GREYLIST_WHITE);
-	assert_int_equal(grey_del(g, r.key), 0);
-	assert_int_equal(grey_del(g, r.key), -ENOENT);
+	assert_int_equal(grey_del(g, r.key, &was), 0);
+	assert_true(was.key == r.key && was.pool && was.entry.state == GREYLIST_WHITELISTED);
+	assert_string_equal(was.text, "192.0.2.0/24");
+	assert_int_equal(grey_del(g, r.key, NULL), -ENOENT);
 	assert_int_equal(answer(g, 1, T0), GREYLIST_FIRST);
 	grey_free(g);
 	g = opened(1000, 0);
