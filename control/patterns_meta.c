@@ -224,7 +224,8 @@ bool patterns_finish(struct patterns *p, struct complaints *complaints)
 		goto out;
 	for (uint32_t i = 0; i < p->n_rules; i++)
 		rules[o.place[i]] = p->rules[i];
-	memcpy(p->rules, rules, p->n_rules * sizeof(*rules));
+	if (p->n_rules > 0)
+		memcpy(p->rules, rules, p->n_rules * sizeof(*rules));
 	for (uint32_t i = 0; i < p->n_rules; i++)
 		for (unsigned k = 0; k < p->rules[i].n_code; k++)
 			if (p->rules[i].code[k].op == PATTERN_OP_RULE)
