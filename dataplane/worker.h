@@ -74,7 +74,10 @@ struct worker_config {
 /* ---- questions and answers: what the brain may not do itself ---- */
 
 enum question_kind {
-	QUESTION_PTR, /* reverse DNS name of `addr` */
+	QUESTION_PTR,    /* reverse DNS name of `addr`, confirmed by its own addresses */
+	QUESTION_DNSL,   /* which of these DNS lists name `addr`? */
+	QUESTION_SENDER, /* does the domain take mail, and is `addr` one of its exchanges? */
+	QUESTION_SPF,    /* may `addr` send for it? */
 };
 
 struct question {
@@ -82,14 +85,28 @@ struct question {
 	uint8_t kind;
 	uint8_t addr[16];
 	uint64_t deadline_ns;
+	uint32_t lists, version; /* DNSL: rows, and of which policy_dns.version */
+	char helo[256];          /* SPF */
+	char sender[324];        /* SENDER: the domain; SPF: local@domain, or empty */
 };
 
-enum answer_status { ANSWER_FOUND, ANSWER_NONE, ANSWER_FAILED };
+enum answer_status {
+	ANSWER_FOUND,
+	ANSWER_NONE,
+	ANSWER_FAILED,
+	ANSWER_UNCONFIRMED, /* PTR: names, but none that leads back */
+	ANSWER_NULL_MX,     /* SENDER: takes no mail (RFC 7505) */
+};
 
 struct answer {
 	uint64_t id;
 	uint8_t status;
-	char name[256]; /* zero-terminated */
+	uint8_t kind;   /* of the question */
+	uint8_t more;   /* DNSL: this is what is known so far; the question stays open */
+	uint8_t result; /* SENDER: 1 where `addr` is an exchange; SPF: enum spf_result */
+	uint8_t org;    /* where in `name` the organisational domain begins; 0xff: nowhere */
+	uint32_t lists, known, version; /* DNSL: rows that name it; rows that have answered */
+	char name[256]; /* PTR: the confirmed one; SPF: the domain judged; zero-terminated */
 };
 
 /* ---- events: one fixed record, written by the worker, told by the shell as a JSON line ---- */

@@ -38,6 +38,7 @@ CONFINED = [
     (r"rte_.*\.h", r"hw/|bench/|tests/unit/hw/", "DPDK is known to hw/ alone"),
     (r"urcu.*", r"dataplane/publish\.[ch]$", "only publish.* knows RCU"),
     (r"ares.*\.h", r"dataplane/resolver\.[ch]$", "only resolver.* knows c-ares"),
+    (r"libpsl\.h", r"dataplane/resolver_jobs\.c$", "only the resolver knows public suffixes"),
     (r"lmdb\.h", r"dataplane/store\.[ch]$", "only store.* knows LMDB"),
     (r"hs(/.*|_.*)?\.h", r"filters/pattern|control/compile|bench/patterns|tests/unit/filters/pattern", "only patterns and their compiler know Hyperscan"),
     (r"pcre2.*\.h", r"filters/pattern_confirm\.c$", "only the confirmation of patterns knows PCRE2"),
