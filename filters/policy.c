@@ -10,6 +10,7 @@
 #include "address.h"
 #include "image.h"
 #include "policy_check_grey.h"
+#include "policy_check_dns.h"
 #include "policy_check_shape.h"
 
 #include <errno.h>
@@ -168,6 +169,8 @@ static bool check_mail(struct opening *o, const struct policy *p)
 	o->error = policy_check_shape(&s->shape, o->parts[IMAGE_STRINGS].len);
 	if (!o->error)
 		o->error = policy_check_grey(&s->grey, s->n_rules);
+	if (!o->error)
+		o->error = policy_check_dns(&s->dns, o->parts[IMAGE_STRINGS].len, s->n_rules);
 	if (o->error)
 		return false;
 	for (unsigned i = 0; i < s->n_listeners; i++)

@@ -14,6 +14,7 @@
 #include "facts.h"
 #include "nameset.h"
 #include "policy_access.h"
+#include "policy_dns.h"
 #include "policy_shape.h"
 #include "policy_grey.h"
 #include "rules.h"
@@ -187,6 +188,7 @@ struct policy_settings {
 	uint32_t n_access, access_off;
 	struct policy_shape shape;
 	struct policy_grey grey;
+	struct policy_dns dns;
 	uint32_t n_listeners, n_pools, n_servers, n_domains, n_lists, n_rules;
 	int32_t default_pool; /* for domains not named; -1: not served (550 5.7.1) */
 	struct policy_listener listeners[POLICY_MAX_LISTENERS];

@@ -16,6 +16,8 @@ enum {
 	POLICY_MAX_RECURSORS = 8,
 	POLICY_MAX_DNS_LISTS = 32,
 	POLICY_MAX_DNS_ANSWERS = 8,
+	DNS_TIMEOUT_MS_MAX = 30000, /* a client's patience is 5 minutes (RFC 5321 4.5.3.2) */
+	DNS_CACHE_MIB_MAX = 2048,
 	POLICY_DNS_ZONE_MAX =
 	    180, /* characters: 64 of reversed nibbles go in front (RFC 1035 2.3.4) */
 };
