@@ -250,7 +250,6 @@ static void recursor_state(struct resolver *r, unsigned i, bool up)
 	}
 	to->up = up;
 	to->silent_row = 0;
-	r->dirty = true;
 }
 
 static void recursor_heard(struct resolver *r, unsigned i, bool answered)

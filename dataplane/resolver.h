@@ -28,7 +28,8 @@
 
 enum {
 	RESOLVER_MAX_WORKERS = 64,
-	RESOLVER_RING = 512,      /* questions of a worker not yet taken, answers not yet fetched */
+	RESOLVER_RING = 512,      /* questions of a worker not yet taken */
+	RESOLVER_ANSWERS = 4096,  /* answers not yet fetched; beyond: lost, the asker has a deadline */
 	RESOLVER_JOBS = 16384,    /* questions under way, those to single lists counted */
 	RESOLVER_LOOKUPS = 8192,  /* names under way */
 	RESOLVER_WAITS = 32768,   /* questions waiting for names */
@@ -104,7 +105,7 @@ struct resolver_report {
 	} recursors[POLICY_MAX_RECURSORS];
 	size_t cache_bytes, cache_used;
 	uint64_t cache_entries, cache_evicted, cache_hits;
-	uint64_t questions, answers, failed_full /* at a bound */, late /* at a deadline */;
+	uint64_t questions, answers, failed_full /* at a bound */, late /* at a deadline */, answers_lost;
 	uint64_t lookups, joined /* waited for one under way */, channels_made;
 	unsigned jobs, lookups_open;
 };

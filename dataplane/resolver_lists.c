@@ -61,7 +61,6 @@ static void set_state(struct resolver *r, unsigned list, unsigned family, enum l
 		    r->settings.zones[list], family_words[family]);
 	f->state = (uint8_t)state;
 	f->trouble = (uint8_t)trouble;
-	r->dirty = true;
 	r->lists[list].errors_row = r->lists[list].silent_row = r->lists[list].hits_row = 0;
 }
 
@@ -145,7 +144,6 @@ void list_answered(struct resolver *r, unsigned list, bool v6, enum list_outcome
 {
 	struct list_belief *b = &r->lists[list];
 
-	r->dirty = true;
 	switch (outcome) {
 	case OUTCOME_MISS: b->errors_row = b->silent_row = b->hits_row = 0; break;
 	case OUTCOME_HIT:
@@ -192,7 +190,6 @@ static void hear(struct resolver *r, unsigned list, uint32_t ended, uint32_t acc
 	b->accepted += accepted;
 	b->ended_hits += ended;
 	b->ended_accepted += accepted;
-	r->dirty = true;
 	if (is_accusing(&dns->lists[list]) && dns->accepted_percent > 0 &&
 	    b->ended_accepted >= dns->accepted_least &&
 	    (uint64_t)b->ended_accepted * 100 >= (uint64_t)b->ended_hits * dns->accepted_percent) {
@@ -265,7 +262,6 @@ void lists_configure(struct resolver *r, const struct resolver_settings *old)
 	for (unsigned i = 0; i < POLICY_MAX_DNS_LISTS; i++)
 		for (unsigned j = 0; j < 2; j++)
 			atomic_store(&r->feedback[i][j], 0);
-	r->dirty = true;
 }
 
 void lists_report(const struct resolver *r, struct resolver_report *report)

@@ -102,14 +102,15 @@ struct resolver {
 
 	/* shared */
 	_Alignas(64) atomic_bool asleep;
-	atomic_bool stop, flush;
+	atomic_bool stop, flush, want_report;
 	atomic_uint version;
 	atomic_uint feedback[POLICY_MAX_DNS_LISTS][2]; /* ended, accepted; taken by the thread */
 	atomic_uint resume; /* lists, a bit each */
-	pthread_mutex_t lock; /* of the two below and of `answered` */
+	pthread_mutex_t lock; /* of what follows */
 	struct resolver_settings *next_settings;
 	struct resolver_report report;
-	pthread_cond_t answered; /* for the control thread */
+	uint64_t reports;        /* made so far */
+	pthread_cond_t answered; /* for the control thread: an answer, a report */
 	uint64_t control_id;     /* the control thread's */
 
 	/* the thread's */
@@ -128,8 +129,8 @@ struct resolver {
 	struct list_belief lists[POLICY_MAX_DNS_LISTS];
 	struct channel *channels[CHANNELS_MAX];
 	unsigned next_channel;
-	bool dirty, stopping;
-	uint64_t now_ns, reported_ns, next_tick_ns;
+	bool stopping;
+	uint64_t now_ns, next_tick_ns;
 	uint64_t cache_hits, n_questions, n_answers, failed_full, late, n_lookups_made, joined,
 	    channels_made, answers_lost;
 	void *psl;

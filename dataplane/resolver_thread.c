@@ -21,24 +21,27 @@ enum {
 	POLL_MS = 10,          /* while c-ares waits for something: its time-outs are looked at */
 	IDLE_MS = 1000,
 	TICK_NS = 50000000,
+	REPORT_MS = 50,       /* a report is waited for; then the last one serves */
 	QUERY_GRACE_MS = 200, /* beyond a question's deadline, for its answer to come */
 };
 
 /* ---- rings: one producer, one consumer ---- */
 
 struct ring {
-	unsigned size;
+	unsigned size, capacity; /* of an item; in items, a power of two */
 	_Alignas(64) atomic_uint head; /* by the producer */
 	_Alignas(64) atomic_uint tail; /* by the consumer */
 	_Alignas(64) uint8_t items[];
 };
 
-static struct ring *ring_new(unsigned size)
+static struct ring *ring_new(unsigned size, unsigned capacity)
 {
-	struct ring *ring = aligned_alloc(64, (sizeof(*ring) + size * RESOLVER_RING + 63) / 64 * 64);
+	struct ring *ring =
+	    aligned_alloc(64, (sizeof(*ring) + (size_t)size * capacity + 63) / 64 * 64);
 
 	if (ring) {
 		ring->size = size;
+		ring->capacity = capacity;
 		atomic_init(&ring->head, 0);
 		atomic_init(&ring->tail, 0);
 	}
@@ -47,14 +50,14 @@ static struct ring *ring_new(unsigned size)
 
 static void *ring_at(struct ring *ring, unsigned place)
 {
-	return ring->items + (size_t)(place % RESOLVER_RING) * ring->size;
+	return ring->items + (size_t)(place & (ring->capacity - 1)) * ring->size;
 }
 
 static unsigned ring_put(struct ring *ring, const void *items, unsigned n)
 {
 	unsigned head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	unsigned room =
-	    RESOLVER_RING - (head - atomic_load_explicit(&ring->tail, memory_order_acquire));
+	    ring->capacity - (head - atomic_load_explicit(&ring->tail, memory_order_acquire));
 
 	if (n > room)
 		n = room;
@@ -114,8 +117,7 @@ void resolver_reply(struct resolver *r, unsigned worker, const struct answer *an
 	}
 	r->to_wake[worker] = true;
 	r->n_answers += !answer->more;
-	r->dirty = true;
-}
+	}
 
 /* ---- settings ---- */
 
@@ -198,10 +200,8 @@ static void take_orders(struct resolver *r)
 	if (next)
 		configure(r, next);
 	free(next);
-	if (atomic_exchange(&r->flush, false)) {
+	if (atomic_exchange(&r->flush, false))
 		dnscache_flush(r->cache);
-		r->dirty = true;
-	}
 }
 
 static bool take_questions(struct resolver *r)
@@ -256,14 +256,15 @@ static void report(struct resolver *r)
 	to->answers = r->n_answers;
 	to->failed_full = r->failed_full;
 	to->late = r->late;
+	to->answers_lost = r->answers_lost;
 	to->lookups = r->n_lookups_made;
 	to->joined = r->joined;
 	to->channels_made = r->channels_made;
 	to->jobs = r->n_jobs;
 	to->lookups_open = r->n_lookups;
+	r->reports++;
+	pthread_cond_broadcast(&r->answered);
 	pthread_mutex_unlock(&r->lock);
-	r->dirty = false;
-	r->reported_ns = r->now_ns;
 }
 
 static bool questions_wait(struct resolver *r)
@@ -280,7 +281,7 @@ static unsigned sleep_ms(struct resolver *r)
 	uint64_t next = ask_next_deadline(r->deadlines);
 	uint64_t ms = IDLE_MS;
 
-	if (r->n_lookups > 0 || r->dirty)
+	if (r->n_lookups > 0)
 		ms = POLL_MS;
 	for (unsigned i = 0; i < r->settings.dns.n_lists; i++)
 		for (unsigned f = 0; f < 2; f++)
@@ -313,7 +314,7 @@ static void *run(void *arg)
 			lists_tick(r);
 		}
 		wake_askers(r);
-		if (r->dirty && r->now_ns >= r->reported_ns + TICK_NS)
+		if (atomic_exchange(&r->want_report, false))
 			report(r);
 		/* `asleep` is seen before the rings are looked at: see resolver_ask() */
 		atomic_store_explicit(&r->asleep, true, memory_order_relaxed);
@@ -391,9 +392,32 @@ void resolver_resume(struct resolver *r, const char *list)
 	wake(r);
 }
 
+static struct timespec from_now(unsigned ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += ms / 1000;
+	at.tv_nsec += ms % 1000 * 1000000l;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	return at;
+}
+
 void resolver_report(struct resolver *r, struct resolver_report *ret_report)
 {
+	struct timespec until = from_now(REPORT_MS);
+	uint64_t before;
+
 	pthread_mutex_lock(&r->lock);
+	before = r->reports;
+	atomic_store(&r->want_report, true);
+	wake(r);
+	while (r->reports == before &&
+	       pthread_cond_timedwait(&r->answered, &r->lock, &until) == 0)
+		;
 	*ret_report = r->report;
 	pthread_mutex_unlock(&r->lock);
 }
@@ -413,13 +437,7 @@ int resolver_query(
 	pthread_mutex_unlock(&r->lock);
 	if (resolver_ask(r, self, question, 1) == 0)
 		return -ENOBUFS;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (wait_ms + QUERY_GRACE_MS) / 1000;
-	until.tv_nsec += (wait_ms + QUERY_GRACE_MS) % 1000 * 1000000l;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
+	until = from_now(wait_ms + QUERY_GRACE_MS);
 	pthread_mutex_lock(&r->lock);
 	while (!got) {
 		while (!got && ring_take(r->answers[self], ret_answer, 1))
@@ -448,8 +466,8 @@ static int prepare(struct resolver *r, const struct resolver_settings *settings)
 	for (unsigned i = 0; i < settings->dns.n_recursors; i++)
 		r->recursors[i].up = true;
 	for (unsigned i = 0; i < r->n_askers; i++) {
-		r->questions[i] = ring_new(sizeof(struct question));
-		r->answers[i] = ring_new(sizeof(struct answer));
+		r->questions[i] = ring_new(sizeof(struct question), RESOLVER_RING);
+		r->answers[i] = ring_new(sizeof(struct answer), RESOLVER_ANSWERS);
 		if (!r->questions[i] || !r->answers[i])
 			return -ENOMEM;
 	}
@@ -467,7 +485,6 @@ static int prepare(struct resolver *r, const struct resolver_settings *settings)
 	if (r->epoll_fd < 0 || r->wake_fd < 0 ||
 	    epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->wake_fd, &event) != 0)
 		return -errno;
-	r->dirty = true;
 	return 0;
 }
 
@@ -493,6 +510,7 @@ int resolver_new(const struct resolver_config *config, const struct resolver_set
 	r->epoll_fd = r->wake_fd = -1;
 	rc = prepare(r, settings);
 	if (rc == 0) {
+		report(r);
 		rc = -pthread_create(&r->thread, NULL, run, r);
 		r->thread_runs = rc == 0;
 	}
