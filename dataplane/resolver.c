@@ -42,7 +42,8 @@ struct channel {
 static void on_socket(void *data, ares_socket_t fd, int readable, int writable)
 {
 	struct channel *c = data;
-	struct epoll_event event = { .events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u),
+	struct epoll_event event = { .events =
+					 (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u),
 		.data.u64 = (uint64_t)(c->index + 1) << 32 | (uint32_t)fd };
 
 	if (!readable && !writable) {
@@ -356,8 +357,8 @@ static void lookup_end(struct resolver *r, struct lookup *l, const struct dns_an
 {
 	struct wait *w = l->waits, *next;
 
-	dnscache_put(r->cache, l->name, l->type, answer, kept_for(r, answer),
-	    r->now_ns / 1000000000);
+	dnscache_put(
+	    r->cache, l->name, l->type, answer, kept_for(r, answer), r->now_ns / 1000000000);
 	lookup_unlink(r, l);
 	for (; w; w = next) {
 		struct job *job = w->job;

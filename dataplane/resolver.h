@@ -28,14 +28,15 @@
 
 enum {
 	RESOLVER_MAX_WORKERS = 64,
-	RESOLVER_RING = 512,      /* questions of a worker not yet taken */
-	RESOLVER_ANSWERS = 4096,  /* answers not yet fetched; beyond: lost, the asker has a deadline */
-	RESOLVER_JOBS = 16384,    /* questions under way, those to single lists counted */
-	RESOLVER_LOOKUPS = 8192,  /* names under way */
-	RESOLVER_WAITS = 32768,   /* questions waiting for names */
+	RESOLVER_RING = 512,     /* questions of a worker not yet taken */
+	RESOLVER_ANSWERS = 4096, /* answers not yet fetched; beyond: lost, the asker has a deadline */
+	RESOLVER_JOBS = 16384,   /* questions under way, those to single lists counted */
+	RESOLVER_LOOKUPS = 8192,   /* names under way */
+	RESOLVER_WAITS = 32768,    /* questions waiting for names */
 	RESOLVER_WAITS_NAME = 512, /* of them, for one name */
-	RESOLVER_SPF = 1024,      /* SPF checks under way */
-	RESOLVER_PTR_NAMES = 10,  /* names of one address that are looked at (RFC 7208 4.6.4 has the same) */
+	RESOLVER_SPF = 1024,       /* SPF checks under way */
+	RESOLVER_PTR_NAMES =
+	    10, /* names of one address that are looked at (RFC 7208 4.6.4 has the same) */
 	RESOLVER_CHANNEL_QUESTIONS = 4096, /* then the channel is made anew */
 };
 
@@ -50,7 +51,7 @@ void resolver_settings_of(const struct policy *policy, struct resolver_settings 
 
 struct resolver_config {
 	unsigned n_workers;
-	uint64_t (*now_ns)(void); /* as workers' deadlines are counted */
+	uint64_t (*now_ns)(void);                 /* as workers' deadlines are counted */
 	void (*wake)(void *arg, unsigned worker); /* answers are there; the resolver's thread calls */
 	void (*tell)(void *arg, const char *kind, const char *text); /* an event */
 	void *arg;
@@ -94,8 +95,8 @@ struct resolver_report {
 			uint8_t state, trouble;
 			uint64_t since_ns, probed_ns;
 		} family[2]; /* IPv4, IPv6 */
-		uint64_t queries, hits, sole_hits, accepted /* sessions hit whose mail was accepted */,
-		    errors, timeouts;
+		uint64_t queries, hits, sole_hits,
+		    accepted /* sessions hit whose mail was accepted */, errors, timeouts;
 	} lists[POLICY_MAX_DNS_LISTS];
 	struct resolver_recursor_report {
 		uint8_t addr[16];
@@ -105,7 +106,8 @@ struct resolver_report {
 	} recursors[POLICY_MAX_RECURSORS];
 	size_t cache_bytes, cache_used;
 	uint64_t cache_entries, cache_evicted, cache_hits;
-	uint64_t questions, answers, failed_full /* at a bound */, late /* at a deadline */, answers_lost;
+	uint64_t questions, answers, failed_full /* at a bound */, late /* at a deadline */,
+	    answers_lost;
 	uint64_t lookups, joined /* waited for one under way */, channels_made;
 	unsigned jobs, lookups_open;
 };

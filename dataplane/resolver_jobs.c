@@ -217,7 +217,7 @@ static void host_step(struct resolver *r, struct job *job, const char *name, uns
 
 static void sender_end(struct resolver *r, struct job *job)
 {
-	enum answer_status status = job->exists ? ANSWER_FOUND
+	enum answer_status status = job->exists   ? ANSWER_FOUND
 				    : job->failed ? ANSWER_FAILED
 						  : ANSWER_NONE;
 
@@ -376,9 +376,9 @@ static enum dnslist_result judged(
 
 static void list_step(struct resolver *r, struct job *job, const struct dns_answer *answer)
 {
-	static const uint8_t outcomes[] = { [DNSLIST_MISS] = OUTCOME_MISS,
-		[DNSLIST_HIT] = OUTCOME_HIT,
-		[DNSLIST_ERROR] = OUTCOME_ERROR };
+	static const uint8_t outcomes[] = {
+		[DNSLIST_MISS] = OUTCOME_MISS, [DNSLIST_HIT] = OUTCOME_HIT, [DNSLIST_ERROR] = OUTCOME_ERROR
+	};
 
 	if (answer->status == DNS_FAILED || answer->status == DNS_TIMEOUT)
 		return list_end(r, job, OUTCOME_SILENT);
@@ -396,9 +396,9 @@ static void probe_end(struct resolver *r, struct job *job, enum probe_result res
 
 static void probe_step(struct resolver *r, struct job *job, const struct dns_answer *answer)
 {
-	static const uint8_t results[] = { [DNSLIST_MISS] = PROBE_MISS,
-		[DNSLIST_HIT] = PROBE_HIT,
-		[DNSLIST_ERROR] = PROBE_ERROR };
+	static const uint8_t results[] = {
+		[DNSLIST_MISS] = PROBE_MISS, [DNSLIST_HIT] = PROBE_HIT, [DNSLIST_ERROR] = PROBE_ERROR
+	};
 
 	if (answer->status == DNS_FAILED || answer->status == DNS_TIMEOUT)
 		return probe_end(r, job, PROBE_SILENT);
@@ -505,8 +505,8 @@ void job_start(struct resolver *r, unsigned worker, const struct question *quest
 	memcpy(job->addr, question->addr, 16);
 	switch (job->kind) {
 	case JOB_HOST:
-		dnslist_name(job->addr, dnslist_is_v4(job->addr) ? "in-addr.arpa" : "ip6.arpa", name,
-		    sizeof(name));
+		dnslist_name(job->addr, dnslist_is_v4(job->addr) ? "in-addr.arpa" : "ip6.arpa",
+		    name, sizeof(name));
 		need(r, job, name, DNS_PTR, TAG_FIRST);
 		break;
 	case JOB_LISTS: lists_start(r, job, question); break;

@@ -15,11 +15,11 @@
 #include <string.h>
 
 enum {
-	ERRORS_ROW = 10,  /* error answers one behind the other: suspended */
-	SILENT_ROW = 20,  /* questions without an answer: the points are asked now */
-	HITS_ROW = 200,   /* hits without a miss: the points are asked now */
+	ERRORS_ROW = 10, /* error answers one behind the other: suspended */
+	SILENT_ROW = 20, /* questions without an answer: the points are asked now */
+	HITS_ROW = 200,  /* hits without a miss: the points are asked now */
 	SILENT_PROBES = 2,
-	SOON_S = 5,       /* to the second try of a silent point */
+	SOON_S = 5, /* to the second try of a silent point */
 	RETRY_LEAST_S = 1,
 	RETRY_MOST_S = 60,
 	WINDOW = 1000, /* sessions hit; then both counts are halved */
@@ -64,8 +64,7 @@ static void set_state(struct resolver *r, unsigned list, unsigned family, enum l
 	r->lists[list].errors_row = r->lists[list].silent_row = r->lists[list].hits_row = 0;
 }
 
-static void suspend(
-    struct resolver *r, unsigned list, unsigned family, enum list_trouble trouble)
+static void suspend(struct resolver *r, unsigned list, unsigned family, enum list_trouble trouble)
 {
 	set_state(r, list, family, LIST_SUSPENDED, trouble);
 	r->lists[list].family[family].next_probe_ns = in_s(r, retry_s(r));
@@ -117,8 +116,7 @@ static void probes_over(struct resolver *r, unsigned list, unsigned family)
 		set_state(r, list, family, LIST_ACTIVE, LIST_FINE);
 }
 
-void list_probed(
-    struct resolver *r, unsigned list, bool v6, bool listed, enum probe_result result)
+void list_probed(struct resolver *r, unsigned list, bool v6, bool listed, enum probe_result result)
 {
 	struct list_family *f = &r->lists[list].family[v6];
 

@@ -42,7 +42,7 @@ struct job {
 	uint8_t kind, worker, list;
 	bool done, v6, failed, listed; /* listed: JOB_PROBE asks for the point that is */
 	bool exists, is_mx, starting;
-	uint16_t pending; /* look-ups, or children */
+	uint16_t pending;      /* look-ups, or children */
 	uint32_t lists, known; /* JOB_LISTS */
 	uint32_t version;
 	struct spf *spf;
@@ -63,8 +63,8 @@ struct wait {
 struct list_family {
 	uint8_t state, trouble;
 	uint8_t silent_probes;
-	uint8_t probes;       /* under way, of two */
-	uint8_t result[2];    /* of the points 127.0.0.1 and 127.0.0.2: enum probe_result */
+	uint8_t probes;    /* under way, of two */
+	uint8_t result[2]; /* of the points 127.0.0.1 and 127.0.0.2: enum probe_result */
 	uint64_t since_ns, probed_ns, next_probe_ns;
 };
 
@@ -105,8 +105,8 @@ struct resolver {
 	atomic_bool stop, flush, want_report;
 	atomic_uint version;
 	atomic_uint feedback[POLICY_MAX_DNS_LISTS][2]; /* ended, accepted; taken by the thread */
-	atomic_uint resume; /* lists, a bit each */
-	pthread_mutex_t lock; /* of what follows */
+	atomic_uint resume;                            /* lists, a bit each */
+	pthread_mutex_t lock;                          /* of what follows */
 	struct resolver_settings *next_settings;
 	struct resolver_report report;
 	uint64_t reports;        /* made so far */
@@ -180,8 +180,7 @@ void jobs_end_lists(struct resolver *r);
 void lists_configure(struct resolver *r, const struct resolver_settings *old);
 /* May the row be asked about such a client? */
 bool list_is_asked(const struct resolver *r, unsigned list, bool v6);
-void list_probed(
-    struct resolver *r, unsigned list, bool v6, bool listed, enum probe_result result);
+void list_probed(struct resolver *r, unsigned list, bool v6, bool listed, enum probe_result result);
 enum list_outcome { OUTCOME_MISS, OUTCOME_HIT, OUTCOME_ERROR, OUTCOME_SILENT };
 void list_answered(struct resolver *r, unsigned list, bool v6, enum list_outcome outcome);
 /* A question to several has ended: who named the client alone? */

@@ -28,7 +28,7 @@ enum {
 /* ---- rings: one producer, one consumer ---- */
 
 struct ring {
-	unsigned size, capacity; /* of an item; in items, a power of two */
+	unsigned size, capacity;       /* of an item; in items, a power of two */
 	_Alignas(64) atomic_uint head; /* by the producer */
 	_Alignas(64) atomic_uint tail; /* by the consumer */
 	_Alignas(64) uint8_t items[];
@@ -117,7 +117,7 @@ void resolver_reply(struct resolver *r, unsigned worker, const struct answer *an
 	}
 	r->to_wake[worker] = true;
 	r->n_answers += !answer->more;
-	}
+}
 
 /* ---- settings ---- */
 
@@ -415,8 +415,7 @@ void resolver_report(struct resolver *r, struct resolver_report *ret_report)
 	before = r->reports;
 	atomic_store(&r->want_report, true);
 	wake(r);
-	while (r->reports == before &&
-	       pthread_cond_timedwait(&r->answered, &r->lock, &until) == 0)
+	while (r->reports == before && pthread_cond_timedwait(&r->answered, &r->lock, &until) == 0)
 		;
 	*ret_report = r->report;
 	pthread_mutex_unlock(&r->lock);
@@ -495,8 +494,8 @@ int resolver_new(const struct resolver_config *config, const struct resolver_set
 	int rc;
 
 	if (config->n_workers == 0 || config->n_workers > RESOLVER_MAX_WORKERS)
-		return fail(ret_error, EINVAL, "the resolver serves 1 to %u workers",
-		    RESOLVER_MAX_WORKERS);
+		return fail(
+		    ret_error, EINVAL, "the resolver serves 1 to %u workers", RESOLVER_MAX_WORKERS);
 	if (channels_library(true) != 0)
 		return fail(ret_error, EIO, "c-ares cannot be set up");
 	r = aligned_alloc(64, (sizeof(*r) + 63) / 64 * 64);

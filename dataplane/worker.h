@@ -23,9 +23,9 @@ struct worker;
 
 enum note_kind {
 	NOTE_SESSION, /* a session has ended: verdict, phase, reason, score; value: messages accepted */
-	NOTE_RCPT,    /* the backend (or we) answered a RCPT: code; sender, rcpt */
+	NOTE_RCPT, /* the backend (or we) answered a RCPT: code; sender, rcpt */
 	NOTE_MESSAGE, /* the backend said 250 to the final dot: value: recipients; sender, first rcpt */
-	NOTE_GREY,    /* of a recipient: key: triplet, pool; code: enum grey_note_kind; sender, rcpt, pool */
+	NOTE_GREY, /* of a recipient: key: triplet, pool; code: enum grey_note_kind; sender, rcpt, pool */
 	NOTE_N_KINDS
 };
 
@@ -154,7 +154,7 @@ struct worker_out {
 	unsigned n_events, cap_events; /* beyond: lost, counted */
 	struct note *notes;
 	unsigned n_notes, cap_notes; /* beyond: lost, counted */
-	bool busy;                     /* more work is waiting: call again without sleeping */
+	bool busy;                   /* more work is waiting: call again without sleeping */
 };
 
 /* host: frame_alloc is the shell's; judge_syns is set by the worker itself. stats: the worker's

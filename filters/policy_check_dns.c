@@ -5,7 +5,8 @@
  */
 #include "policy_check_dns.h"
 
-static const char *check_list(const struct policy_dns_list *list, size_t strings_len, uint32_t n_rules)
+static const char *check_list(
+    const struct policy_dns_list *list, size_t strings_len, uint32_t n_rules)
 {
 	if (list->name >= strings_len || list->zone >= strings_len)
 		return "policy: a DNS list's name or zone lies outside the strings";
@@ -27,7 +28,8 @@ const char *policy_check_dns(const struct policy_dns *dns, size_t strings_len, u
 		return "policy: more DNS lists than there is room for";
 	if (dns->cache_mib > DNS_CACHE_MIB_MAX)
 		return "policy: the DNS cache is larger than it can be";
-	if (dns->host_timeout_ms > DNS_TIMEOUT_MS_MAX || dns->sender_timeout_ms > DNS_TIMEOUT_MS_MAX ||
+	if (dns->host_timeout_ms > DNS_TIMEOUT_MS_MAX ||
+	    dns->sender_timeout_ms > DNS_TIMEOUT_MS_MAX ||
 	    dns->spf_timeout_ms > DNS_TIMEOUT_MS_MAX || dns->attempt_ms > DNS_TIMEOUT_MS_MAX)
 		return "policy: a time-out of name service is out of range";
 	if (dns->n_recursors > 0 && (dns->attempt_ms == 0 || dns->attempts == 0))

@@ -129,7 +129,8 @@ static void settings(struct resolver_settings *s, char **words, int n)
 static void print_answer(const struct answer *a, uint64_t took_ns)
 {
 	pthread_mutex_lock(&out);
-	printf("{\"answer\": %" PRIu64 ", \"status\": %u, \"kind\": %u, \"more\": %u, \"result\": %u, "
+	printf("{\"answer\": %" PRIu64
+	       ", \"status\": %u, \"kind\": %u, \"more\": %u, \"result\": %u, "
 	       "\"lists\": %u, \"known\": %u, \"name\": \"%s\", \"org\": \"%s\", \"ms\": %.1f}\n",
 	    a->id, a->status, a->kind, a->more, a->result, a->lists, a->known, a->name,
 	    a->org == 0xff ? "" : a->name + a->org, (double)took_ns / 1e6);
@@ -246,10 +247,11 @@ static void report(struct resolver *r)
 	for (unsigned i = 0; i < p.n_lists; i++) {
 		const struct resolver_list_report *l = &p.lists[i];
 
-		printf("%s\"%s\": {\"v4\": \"%s\", \"v6\": \"%s\", \"why4\": \"%s\", \"why6\": \"%s\", "
+		printf("%s\"%s\": {\"v4\": \"%s\", \"v6\": \"%s\", \"why4\": \"%s\", \"why6\": "
+		       "\"%s\", "
 		       "\"queries\": %" PRIu64 ", \"hits\": %" PRIu64 ", \"sole\": %" PRIu64
-		       ", \"accepted\": %" PRIu64 ", \"errors\": %" PRIu64 ", \"timeouts\": %" PRIu64
-		       "}",
+		       ", \"accepted\": %" PRIu64 ", \"errors\": %" PRIu64
+		       ", \"timeouts\": %" PRIu64 "}",
 		    i ? ", " : "", l->name, list_state_words[l->family[0].state],
 		    list_state_words[l->family[1].state], list_trouble_words[l->family[0].trouble],
 		    list_trouble_words[l->family[1].trouble], l->queries, l->hits, l->sole_hits,
@@ -263,9 +265,10 @@ static void report(struct resolver *r)
 		    p.recursors[i].timeouts);
 	printf("], \"cache_bytes\": %zu, \"cache_used\": %zu, \"cache_hits\": %" PRIu64
 	       ", \"lookups\": %" PRIu64 ", \"joined\": %" PRIu64 ", \"failed_full\": %" PRIu64
-	       ", \"late\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"channels\": %" PRIu64 ", \"jobs\": %u, \"open\": %u}\n",
-	    p.cache_bytes, p.cache_used, p.cache_hits, p.lookups, p.joined, p.failed_full, p.late, p.answers_lost,
-	    p.channels_made, p.jobs, p.lookups_open);
+	       ", \"late\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"channels\": %" PRIu64
+	       ", \"jobs\": %u, \"open\": %u}\n",
+	    p.cache_bytes, p.cache_used, p.cache_hits, p.lookups, p.joined, p.failed_full, p.late,
+	    p.answers_lost, p.channels_made, p.jobs, p.lookups_open);
 	fflush(stdout);
 	pthread_mutex_unlock(&out);
 }

@@ -18,7 +18,8 @@ import requirements
 
 TOP = os.environ.get("POSTERN_TOP", os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))))
-TABLES = ("tests/smtp/README.md", "tests/unit/tcpstack/README.md", "tests/unit/filters/README.md")
+TABLES = ("tests/smtp/README.md", "tests/unit/tcpstack/README.md", "tests/unit/filters/README.md",
+          "tests/dns/README.md")
 
 
 def key(text):

@@ -4,7 +4,7 @@ tests/unit/tcpstack/README.md and tests/unit/filters/README.md; this list is kep
 that a row cannot be forgotten there without being missed here.
 """
 
-# Obligations of RFC 5321 and its kin (tests/smtp/README.md says each in full); P25 and P28 come with
+# Obligations of RFC 5321 and its kin (tests/smtp/README.md says each in full); P28 comes with
 # the filters they belong to.
 PROTOCOL = [
     ("P1", "250 to the final dot is the backend's"),
@@ -31,6 +31,7 @@ PROTOCOL = [
     ("P22", "SIZE"),
     ("P23", "enhanced codes agree; the backend's pass unchanged"),
     ("P24", "SMTPUTF8 only if the backend offers it"),
+    ("P25", "A DNS list must get its test points right; errors are no listings"),
     ("P26", "SPF: bounded look-ups; temperror never refuses for good"),
     ("P27", "greylist: window, pools, white after success"),
     ("P29", "TCP: RFC 9293 and its kin"),
