@@ -5,6 +5,10 @@
  * and closed), a line of RPC_LINE_MAX (beyond: told and closed), SERVER_OUT_PAUSE of unread answers
  * (beyond: no further line of that client is read), SERVER_OUT_MAX (beyond: cut), SERVER_STUCK_MS
  * for a reader that takes nothing or a line that does not end (beyond: cut).
+ *
+ * 256, not thousands: a person's commands last milliseconds, so this many at once are a script gone
+ * wrong, and being told `busy` at once is worth more than a place in a queue; the descriptors stay
+ * well below the 1,024 that a service has by default.
  */
 #ifndef POSTERN_CONTROL_SERVER_H
 #define POSTERN_CONTROL_SERVER_H
@@ -16,7 +20,7 @@
 #include <stdint.h>
 
 enum {
-	SERVER_MAX_CLIENTS = 64,
+	SERVER_MAX_CLIENTS = 256,
 	SERVER_ADMIN_RESERVE = 8,
 	SERVER_OUT_PAUSE = 256 * 1024,
 	SERVER_OUT_MAX = 8 * 1024 * 1024,

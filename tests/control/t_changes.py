@@ -3,10 +3,13 @@
 
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 
-from framework import Client, Peer, holds, same
+from framework import TOP, Client, Peer, holds, same
 
 
 def epoch(f):
@@ -277,3 +280,64 @@ def test_drained_backend_is_undone(f):
     same(c.hear()["result"]["text"], "drain of mail server mail1")
     c.close()
     p.close()
+
+
+def test_the_readme_example_runs(f):
+    f.manager()
+    text = open(os.path.join(TOP, "control", "README.md")).read()
+    script = re.search(r"```python\n(.*?)```", text, re.S).group(1)
+    r = subprocess.run([sys.executable, "-c", script, os.path.join(f.path, "run", "control.sock")],
+                       capture_output=True, text=True, timeout=30)
+    same((r.returncode, r.stderr, r.stdout), (0, "", "epoch 1\nepoch 2\ntaken back: transaction of 2 changes\n"))
+
+
+def test_a_thousand_clients(f):
+    m = f.manager()
+    busy, clients = 0, []
+    for _ in range(1000):
+        c = Client(f)
+        clients.append(c)
+        if len(clients) % 4 == 0:
+            c.socket.sendall(b'{"jsonrpc":"2.0","id":1,"meth')  # and no more
+        elif len(clients) % 4 == 1:
+            c.socket.sendall(b"\0\xff garbage " * 100 + b"\n")
+    for c in clients[256:]:
+        busy += c.hear()["error"]["code"] == -32005
+    same(busy, 744)
+    start = time.monotonic()
+    admin_room = clients.pop()
+    admin_room.close()
+    for c in clients[:8]:
+        c.close()
+    until(f, lambda: f.ctl("status").returncode == 0, 3)
+    same(time.monotonic() - start < 3, True)
+    for c in clients[8:]:
+        c.close()
+    until(f, lambda: f.status()["clients"] == 1)
+    same(m.process.poll(), None)
+
+
+def test_answers_while_compiling(f):
+    f.change('file: ""', "file: x.list")
+    f.write("x.list", "".join(f"{a}.{b}.{c}.1\n" for a in range(11, 31) for b in range(256) for c in range(200)))
+    m = f.manager()
+    f.write("appliance.yaml", open(f.config).read().replace("errors: 20 ", "errors: 21 "))
+    c = Client(f)
+    c.say(b'{"jsonrpc":"2.0","id":7,"method":"policy.reload"}\n')
+    slowest, asked = 0, 0
+    other = Client(f)
+    c.socket.setblocking(False)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        start = time.monotonic()
+        status = other.ask("status")["result"]["manager"]
+        slowest = max(slowest, time.monotonic() - start)
+        asked += 1
+        if status["epoch"] == 2:
+            break
+        same(isinstance(status["loading"], int), True)
+        if asked == 2:  # one load at a time
+            same(other.ask("policy.reload")["error"]["code"], -32005)
+    same(status["epoch"], 2)
+    same((asked > 5, slowest < 0.1), (True, True))
+    m.end()
