@@ -31,6 +31,7 @@ struct ctl {
 	const char *run;
 	bool json, colour;
 	const struct ctl_command *command; /* the one being served */
+	int *connection; /* kept between commands (`batch`), -1: none yet; NULL: one a command */
 };
 
 struct ctl_command {

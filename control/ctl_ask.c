@@ -4,6 +4,7 @@
 #include "rpc.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +84,41 @@ static char *read_line(int fd)
 	return NULL;
 }
 
+/* How far a compilation is; -1: none is under way, or nobody says. */
+static long long percent_of(const char *path)
+{
+	static const char request[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}\n";
+	long long percent = -1;
+	int fd = connect_to(path);
+	char *line = fd >= 0 && send_all(fd, request) == 0 ? read_line(fd) : NULL;
+	json_t *answer = line == NULL ? NULL : json_loads(line, 0, NULL);
+	const json_t *loading = json_object_get(
+	    json_object_get(json_object_get(answer, "result"), "manager"), "loading");
+	if (json_is_integer(loading))
+		percent = (long long)json_integer_value(loading);
+	json_decref(answer);
+	free(line);
+	if (fd >= 0)
+		close(fd);
+	return percent;
+}
+
+/* Until the answer begins: a person who waits is told for what. */
+static void show_progress(int fd, const char *path)
+{
+	enum { PATIENCE_MS = 500, TURNS = CTL_TIMEOUT_MS / PATIENCE_MS };
+	struct pollfd answer = { .fd = fd, .events = POLLIN };
+	bool shown = false;
+	for (int i = 0; i < TURNS && poll(&answer, 1, PATIENCE_MS) == 0; i++) {
+		long long percent = percent_of(path);
+		if (percent >= 0)
+			fprintf(stderr, "\rcompiling: %lld %% ", percent);
+		shown = shown || percent >= 0;
+	}
+	if (shown)
+		fputs("\r                  \r", stderr);
+}
+
 static void tell_error(const struct ctl *ctl, json_t *error)
 {
 	const char *message = json_string_value(json_object_get(error, "message"));
@@ -151,7 +187,7 @@ int ctl_ask(const struct ctl *ctl, const char *method, json_t *params, json_t **
 		fprintf(stderr, "posternctl: no memory\n");
 		goto out;
 	}
-	fd = connect_to(path);
+	fd = ctl->connection != NULL && *ctl->connection >= 0 ? *ctl->connection : connect_to(path);
 	if (fd < 0) {
 		ret = unreachable(ctl, path, -fd);
 		goto out;
@@ -159,6 +195,8 @@ int ctl_ask(const struct ctl *ctl, const char *method, json_t *params, json_t **
 	/* a manager that turns us away speaks first and closes: its words count, not our EPIPE */
 	if (send_all(fd, text) == 0)
 		send_all(fd, "\n");
+	if (!ctl->json && isatty(STDERR_FILENO))
+		show_progress(fd, path);
 	line = read_line(fd);
 	if (line == NULL) {
 		ret = unreachable(ctl, path, errno);
@@ -175,8 +213,12 @@ int ctl_ask(const struct ctl *ctl, const char *method, json_t *params, json_t **
 		ret = exit_code(json_integer_value(json_object_get(error, "code")));
 	}
 out:
-	if (fd >= 0)
+	if (ctl->connection != NULL && line != NULL)
+		*ctl->connection = fd;
+	else if (fd >= 0)
 		close(fd);
+	if (ctl->connection != NULL && line == NULL)
+		*ctl->connection = -1;
 	json_decref(answer);
 	json_decref(request);
 	free(line);
@@ -194,6 +236,8 @@ int ctl_ask_show(
 		return ret;
 	if (ctl->json)
 		ctl_print_json(result);
+	else if (json_is_integer(json_object_get(result, "queued")))
+		printf("put off until `commit`: %lld\n", ctl_number_in(result, "queued"));
 	else if (show != NULL)
 		show(ctl, result);
 	else

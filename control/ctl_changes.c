@@ -3,9 +3,11 @@
 #include "ctl.h"
 #include "duration.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void show_changes(const struct ctl *ctl, const json_t *result)
 {
@@ -107,7 +109,115 @@ static int serve_audit(const struct ctl *ctl, int argc, char **argv)
 	    show_audit, NULL);
 }
 
+/* ---- several over one connection ---- */
+
+static bool in_batch(const struct ctl *ctl)
+{
+	if (ctl->connection == NULL)
+		ctl_usage(
+		    ctl, "`%s` stands in a batch: `posternctl batch FILE`", ctl->command->name);
+	return ctl->connection != NULL;
+}
+
+static void show_committed(const struct ctl *ctl, const json_t *result)
+{
+	(void)ctl;
+	printf("%s, epoch %lld\n", ctl_text_in(result, "text"), ctl_number_in(result, "epoch"));
+}
+
+static int serve_transaction(const struct ctl *ctl, int argc, char **argv)
+{
+	const char *reason = NULL;
+	const struct ctl_option options[] = { { "--reason", CTL_TEXT, &reason },
+		{ NULL, CTL_FLAG, NULL } };
+	bool commit = strcmp(ctl->command->name, "commit") == 0;
+	if (!ctl_options(ctl, &argc, argv, commit ? options : NULL, 0, 0) || !in_batch(ctl))
+		return CTL_USAGE;
+	if (commit)
+		return ctl_ask_show(ctl, "transaction.commit",
+		    json_pack("{s:s*}", "reason", reason), show_committed, NULL);
+	bool begin = strcmp(ctl->command->name, "begin") == 0;
+	return ctl_ask_show(ctl, begin ? "transaction.begin" : "transaction.abort", NULL, NULL,
+	    begin ? "begun" : "dropped");
+}
+
+/* Words with quotes around them as a shell takes them; -1: a quote without its end, or too many. */
+static int split(char *line, char **argv, int max)
+{
+	int n = 0;
+	for (char *p = line; *(p += strspn(p, " \t\r\n")) != '\0' && *p != '#';) {
+		char *to = p, quote = '\0';
+		if (n == max)
+			return -1;
+		argv[n++] = p;
+		for (; *p != '\0' && (quote != '\0' || strchr(" \t\r\n", *p) == NULL); p++) {
+			if (*p == quote)
+				quote = '\0';
+			else if (quote == '\0' && (*p == '"' || *p == '\''))
+				quote = *p;
+			else
+				*to++ = *p;
+		}
+		if (quote != '\0')
+			return -1;
+		bool last = *p == '\0';
+		*to = '\0';
+		if (last)
+			break;
+		p++;
+	}
+	return n;
+}
+
+static int serve_line(struct ctl *ctl, char *line, unsigned number)
+{
+	char *argv[64];
+	int words = 0, argc = split(line, argv, 64);
+	if (argc == 0)
+		return CTL_OK;
+	ctl->command = argc < 0 ? NULL : ctl_find(argc, argv, &words);
+	if (ctl->command != NULL && strcmp(ctl->command->name, "batch") != 0)
+		return ctl->command->serve(ctl, argc - words, argv + words);
+	return ctl_fail(ctl, CTL_USAGE, "line %u is no command", number);
+}
+
+static int serve_batch(const struct ctl *ctl, int argc, char **argv)
+{
+	struct ctl each = *ctl;
+	int connection = -1, ret = CTL_OK;
+	char *line = NULL;
+	size_t size = 0;
+	if (!ctl_options(ctl, &argc, argv, NULL, 0, 1))
+		return CTL_USAGE;
+	FILE *from = argc == 0 || strcmp(argv[0], "-") == 0 ? stdin : fopen(argv[0], "re");
+	if (from == NULL)
+		return ctl_fail(ctl, CTL_REFUSED, "%s: %s", argv[0], strerror(errno));
+	each.connection = &connection;
+	for (unsigned n = 1; ret == CTL_OK && getline(&line, &size, from) >= 0; n++) {
+		ret = serve_line(&each, line, n);
+		if (ret != CTL_OK)
+			fprintf(stderr,
+			    "posternctl: stopped at line %u; what a transaction held is "
+			    "dropped\n",
+			    n);
+	}
+	free(line);
+	if (from != stdin)
+		fclose(from);
+	if (connection >= 0)
+		close(connection);
+	return ret;
+}
+
 const struct ctl_command ctl_changes_commands[] = {
+	{ "batch", "[FILE]", serve_batch, "Runs commands, one a line, over one connection.",
+	    "From standard input without FILE; # begins a comment. Stops at the first that is not "
+	    "done. Between `begin` and `commit` changes are put off and then made all or none; "
+	    "`abort`, or the end, drops them." },
+	{ "begin", "", serve_transaction, "In a batch: puts changes off until `commit`.", NULL },
+	{ "commit", "[--reason TEXT]", serve_transaction,
+	    "In a batch: makes the changes since `begin`, all of them or none.", NULL },
+	{ "abort", "", serve_transaction, "In a batch: drops the changes since `begin`.", NULL },
 	{ "undo", "[--list]", serve_undo, "Takes the last change back, whoever made it.",
 	    "Loads, settings, list entries, drained mail servers: the last 64, one at a time, "
 	    "newest "

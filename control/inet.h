@@ -35,8 +35,8 @@ const char *inet_parse_range(const char *text, size_t len, struct inet_range *re
 struct inet_range inet_net_range(const struct inet_net *net);
 /* The prefixes that cover the range exactly, in order; a negative value of `take` ends it and is
  * returned. */
-int inet_range_nets(const struct inet_range *range,
-    int (*take)(void *arg, const struct inet_net *net), void *arg);
+int inet_range_nets(
+    const struct inet_range *range, int (*take)(void *arg, const struct inet_net *net), void *arg);
 bool inet_net_contains(const struct inet_net *net, const uint8_t addr[16]);
 void inet_print(const uint8_t addr[16], char ret_text[INET_TEXT_MAX]);
 

@@ -25,7 +25,7 @@ enum schema_type {
 	SCHEMA_INTERFACE, /* address/length */
 	SCHEMA_NETWORK,   /* prefix, no host bits */
 	SCHEMA_RANGE,     /* address, prefix or first-last */
-	SCHEMA_STATE,     /* of a rule: off, shadow, enforce or N%; number: enum schema_state or N */
+	SCHEMA_STATE, /* of a rule: off, shadow, enforce or N%; number: enum schema_state or N */
 };
 
 enum schema_flag {

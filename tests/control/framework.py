@@ -20,6 +20,7 @@ TOP = os.environ.get("POSTERN_TOP") or os.path.dirname(os.path.dirname(os.path.d
 BUILD = os.environ.get("POSTERN_BUILD") or os.path.join(TOP, "build")
 EXAMPLE = os.path.join(TOP, "control", "examples", "appliance.yaml")
 WAIT_S = 10
+LIST_FILE = 'file: ""                     # beside this file'  # of the list "blocked"
 
 
 def program(name, user=None):

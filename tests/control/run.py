@@ -15,7 +15,9 @@ import sys
 import traceback
 
 import t_changes
-from framework import BUILD, EXAMPLE, TOP, WAIT_S, Asked, Client, Folder, Peer, holds, run, same
+from framework import BUILD, EXAMPLE, LIST_FILE, TOP, WAIT_S, Asked, Client, Folder, Peer, holds, run, same
+
+PARTS = 5  # of the example's image
 
 
 # ---- every program ----
@@ -60,7 +62,7 @@ def test_compile_writes_the_same_image_again(f):
         same((r.returncode, r.stderr), (0, ""))
         told = json.loads(r.stdout)
         same((told["epoch"], told["image"], told["addresses"]), (7, image, 3))
-        same([p["kind"] for p in told["parts"]], ["settings", "strings", "addresses", "domains"])
+        same([p["kind"] for p in told["parts"]], ["settings", "strings", "addresses", "domains", "names"])
     same(open(images[0], "rb").read() == open(images[1], "rb").read(), True)
     r = run("postern-compile", f.config)
     same(r.returncode, 0)
@@ -76,7 +78,7 @@ def test_check_writes_nothing(f):
 
 def test_every_mistake_is_told_at_once(f):
     f.change("port: inside", "port: insid")
-    text = open(f.config).read().replace("workers: 1 ", "workers: 0 ").replace('file: ""', "file: x.list")
+    text = open(f.config).read().replace("workers: 1 ", "workers: 0 ").replace(LIST_FILE, "file: x.list")
     f.write("appliance.yaml", text)
     r = run("postern-compile", "--check", "appliance.yaml", cwd=f.path)
     same((r.returncode, r.stdout), (1, ""))
@@ -90,7 +92,7 @@ def test_every_mistake_is_told_at_once(f):
 
 
 def test_list_files_are_checked(f):
-    f.change('file: ""', "file: x.list")
+    f.change(LIST_FILE, "file: x.list")
     f.write("x.list", "192.0.2.7\n192.0.2.1/24 # host bits\n  one.example\n2001:db8::1-2001:db8::9\n")
     r = run("postern-compile", "--check", "appliance.yaml", cwd=f.path)
     same(r.returncode, 1)
@@ -277,7 +279,7 @@ def test_hand_over(f):
     m = f.manager(ready=False)
     p.accept()
     p.hello()
-    same(p.load(), (1, 4))
+    same(p.load(), (1, PARTS))
     p.hello()
     m.wait_for("epoch 1 committed")
     ctl = Asked(f, "load", other)
@@ -298,7 +300,7 @@ def test_hand_over(f):
     ctl = Asked(f, "load")
     p.hear("policy.load")
     p.answer(error={"code": "missing_part", "message": "Gone."})
-    same(p.load(), (3, 4))
+    same(p.load(), (3, PARTS))
     p.hello()
     same(ctl.end()[1].splitlines()[0], "epoch 3, in force")
     # gone in the middle of a load: not committed
@@ -313,7 +315,7 @@ def test_dataplane_comes_back(f):
     m = f.manager(ready=False)
     p.accept()
     p.hello()
-    same(p.load(), (1, 4))
+    same(p.load(), (1, PARTS))
     p.hello()
     m.wait_for("epoch 1 committed")
     p.close()
@@ -333,7 +335,7 @@ def test_dataplane_comes_back(f):
     later.epoch = 9
     later.accept()
     later.hello()
-    same(later.load(), (10, 4))
+    same(later.load(), (10, PARTS))
     later.hello()
     later.close()
     m.wait_for("the dataplane has gone", 3)
@@ -361,7 +363,7 @@ def test_a_peer_that_sends_nonsense(f):
     p.socket.send(b"\xff not JSON")
     p.socket.send(b'{"id":77,"result":{}}')
     p.answer(result={"protocol": 1, "epoch": "nine", "parts": {"a": 1}})
-    same(p.load(), (1, 4))
+    same(p.load(), (1, PARTS))
     p.close()
     m.wait_for("the dataplane has gone")
     same(f.status()["epoch"], 1)
