@@ -331,6 +331,11 @@ const struct nameset *policy_namesets(const struct policy *p)
 	return &p->namesets;
 }
 
+const char *policy_domain_name(const struct policy *p, unsigned index)
+{
+	return p->strings + p->domain_rows[index].name;
+}
+
 uint32_t policy_epoch(const struct policy *p)
 {
 	return p->epoch;

@@ -221,6 +221,9 @@ const struct policy_server *policy_server(const struct policy *p, unsigned index
 const struct nameset *policy_namesets(const struct policy *p);
 uint32_t policy_epoch(const struct policy *p); /* of the commit it came from */
 
+/* The name of a domain by its place among settings->n_domains, sorted by name. */
+const char *policy_domain_name(const struct policy *p, unsigned index);
+
 /* Pool and tenant of a recipient domain (any case, no trailing dot): exact, then the longest
  * parent with `subdomains`, then the default. -ENOENT: not served. A bare <Postmaster> (P13) is
  * looked up with an empty domain: the default pool, else pool 0. */
