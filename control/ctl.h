@@ -54,6 +54,7 @@ extern const struct ctl_group ctl_groups[]; /* ends with a NULL title */
 extern const struct ctl_command ctl_changes_commands[];
 extern const struct ctl_command ctl_config_commands[];
 extern const struct ctl_command ctl_patterns_commands[];
+extern const struct ctl_command ctl_relay_commands[];
 extern const struct ctl_command ctl_running_commands[];
 extern const struct ctl_command ctl_seeing_commands[];
 

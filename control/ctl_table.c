@@ -15,6 +15,7 @@ const struct ctl_group ctl_groups[] = {
 	{ "Changes", ctl_changes_commands },
 	{ "Patterns", ctl_patterns_commands },
 	{ "Running", ctl_running_commands },
+	{ "Relaying", ctl_relay_commands },
 	{ NULL, NULL },
 };
 

@@ -145,6 +145,10 @@ const char *live_version(void);
 int live_shared_open(struct live *l, const struct policy *policy, char **ret_error);
 void live_shared_close(struct live *l); /* the workers have ended */
 
+/* live_relay.c: what the running policy would answer. */
+json_t *live_relay_test(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+
 /* live_grey.c: the greylist's thread, where the policy has one; its settings follow the policy. */
 int live_grey_open(struct live *l, const struct policy *policy, char **ret_error);
 void live_grey_policy(struct live *l, const struct policy *policy);

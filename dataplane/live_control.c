@@ -309,6 +309,7 @@ const struct control_method live_methods[] = {
 	{ "drain", drain },
 	{ "backend.drain", backend_drain },
 	{ "event", event },
+	{ "relay.test", live_relay_test },
 	{ "grey.show", live_grey_show },
 	{ "grey.add", live_grey_add },
 	{ "grey.del", live_grey_del },

@@ -57,7 +57,7 @@ static const char *served(const struct policy *p)
 	return policy_settings(p)->n_domains ? policy_domain_name(p, 0) : NULL;
 }
 
-static json_t *relay_test(
+json_t *live_relay_test(
     void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
 	struct live *l = arg;
@@ -93,8 +93,3 @@ static json_t *relay_test(
 	return json_pack("{s:I, s:s?, s:o}", "epoch", (json_int_t)l->running->epoch, "served",
 	    served(p), "rows", rows);
 }
-
-const struct control_method live_relay_methods[] = {
-	{ "relay.test", relay_test },
-	{ NULL, NULL },
-};

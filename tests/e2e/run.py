@@ -10,6 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import framework
+import t_access
 import t_bodies
 import t_clients
 import t_crowd
@@ -25,5 +26,5 @@ import t_sources
 import t_starttls
 import t_workers
 
-sys.exit(framework.main([t_direct, t_clients, t_bodies, t_sources, t_hello, t_smuggle, t_starttls,
+sys.exit(framework.main([t_direct, t_access, t_clients, t_bodies, t_sources, t_hello, t_smuggle, t_starttls,
                          t_hostile, t_flood, t_manager, t_servers, t_crowd, t_workers, t_loss]))
