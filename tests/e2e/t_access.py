@@ -34,7 +34,7 @@ def setup():
     try:
         etc = a.path("mail2/etc")
         a.lab.sh(f"postconf -c {etc} -e 'virtual_mailbox_domains = elsewhere.example' && "
-                 f"postfix -c {etc} reload")
+                 f"lab_mail postfix -c {etc} reload")
         a.start_manager()
     except BaseException:
         a.close()
