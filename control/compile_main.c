@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* postern-compile: configuration in, image out (compile.h); the manager's compiler by itself. */
 #include "compile.h"
+#include "compile_patterns.h"
 
 #include "postern_version.h"
 
@@ -12,11 +13,14 @@
 
 static const char usage[] =
     "usage: postern-compile [-o IMAGE] [--check] [--json] [--epoch N] CONFIG\n"
+    "       postern-compile --patterns-cost [--sample FILE] [--json] PATTERNS...\n"
     "Checks a configuration and compiles it to a policy image.\n"
     "\n"
     "  -o, --output IMAGE  where the image goes (default: CONFIG with .img for .yaml)\n"
     "  --check             check everything, list files too, and write nothing\n"
     "  --epoch N           number of the image (default 1)\n"
+    "  --patterns-cost     measure each expression of pattern files, the slowest first\n"
+    "  --sample FILE       text to measure with (default: made up)\n"
     "  --json              say what was made, or what is wrong, as JSON\n"
     "  --help, --version\n"
     "\n"
@@ -66,6 +70,54 @@ static char *default_output(const char *config)
 	return asprintf(&output, "%.*s.img", (int)len, config) < 0 ? NULL : output;
 }
 
+static char *read_sample(const char *path, size_t *ret_len)
+{
+	enum { SAMPLE_MAX = 16 << 20 };
+	FILE *f = fopen(path, "r");
+	char *text = f == NULL ? NULL : malloc(SAMPLE_MAX);
+	if (text != NULL)
+		*ret_len = fread(text, 1, SAMPLE_MAX, f);
+	else
+		fprintf(stderr, "postern-compile: %s: %s\n", path, strerror(errno));
+	if (f != NULL)
+		fclose(f);
+	return text;
+}
+
+/* The slowest expressions of pattern files, so that an engineer can drop them. */
+static int cost(char *const *files, const char *sample_file, bool json)
+{
+	enum { SLOWEST = 30 };
+	struct complaints complaints;
+	struct patterns p;
+	json_t *root = NULL;
+	size_t len = 0;
+	int r = 0;
+	complaints_init(&complaints);
+	patterns_init(&p);
+	char *sample = sample_file == NULL ? patterns_sample(&len) : read_sample(sample_file, &len);
+	for (; *files != NULL && r == 0; files++) {
+		r = patterns_read(&p, *files, &complaints);
+		if (r < 0)
+			fprintf(stderr, "postern-compile: %s: %s\n", *files, strerror(-r));
+	}
+	complaints_print(&complaints, stderr);
+	if (r == 0 && sample != NULL && complaints.total == 0)
+		r = patterns_cost_report(
+		    &p, sample, len, SLOWEST, json ? &root : NULL, json ? NULL : stdout);
+	else
+		r = -1;
+	if (root != NULL) {
+		json_dumpf(root, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(root);
+	}
+	free(sample);
+	patterns_fini(&p);
+	complaints_fini(&complaints);
+	return r == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -73,12 +125,15 @@ int main(int argc, char **argv)
 		{ "check", no_argument, NULL, 'c' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "epoch", required_argument, NULL, 'e' },
+		{ "patterns-cost", no_argument, NULL, 'p' },
+		{ "sample", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *output = NULL;
-	bool check = false, json = false;
+	const char *sample = NULL;
+	bool check = false, json = false, costs = false;
 	unsigned long epoch = 1;
 	char *end, *made = NULL;
 	int option, ret = 1;
@@ -87,6 +142,8 @@ int main(int argc, char **argv)
 		case 'o': output = optarg; break;
 		case 'c': check = true; break;
 		case 'j': json = true; break;
+		case 'p': costs = true; break;
+		case 's': sample = optarg; break;
 		case 'e':
 			errno = 0;
 			epoch = strtoul(optarg, &end, 10);
@@ -102,7 +159,9 @@ int main(int argc, char **argv)
 		default: fputs("postern-compile --help says more\n", stderr); return 2;
 		}
 	}
-	if (optind + 1 != argc || (check && output != NULL)) {
+	if (costs && optind < argc && !check && output == NULL)
+		return cost(argv + optind, sample, json);
+	if (costs || sample != NULL || optind + 1 != argc || (check && output != NULL)) {
 		fputs(usage, stderr);
 		return 2;
 	}

@@ -3,6 +3,7 @@
 #include "compile_patterns.h"
 
 #include "compile.h"
+#include "compile_patterns_hs.h"
 #include "filters/pattern_layout.h"
 #include "patterns_cache.h"
 
@@ -70,21 +71,27 @@ static unsigned mode_of(uint8_t zone)
 	return pattern_zone_streams(zone) ? HS_MODE_STREAM : HS_MODE_BLOCK;
 }
 
-int patterns_try(const struct patterns_expression *e, char *why, size_t room)
+hs_database_t *patterns_database(const struct patterns_expression *e, hs_compile_error_t **ret_error)
 {
 	char source[SOURCE_MAX];
-	hs_compile_error_t *error = NULL;
 	hs_database_t *db = NULL;
-	int r = 0;
 
 	source_of(e, source);
-	if (hs_compile(source, flags_of(e), mode_of(e->zone), NULL, &db, &error) != HS_SUCCESS) {
+	if (hs_compile(source, flags_of(e), mode_of(e->zone), NULL, &db, ret_error) != HS_SUCCESS)
+		return NULL;
+	return db;
+}
+
+int patterns_try(const struct patterns_expression *e, char *why, size_t room)
+{
+	hs_compile_error_t *error = NULL;
+	hs_database_t *db = patterns_database(e, &error);
+
+	if (!db)
 		snprintf(why, room, "%s", error ? error->message : "Hyperscan refuses it");
-		r = -EINVAL;
-	}
 	hs_free_compile_error(error);
 	hs_free_database(db);
-	return r;
+	return db ? 0 : -EINVAL;
 }
 
 /* ---- groups: what shares a database ---- */
