@@ -13,7 +13,11 @@
 #include "dataplane/model_mail.h"
 #include "dataplane/model_rig.h"
 
-enum { LOOP_BURST = 32, LOOP_FRAMES = 65536 };
+enum {
+	LOOP_BURST = 32,
+	LOOP_FRAMES = 65536,
+	LOOP_PREEMPTED_NS = 200000, /* a turn that took longer was interrupted, and counts as this */
+};
 
 struct loop {
 	struct gen gen;

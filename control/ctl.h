@@ -57,6 +57,8 @@ extern const struct ctl_command ctl_patterns_commands[];
 extern const struct ctl_command ctl_relay_commands[];
 extern const struct ctl_command ctl_running_commands[];
 extern const struct ctl_command ctl_seeing_commands[];
+/* ctl_tarpit.c, among those that only look */
+int ctl_serve_tarpit(const struct ctl *ctl, int argc, char **argv);
 
 /* ---- arguments ---- */
 

@@ -203,6 +203,9 @@ const struct ctl_command ctl_seeing_commands[] = {
 	{ "stats", "", serve_stats, "Counters and mail servers, straight from the dataplane.",
 	    "Needs no manager. Counters that are zero are left out; --json has all of them, and "
 	    "each worker's own." },
+	{ "tarpit", "", ctl_serve_tarpit, "Clients held, and after how long who is kept waiting gives up.",
+	    "Counts clients that were stuttered at or held and went by themselves, by class of shaping "
+	    "and by the delay they were given, with the share that had gone within 1, 2, 4 ... seconds." },
 	{ "version", "", serve_version, "Versions of all programs.", NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
 };

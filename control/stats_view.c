@@ -12,7 +12,7 @@
 
 static bool sound(const struct stats_file *file, size_t len)
 {
-	return len >= sizeof(*file) && file->magic == STATS_MAGIC && file->layout == 2 &&
+	return len >= sizeof(*file) && file->magic == STATS_MAGIC && file->layout == 3 &&
 	       file->n_workers <= STATS_MAX_WORKERS && file->n_counters <= STATS_MAX_COUNTERS &&
 	       file->n_servers <= STATS_MAX_SERVERS &&
 	       len - sizeof(*file) >= file->n_workers * sizeof(file->workers[0]);
@@ -138,11 +138,40 @@ static json_t *servers_json(const struct stats_file *file)
 	return list;
 }
 
+/* Only rows in which somebody gave up: most classes and paces are not in use. */
+static json_t *gave_up_json(const struct stats_file *file)
+{
+	json_t *list = json_array();
+	for (unsigned c = 0; c < STATS_CLASSES; c++) {
+		for (unsigned p = 0; p < STATS_PACES; p++) {
+			json_t *ages = json_array();
+			uint64_t total = 0;
+			for (unsigned a = 0; a < STATS_AGES; a++) {
+				uint64_t sum = 0;
+				for (unsigned w = 0; w < file->n_workers; w++)
+					sum += file->workers[w].gave_up[c][p][a];
+				total += sum;
+				json_array_append_new(ages, number(sum));
+			}
+			if (total == 0) {
+				json_decref(ages);
+				continue;
+			}
+			json_array_append_new(
+			    list, json_pack("{s:i, s:o, s:i, s:o, s:o}", "class", (int)c, "name",
+				      text_of(file->class_names[c], STATS_NAME_LEN),
+				      "pace_below_ms", p == STATS_PACES - 1 ? 0 : 250 << p, "total",
+				      number(total), "within", ages));
+		}
+	}
+	return list;
+}
+
 json_t *stats_view_json(const struct stats_file *file)
 {
-	return json_pack("{s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "build",
+	return json_pack("{s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "build",
 	    text_of(file->build, sizeof(file->build)), "pid", (json_int_t)file->pid, "epoch",
 	    (json_int_t)file->policy_epoch, "started_ns", number(file->started_ns), "memory_bytes",
 	    number(file->memory_bytes), "workers", workers_json(file), "counters",
-	    counters_json(file), "servers", servers_json(file));
+	    counters_json(file), "servers", servers_json(file), "gave_up", gave_up_json(file));
 }

@@ -15,7 +15,8 @@
 int stats_view_read(const char *path, struct stats_file **ret_file);
 /* {"build","pid","epoch","started_ns","memory_bytes","workers":[{"turns","busy","last_turn_ns",
  * "max_turn_ns"}],"counters":[{"name","kind","text","total","workers":[N...]}],"servers":[{"name",
- * "state","active","idle","waiting","connects","failures","messages"}]} */
+ * "state","active","idle","waiting","connects","failures","messages"}],"gave_up":[{"class","name",
+ * "pace_below_ms","total","within":[N...]}]} (stats.h; pace 0: longer than all; within 1 s, 2 s, 4 s ...) */
 json_t *stats_view_json(const struct stats_file *file);
 
 #endif

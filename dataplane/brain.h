@@ -47,7 +47,6 @@ enum {
 	SCRATCH_OUT = 2 * SCRATCH_IN + 8,
 	HOSTNAME_MAX = 255,
 	ASK_CAPACITY = 4096,
-	TARPIT_TEXT = 0,
 };
 
 struct worker {

@@ -331,6 +331,7 @@ void session_run(struct worker *w, struct session *s)
 	switch ((enum session_state)s->state) {
 	case SESSION_DELAY:
 		if (s->eof) {
+			session_shape_left(w, s);
 			session_close(w, s);
 		} else if (w->draining) {
 			session_refuse(w, s, 421, REASON_DRAIN);
@@ -370,6 +371,7 @@ void session_run(struct worker *w, struct session *s)
 static void session_lost(struct worker *w, struct session *s)
 {
 	brain_count(w, BRAIN_sessions_reset);
+	session_shape_left(w, s);
 	if (s->final_unacked) /* what was queued has gone with the connection: no count to ask */
 		possible_double(w, s);
 	if (s->state == SESSION_BODY || s->state == SESSION_CHUNK || s->state == SESSION_DATA)

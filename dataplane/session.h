@@ -59,6 +59,7 @@ struct session {
 	bool turn_ours : 1; /* greeting or EHLO reply not known to be received: who talks, talks early */
 	bool stuttered : 1; /* replies leave at pace_bytes */
 	bool windowed : 1;  /* the receive window is a class's */
+	uint8_t held_class; /* with SESSION_TARPIT: the class it was in */
 	uint8_t shape;      /* class of policy_shape, plus one; 0: none */
 	bool moved : 1;     /* the body advanced: its time-out starts anew */
 	uint8_t reached;    /* enum phase of the last command that has one */
@@ -187,6 +188,8 @@ void session_shape(struct worker *w, struct session *s);
 void session_shape_written(struct worker *w, struct session *s, size_t before);
 /* No class any more: what is queued leaves at once. */
 void session_shape_end(struct worker *w, struct session *s);
+/* The client goes of its own accord: counted where it was stuttered at. */
+void session_shape_left(struct worker *w, const struct session *s);
 /* How long what is queued will take at its pace, ms. */
 uint64_t session_shape_left_ms(const struct worker *w, const struct session *s);
 

@@ -174,8 +174,10 @@ bool session_command(struct worker *w, struct session *s)
 	if (read == LINE_NONE) {
 		if (s->eof && !pending && s->final_unacked)
 			session_linger(w, s); /* until it is */
-		else if (s->eof && !pending)
+		else if (s->eof && !pending) {
+			session_shape_left(w, s);
 			session_close(w, s);
+		}
 		return false;
 	}
 	if (read == LINE_NO_MEMORY) {

@@ -23,7 +23,7 @@ void session_tarpit(struct worker *w, struct session *s)
 		session_close(w, s);
 		return;
 	}
-	if (tcp_shrink_to_tarpit(w->stack, s->conn, TARPIT_TEXT, pace_ms) < 0)
+	if (tcp_shrink_to_tarpit(w->stack, s->conn, s->held_class, pace_ms) < 0)
 		return; /* once the first line is acknowledged */
 	s->conn = NULL;
 	brain_count(w, BRAIN_tarpitted);
@@ -72,6 +72,7 @@ bool session_judge_connect(struct worker *w, struct session *s)
 	case VERDICT_TARPIT:
 	case VERDICT_TRAP: /* the handshake is over: a record that drips is the cheapest silence left */
 		count_reason(w, v.reason);
+		s->held_class = s->shape;
 		session_shape_end(w, s); /* the record has a pace of its own */
 		session_write(w, s, line,
 		    (size_t)snprintf(line, sizeof(line), "220-%.255s\r\n", smtp_hostname(w)), 220);

@@ -120,6 +120,15 @@ void session_shape_written(struct worker *w, struct session *s, size_t before)
 	s->pace_bytes = (uint16_t)bytes;
 }
 
+void session_shape_left(struct worker *w, const struct session *s)
+{
+	const struct policy_class *c = class_of(w, s);
+
+	if (c && c->pace_bytes && s->last_code != 221)
+		w->stats->gave_up[s->shape][tarpit_pace_row(c->pace_ms)]
+				 [tarpit_age_column((w->now_ns - s->opened_ns) / 1000000000u)]++;
+}
+
 uint64_t session_shape_left_ms(const struct worker *w, const struct session *s)
 {
 	const struct policy_class *c = class_of(w, s);

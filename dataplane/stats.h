@@ -21,6 +21,10 @@ enum {
 	STATS_MAX_SERVERS = 1024,
 	STATS_NAME_LEN = 48,
 	STATS_TEXT_LEN = 144,
+	/* of the table of clients that gave up: classes of shaping, 0 is none; paces; ages */
+	STATS_CLASSES = 9,
+	STATS_PACES = 8,
+	STATS_AGES = 16,
 	STATS_MAX_RULES = 16384, /* by number: filters/rules.h */
 };
 
@@ -54,11 +58,15 @@ struct stats_worker {
 	uint64_t max_turn_ns;               /* longest turn since start */
 	_Alignas(64) struct stats_server servers[STATS_MAX_SERVERS];
 	_Alignas(64) struct stats_rule rules[STATS_MAX_RULES];
+	/* Clients that were stuttered at or held and went by themselves, by class, by what they were
+	 * given (below 250 ms from one lot to the next, 500 ms, 1 s ... 16 s, more), and by how long they
+	 * stayed (below 1 s, 2 s, 4 s ... 16,384 s, more). */
+	_Alignas(64) uint64_t gave_up[STATS_CLASSES][STATS_PACES][STATS_AGES];
 };
 
 struct stats_file {
 	uint64_t magic;
-	uint32_t layout; /* 2 */
+	uint32_t layout; /* 3 */
 	uint32_t n_workers, n_counters, n_servers;
 	uint32_t pid;
 	uint32_t policy_epoch; /* last published */
@@ -68,6 +76,7 @@ struct stats_file {
 	char build[64];
 	struct stats_name names[STATS_MAX_COUNTERS];
 	char server_names[STATS_MAX_SERVERS][STATS_NAME_LEN];
+	char class_names[STATS_CLASSES][STATS_NAME_LEN]; /* "": no such class; [0]: in none */
 	char rule_names[STATS_MAX_RULES][STATS_NAME_LEN]; /* by number; "": none */
 	struct stats_worker workers[]; /* n_workers */
 };

@@ -62,7 +62,7 @@ int stats_file_new(const char *path, unsigned n_workers, const struct stats_name
 	if (stats == MAP_FAILED)
 		goto fail;
 	memset(stats, 0, size);
-	stats->layout = 2;
+	stats->layout = 3;
 	stats->n_workers = n_workers;
 	stats->n_counters = n_names + SHELL_N_COUNTERS;
 	stats->pid = (uint32_t)getpid();
@@ -113,6 +113,11 @@ void stats_file_policy(struct stats_file *stats, const struct policy *policy)
 		snprintf(stats->server_names[i], STATS_NAME_LEN, "%s",
 		    policy_string(policy, policy_server(policy, i)->name));
 	stats->n_servers = n;
+	const struct policy_shape *shape = &policy_settings(policy)->shape;
+	memset(stats->class_names, 0, sizeof(stats->class_names));
+	for (unsigned i = 0; i < shape->n_classes; i++)
+		snprintf(stats->class_names[i + 1], STATS_NAME_LEN, "%s",
+		    policy_string(policy, shape->classes[i].name));
 	memset(stats->rule_names, 0, sizeof(stats->rule_names));
 	rules = policy_rules(policy, &n);
 	for (unsigned i = 0; i < n; i++)

@@ -177,13 +177,18 @@ static void set_texts(struct worker *w)
 	set_refusal(w, REFUSE_BUSY, 421, REASON_OVERLOAD);
 }
 
+_Static_assert((int)STATS_PACES == (int)TARPIT_PACES && (int)STATS_AGES == (int)TARPIT_AGES &&
+		   (int)STATS_CLASSES == POLICY_MAX_CLASSES + 1,
+    "one table");
+
 static void policy_changed(struct worker *w)
 {
 	int n = snprintf(w->tarpit_text, sizeof(w->tarpit_text), "220-%.255s\r\n", smtp_hostname(w));
 
 	w->epoch = policy_epoch(w->policy);
 	w->minute = UINT64_MAX;
-	stack_set_tarpit_text(w->stack, TARPIT_TEXT, w->tarpit_text, (size_t)n);
+	for (unsigned i = 0; i < STATS_CLASSES; i++) /* one text; its number is the class */
+		stack_set_tarpit_text(w->stack, i, w->tarpit_text, (size_t)n);
 	backends_update(w);
 }
 
@@ -257,6 +262,7 @@ int worker_new(const struct worker_config *config, const struct stack_host *host
 	r = stack_new(&w->config.stack, &own, stats->counters + STATS_AT_STACK, now_ns, &w->stack);
 	if (r < 0)
 		goto fail;
+	stack_set_tarpit_ages(w->stack, stats->gave_up, STATS_CLASSES);
 	turn_begins(w, policy, now_ns, NULL);
 	policy_changed(w);
 	set_texts(w);

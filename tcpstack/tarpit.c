@@ -233,7 +233,7 @@ void tarpit_adopt(struct stack *st, const struct conn_remains *r, unsigned own_i
 		.pace_10ms = (uint16_t)pace,
 		.born_s = (uint16_t)(now_ns / 1000000000u),
 		.own = (uint8_t)own_index,
-		.text = text_id & 7,
+		.text = text_id & (TARPIT_TEXTS - 1),
 		.live = 1,
 		.ts = r->timestamps,
 		.closed = r->snd_wnd == 0,
@@ -279,6 +279,43 @@ int tcp_shrink_to_tarpit(struct stack *st, struct tcp_conn *c, unsigned text_id,
 
 /* ---- segments of held clients ---- */
 
+void stack_set_tarpit_ages(
+    struct stack *st, uint64_t (*ages)[TARPIT_PACES][TARPIT_AGES], unsigned n_texts)
+{
+	st->ip->tarpit.ages = ages;
+	st->ip->tarpit.n_ages = n_texts;
+}
+
+unsigned tarpit_pace_row(uint32_t pace_ms)
+{
+	unsigned row = 0;
+
+	while (row < TARPIT_PACES - 1 && pace_ms >= 250u << row)
+		row++;
+	return row;
+}
+
+unsigned tarpit_age_column(uint64_t seconds)
+{
+	unsigned column = 0;
+
+	while (column < TARPIT_AGES - 1 && seconds >= 1ull << column)
+		column++;
+	return column;
+}
+
+/* The client has gone by itself. */
+static void record_left(struct stack *st, struct tarpit_record *r, uint64_t now_ns)
+{
+	struct tarpit *t = &st->ip->tarpit;
+
+	if (t->ages && r->text < t->n_ages)
+		t->ages[r->text][tarpit_pace_row(r->pace_10ms * 10u)][tarpit_age_column(
+		    (uint16_t)((uint16_t)(now_ns / 1000000000u) - r->born_s))]++;
+	record_free(t, r);
+	count(st, STACK_tarpit_left);
+}
+
 void tarpit_forget(struct stack *st, const struct packet *pkt)
 {
 	struct tarpit *t = &st->ip->tarpit;
@@ -299,8 +336,7 @@ bool tarpit_input(struct stack *st, const struct packet *pkt, uint64_t hash, uin
 	if (pkt->flags & TCP_RST) {
 		/* Only the exact number, lest anyone free our guests (RFC 5961 3.2). */
 		if (pkt->seq == r->rcv_nxt) {
-			record_free(t, r);
-			count(st, STACK_tarpit_left);
+			record_left(st, r, now_ns);
 		}
 		out_drop(out, pkt->frame);
 		return true;
@@ -335,8 +371,7 @@ bool tarpit_input(struct stack *st, const struct packet *pkt, uint64_t hash, uin
 		reply_ts(&a, ts_clock(now_ns), r->ts_recent);
 	if (fin) {
 		a.flags |= TCP_FIN;
-		record_free(t, r);
-		count(st, STACK_tarpit_left);
+		record_left(st, r, now_ns);
 	}
 	reply_tcp(st, pkt, &a, now_ns, out);
 	return true;

@@ -8,7 +8,7 @@
 #include "packet.h"
 
 enum {
-	TARPIT_TEXTS = 8,
+	TARPIT_TEXTS = 16,
 	TARPIT_MAX = (1 << 24) - 2, /* an index entry has 24 bits */
 	TARPIT_SLOTS = 15,          /* of a bucket; the sixteenth word counts who went past it */
 };
@@ -24,7 +24,7 @@ struct tarpit_record {
 	uint16_t at; /* next byte of the text */
 	uint16_t born_s;
 	uint8_t own; /* local address, of config.addrs */
-	uint8_t text : 3, live : 1, ts : 1, unacked : 1, closed : 1 /* the peer's window */;
+	uint8_t text : 4, live : 1, ts : 1, unacked : 1, closed : 1 /* the peer's window */;
 };
 
 struct tarpit_bucket {
@@ -45,6 +45,8 @@ struct tarpit {
 	uint32_t hand;
 	uint64_t hand_ns, spare_ns, round_ns;
 	uint8_t key[16];
+	uint64_t (*ages)[TARPIT_PACES][TARPIT_AGES]; /* the owner's; NULL: not counted */
+	unsigned n_ages;
 	struct {
 		const char *p;
 		uint16_t len;

@@ -336,7 +336,15 @@ void tcp_get_info(const struct tcp_conn *c, struct tcp_info *ret_info);
  * unread; try again on TCP_EV_SENT. On success the handle is gone.
  */
 int tcp_shrink_to_tarpit(struct stack *st, struct tcp_conn *c, unsigned text_id, uint32_t pace_ms);
-/* Texts are registered up front; id below 8. Each line should be a continuation such as "220-x\r\n". */
+/* Where to count held clients that went by themselves: [text][pace][age], written by this worker
+ * alone. Row of a pace: below 250 ms, 500 ms, 1 s ... 16 s, more. Column of an age: below 1 s, 2 s,
+ * 4 s ... 16,384 s, more. NULL: nowhere. */
+enum { TARPIT_PACES = 8, TARPIT_AGES = 16 };
+void stack_set_tarpit_ages(
+    struct stack *st, uint64_t (*ages)[TARPIT_PACES][TARPIT_AGES], unsigned n_texts);
+unsigned tarpit_pace_row(uint32_t pace_ms);
+unsigned tarpit_age_column(uint64_t seconds);
+/* Texts are registered up front; id below 16. Each line should be a continuation such as "220-x\r\n". */
 int stack_set_tarpit_text(struct stack *st, unsigned text_id, const char *text, size_t len);
 
 /* ---- timers for the owner: constant-time, millisecond resolution, up to 24 h ---- */

@@ -30,7 +30,7 @@ static int make(void **state)
 	struct stats_file *f = rig.file = aligned_alloc(64, (SIZE + 63) / 64 * 64);
 	memset(f, 0, SIZE);
 	f->magic = STATS_MAGIC;
-	f->layout = 2;
+	f->layout = 3;
 	f->n_workers = WORKERS;
 	f->n_counters = 2;
 	f->n_servers = 2;
@@ -52,6 +52,10 @@ static int make(void **state)
 	f->workers[1].servers[0] = (struct stats_server){ SERVER_UP, 10, 20, 30, 40, 50, 60 };
 	f->workers[0].servers[1].state = SERVER_UP;
 	f->workers[1].servers[1].state = SERVER_DRAINED;
+	snprintf(f->class_names[2], STATS_NAME_LEN, "slow");
+	f->workers[0].gave_up[2][3][5] = 7;
+	f->workers[1].gave_up[2][3][5] = 1;
+	f->workers[1].gave_up[2][3][6] = 2;
 	*state = &rig;
 	return 0;
 }
@@ -114,9 +118,9 @@ static void a_file_that_is_not_whole_or_not_ours_is_refused(void **state)
 	rig->file->n_servers = STATS_MAX_SERVERS + 1;
 	assert_int_equal(read_back(rig, SIZE, &file), -EBADMSG);
 	rig->file->n_servers = 2;
-	rig->file->layout = 3;
+	rig->file->layout = 4;
 	assert_int_equal(read_back(rig, SIZE, &file), -EBADMSG);
-	rig->file->layout = 2;
+	rig->file->layout = 3;
 	rig->file->magic++;
 	assert_int_equal(read_back(rig, SIZE, &file), -EBADMSG);
 	assert_int_equal(stats_view_read("/nonexistent/stats", &file), -ENOENT);
@@ -124,10 +128,27 @@ static void a_file_that_is_not_whole_or_not_ours_is_refused(void **state)
 	assert_null(file);
 }
 
+static void who_gave_up_is_told(void **state)
+{
+	struct rig *rig = *state;
+	json_t *json = stats_view_json(rig->file), *rows = json_object_get(json, "gave_up");
+
+	assert_int_equal(json_array_size(rows), 1); /* rows of nobody are left out */
+	json_t *row = json_array_get(rows, 0), *within = json_object_get(row, "within");
+	assert_string_equal(json_string_value(json_object_get(row, "name")), "slow");
+	assert_int_equal(json_integer_value(json_object_get(row, "pace_below_ms")), 2000);
+	assert_int_equal(json_integer_value(json_object_get(row, "total")), 10);
+	assert_int_equal(json_array_size(within), STATS_AGES);
+	assert_int_equal(json_integer_value(json_array_get(within, 5)), 8);
+	assert_int_equal(json_integer_value(json_array_get(within, 6)), 2);
+	json_decref(json);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(shows_sums_and_each_worker, make, drop),
+		cmocka_unit_test_setup_teardown(who_gave_up_is_told, make, drop),
 		cmocka_unit_test_setup_teardown(
 		    a_file_that_is_not_whole_or_not_ours_is_refused, make, drop),
 	};

@@ -145,6 +145,33 @@ static void ends_on_exact_rst(void **state)
 	assert_int_equal(l->out.n_tx, 0);
 }
 
+/* After how long a client gave up, by text and pace; the oldest that is let go did not. */
+static void ages_of_those_who_leave(void **state)
+{
+	static uint64_t ages[2][TARPIT_PACES][TARPIT_AGES];
+	struct lab *l = prepare(state);
+	uint64_t sum = 0;
+
+	memset(ages, 0, sizeof(ages));
+	stack_set_tarpit_ages(l->st, ages, 2);
+	assert_int_equal(hold(l, 3000, 1000), 0);
+	l->now += 5000000000u;
+	lab_turn(l);
+	lab_out_free(l);
+	peer(l, 1000, 5000, TCP_RST, "", 500);
+	assert_int_equal(ages[1][tarpit_pace_row(1000)][tarpit_age_column(5)], 1);
+	for (unsigned i = 0; i < sizeof(ages) / sizeof(uint64_t); i++)
+		sum += (&ages[0][0][0])[i];
+	assert_int_equal(sum, 1);
+	assert_int_equal(tarpit_age_column(0), 0);
+	assert_int_equal(tarpit_age_column(1), 1);
+	assert_int_equal(tarpit_age_column(5), 3);
+	assert_int_equal(tarpit_age_column(UINT64_MAX), TARPIT_AGES - 1);
+	assert_int_equal(tarpit_pace_row(249), 0);
+	assert_int_equal(tarpit_pace_row(1000), 3);
+	assert_int_equal(tarpit_pace_row(600000), TARPIT_PACES - 1);
+}
+
 static void closed_window_waits(void **state)
 {
 	struct lab *l = prepare(state);
@@ -263,6 +290,7 @@ int main(void)
 		BOTH(ends_on_fin),
 		BOTH(ends_on_exact_rst),
 		BOTH(closed_window_waits),
+		BOTH(ages_of_those_who_leave),
 		BOTH(the_oldest_is_let_go),
 		BOTH(index_survives_coming_and_going),
 		BOTH(busy_connection_stays),
