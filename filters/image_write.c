@@ -33,6 +33,7 @@ struct image_writer {
 	uint64_t ids_taken[(RULE_ID_MASK + 1) / 64];
 	struct array v4, v6; /* struct addrset_entry4, 6; order is set by finish */
 	void *made[IMAGE_N_KINDS];
+	size_t patterns_len;
 	char error[256];
 };
 
@@ -582,10 +583,21 @@ static int finish_strings(struct image_writer *w, size_t *ret_len)
 	return 0;
 }
 
+int image_writer_patterns(struct image_writer *w, void *part, size_t len)
+{
+	if (w->made[IMAGE_PATTERNS]) {
+		free(part);
+		return -EEXIST;
+	}
+	w->made[IMAGE_PATTERNS] = part;
+	w->patterns_len = len;
+	return 0;
+}
+
 int image_writer_finish(struct image_writer *w, struct image_part ret_parts[IMAGE_MAX_PARTS],
     unsigned *ret_n_parts, const char **ret_error)
 {
-	size_t len[IMAGE_N_KINDS] = { 0 };
+	size_t len[IMAGE_N_KINDS] = { [IMAGE_PATTERNS] = w->patterns_len };
 	unsigned n = 0;
 	int r;
 

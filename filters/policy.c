@@ -49,8 +49,7 @@ static bool str_ok(const struct opening *o, policy_str s)
 static bool find_parts(struct opening *o, const struct image_part *parts, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		if (parts[i].kind == 0 || parts[i].kind >= IMAGE_N_KINDS ||
-		    parts[i].kind == IMAGE_PATTERNS)
+		if (parts[i].kind == 0 || parts[i].kind >= IMAGE_N_KINDS)
 			return fail(o, "policy: a part of a kind this version does not know");
 		if (o->parts[parts[i].kind].base)
 			return fail(o, "policy: two parts of one kind");
@@ -257,6 +256,10 @@ static bool check_tables(struct opening *o, struct policy *p)
 	    nameset_open(o->parts[IMAGE_NAMES].base, o->parts[IMAGE_NAMES].len, p->strings,
 		o->parts[IMAGE_STRINGS].len, &p->namesets, &o->error) < 0)
 		return false;
+	if (o->parts[IMAGE_PATTERNS].base &&
+	    pattern_open(o->parts[IMAGE_PATTERNS].base, o->parts[IMAGE_PATTERNS].len, &p->patterns,
+		&o->error) < 0)
+		return false;
 	if (d->base)
 		return domains_open(d->base, d->len, p->domain_rows, o->s->n_domains, p->strings,
 			   &p->domains, &o->error) == 0;
@@ -302,8 +305,15 @@ bad:
 
 struct policy *policy_close(struct policy *p)
 {
+	if (p)
+		pattern_close(p->patterns);
 	free(p);
 	return NULL;
+}
+
+const struct pattern_set *policy_patterns(const struct policy *p)
+{
+	return p->patterns;
 }
 
 const struct policy_settings *policy_settings(const struct policy *p)

@@ -173,7 +173,7 @@ struct policy_list {
 	                         mistaken listing is discovered (DESIGN, life of a session, 5) */
 	uint16_t reason;
 	uint32_t tarpit_pace_ms;
-	int32_t pool; /* verdict class may override the pool; -1: no */
+	int32_t pool;  /* verdict class may override the pool; -1: no */
 	uint32_t rule; /* its row among the rules; by the writer */
 };
 
@@ -200,6 +200,7 @@ struct policy_settings {
 
 struct policy;
 struct image_part; /* image.h */
+struct pattern_set;
 
 /*
  * Makes a view over the parts of an image. Every offset, index, count, string end, alignment and
@@ -220,6 +221,9 @@ const struct policy_pool *policy_pool(const struct policy *p, unsigned index);
 const struct policy_server *policy_server(const struct policy *p, unsigned index);
 const struct nameset *policy_namesets(const struct policy *p);
 uint32_t policy_epoch(const struct policy *p); /* of the commit it came from */
+/* The pattern set (pattern.h), NULL without one. Lives as long as the policy: whoever has a workspace
+ * or a message open on it keeps the policy from being closed. */
+const struct pattern_set *policy_patterns(const struct policy *p);
 
 /* The name of a domain by its place among settings->n_domains, sorted by name. */
 const char *policy_domain_name(const struct policy *p, unsigned index);
@@ -240,9 +244,8 @@ int policy_attach_overlay(struct policy *p, struct overlay *overlay);
 
 /* PHASE_SYN in bulk: the address table and the overlay alone; now_s: Unix time, for what ends. verdicts[i].kind is NONE where nothing is listed.
  * Addresses as in facts.client. */
-void policy_judge_syns(
-    const struct policy *p, const uint8_t (*clients)[16], unsigned n, uint32_t now_s,
-    struct verdict *verdicts);
+void policy_judge_syns(const struct policy *p, const uint8_t (*clients)[16], unsigned n,
+    uint32_t now_s, struct verdict *verdicts);
 
 /* All checks of one phase in order; returns the verdict that ends the argument, or NONE. What hit
  * goes into `tally`, which the caller keeps across phases: a copy is judged into and kept once the
@@ -252,8 +255,7 @@ struct verdict policy_judge(
 
 /* The limits that hold for every command, also for those without a phase of their own (NOOP, RSET,
  * VRFY, what is unknown): commands and errors. policy_judge() asks them as well. */
-struct verdict policy_judge_command(
-    const struct policy *p, const struct facts *facts);
+struct verdict policy_judge_command(const struct policy *p, const struct facts *facts);
 
 /* What the list that caused a verdict says (pace, pool), NULL when no list did. */
 const struct policy_list *policy_list_of(

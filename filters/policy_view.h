@@ -11,6 +11,7 @@
 #include "domains.h"
 #include "overlay.h"
 #include "nameset.h"
+#include "pattern.h"
 #include "policy.h"
 
 struct policy {
@@ -36,6 +37,7 @@ struct policy {
 	const char *strings;
 	struct domains domains;
 	struct nameset namesets; /* all zeros: no set has an entry */
+	struct pattern_set *patterns; /* owned; NULL: none */
 	uint32_t epoch;
 	uint16_t rule_of_id[RULE_ID_MASK + 1]; /* row plus one; 0: none */
 };

@@ -2,6 +2,8 @@
 /* A pattern part: what it tells, and each lie it could tell. */
 #include "pattern_part.h"
 
+#include "image_write.h"
+
 #include <errno.h>
 
 static const char text[] = "body:/a+b/ name=A score=1.5\nheader:X-Y:/c/i name=C action=refuse\n"
@@ -147,11 +149,42 @@ static void test_lies(void **state)
 	free(part);
 }
 
+/* As a part of a policy's image. */
+static void test_policy(void **state)
+{
+	struct image_writer *w = image_writer_new();
+	struct image_part parts[IMAGE_MAX_PARTS];
+	struct policy *p;
+	const char *error;
+	unsigned n;
+	size_t len;
+	void *made = part_make(text, &len);
+
+	(void)state;
+	assert_non_null(w);
+	image_writer_settings(w)->default_pool = -1;
+	assert_int_equal(image_writer_patterns(w, made, len), 0);
+	assert_int_equal(image_writer_patterns(w, malloc(64), 64), -EEXIST);
+	assert_int_equal(image_writer_finish(w, parts, &n, &error), 0);
+	assert_int_equal(parts[n - 1].kind, IMAGE_PATTERNS);
+	assert_int_equal(policy_open(parts, n, 1, &p, &error), 0);
+	assert_int_equal(pattern_n_rules(policy_patterns(p)), 5);
+	policy_close(p);
+	assert_int_equal(policy_open(parts, n - 1, 1, &p, &error), 0);
+	assert_null(policy_patterns(p));
+	policy_close(p);
+	((char *)made)[0] ^= 1;
+	assert_int_equal(policy_open(parts, n, 1, &p, &error), -EBADMSG);
+	assert_non_null(strstr(error, "patterns: "));
+	image_writer_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tells),
 		cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_policy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

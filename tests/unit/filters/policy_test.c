@@ -150,7 +150,8 @@ static void test_out_of_range(void **state)
 	BAD(((struct policy_list *)array_of(&f, s->lists_off))->reason = REASON_N);
 	BAD(((struct policy_list *)array_of(&f, s->lists_off))->pool = 1);
 	BAD(s->n_lists = 0); /* the table still names one */
-	BAD(f.parts[0].kind = IMAGE_PATTERNS);
+	BAD(f.parts[0].kind = IMAGE_PATTERNS); /* the settings are missing */
+	BAD(f.parts[2].kind = IMAGE_PATTERNS); /* an address table is none */
 	BAD(f.parts[0].kind = IMAGE_N_KINDS);
 	BAD(f.parts[0].kind = IMAGE_STRINGS); /* twice, and no settings */
 	BAD(f.parts[0].base = (const char *)f.parts[0].base + 8);
