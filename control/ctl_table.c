@@ -14,6 +14,7 @@ const struct ctl_group ctl_groups[] = {
 	{ "Configuration", ctl_config_commands },
 	{ "Changes", ctl_changes_commands },
 	{ "Patterns", ctl_patterns_commands },
+	{ "Lists", ctl_lists_commands },
 	{ "Running", ctl_running_commands },
 	{ "Relaying", ctl_relay_commands },
 	{ NULL, NULL },

@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const struct method *const tables[] = { methods_seeing, methods_config, methods_changes,
-	methods_running, methods_relay };
+	methods_lists, methods_running, methods_relay };
 enum { N_TABLES = sizeof(tables) / sizeof(tables[0]) };
 
 const struct method *method_at(unsigned index)

@@ -11,6 +11,7 @@
 
 #include "control_server.h"
 #include "events.h"
+#include "live_lists.h"
 #include "notes.h"
 #include "policy_load.h"
 #include "publish.h"
@@ -103,6 +104,7 @@ struct live {
 	struct events *events;
 	struct notes *notes;
 	struct grey *grey; /* the greylist's store; NULL: none */
+	struct live_lists *lists;
 	struct worker_shared shared; /* given to each worker */
 	struct stats_file *stats;
 	unsigned n_workers, n_ports;
@@ -142,7 +144,7 @@ const char *live_version(void);
 
 /* live_shared.c: the tables that workers read and others write, their writers, and who hears of
  * notes; before the workers are made. */
-int live_shared_open(struct live *l, const struct policy *policy, char **ret_error);
+int live_shared_open(struct live *l, struct policy *policy, char **ret_error);
 void live_shared_close(struct live *l); /* the workers have ended */
 
 /* live_relay.c: what the running policy would answer. */
@@ -170,6 +172,8 @@ void live_run(void *worker);
 
 /* live_control.c: the methods of the control socket. */
 extern const struct control_method live_methods[];
+/* All tables of methods as one, to be freed once the server has ended. NULL: no memory. */
+struct control_method *live_all_methods(void);
 void live_drain(struct live *l);
 void live_stop(struct live *l, int exit_code);
 

@@ -264,6 +264,11 @@ static json_t *policy_load(
 		free(why);
 		return NULL;
 	}
+	if (live_lists_attach(l, gen->policy) != 0) {
+		generation_put(l->store, gen);
+		return control_fail(error, "too_many_lists",
+		    "With those that still have run-time entries these are more lists than 255.");
+	}
 	if (policy_store_write(l->store, gen, &why) != 0) {
 		control_fail(error, "not_kept", "%s.", why ? why : "No memory");
 		free(why);
@@ -318,3 +323,20 @@ const struct control_method live_methods[] = {
 	{ "grey.import", live_grey_import },
 	{ NULL, NULL },
 };
+
+struct control_method *live_all_methods(void)
+{
+	static const struct control_method *const tables[] = { live_methods, live_list_methods };
+	size_t n = 0;
+	struct control_method *all;
+
+	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
+		for (const struct control_method *m = tables[t]; m->name; m++)
+			n++;
+	all = calloc(n + 1, sizeof(*all));
+	n = 0;
+	for (size_t t = 0; all && t < sizeof(tables) / sizeof(tables[0]); t++)
+		for (const struct control_method *m = tables[t]; m->name; m++)
+			all[n++] = *m;
+	return all;
+}

@@ -271,7 +271,7 @@ int live_setup(struct live *l, struct generation *first, char **ret_error)
 	live_spread_init(&l->spread, &l->host, l->n_workers);
 	for (unsigned i = 0; i < l->n_ports; i++)
 		l->spread.port_is_trusted[i] = hw_port(l->hw, i)->rss_src_only;
-	rc = live_shared_open(l, policy, ret_error);
+	rc = live_shared_open(l, first->policy, ret_error);
 	if (rc)
 		return rc;
 	for (unsigned i = 0; i < l->n_workers; i++) {

@@ -11,12 +11,15 @@
 
 #include <string.h>
 
-int live_shared_open(struct live *l, const struct policy *policy, char **ret_error)
+int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 {
 	int rc = notes_new(l->n_workers, &l->notes);
 
 	if (rc)
 		return fail(ret_error, -rc, "no memory for notes");
+	rc = live_lists_open(l, policy, ret_error);
+	if (rc)
+		return *ret_error ? rc : fail(ret_error, -rc, "no run-time lists: %s", strerror(-rc));
 	rc = live_grey_open(l, policy, ret_error);
 	if (rc)
 		return rc;
@@ -28,4 +31,5 @@ void live_shared_close(struct live *l)
 {
 	l->notes = notes_free(l->notes); /* tells what is left first */
 	l->grey = grey_free(l->grey);
+	live_lists_close(l);
 }

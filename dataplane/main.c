@@ -156,6 +156,7 @@ static void free_generation(struct generation *gen, void *arg)
 static int serve(struct live *l, struct generation *first)
 {
 	struct control_server *server = NULL;
+	struct control_method *methods = live_all_methods();
 	struct duty duty = { .live = l };
 	void *args[LIVE_MAX_WORKERS];
 	char *error = NULL, path[4096];
@@ -163,11 +164,13 @@ static int serve(struct live *l, struct generation *first)
 
 	rc = publish_new(l->n_workers, first, free_generation, l, &l->publish);
 	if (rc)
-		return generation_put(l->store, first), complain(strdup(strerror(-rc)));
+		return free(methods), generation_put(l->store, first),
+		       complain(strdup(strerror(-rc)));
 	snprintf(path, sizeof(path), "%s/dataplane.sock", l->run_dir);
 	policy_store_trust(l->store, control_server_manager(path));
-	rc = control_server_new(path, live_methods, l, &server, &error);
+	rc = methods ? control_server_new(path, methods, l, &server, &error) : -ENOMEM;
 	if (rc) {
+		free(methods);
 		l->publish = publish_free(l->publish);
 		return complain(error);
 	}
@@ -196,6 +199,7 @@ static int serve(struct live *l, struct generation *first)
 	atomic_store(&duty.over, true);
 	pthread_join(duty.thread, NULL);
 	control_server_free(server);
+	free(methods);
 	l->publish = publish_free(l->publish);
 	events_tell(l->events, hw_now_ns(), "stopped", "exit %d", atomic_load(&l->exit_code));
 	error = atomic_exchange(&l->fatal, NULL);

@@ -331,6 +331,11 @@ const struct policy_pool *policy_pool(const struct policy *p, unsigned index)
 	return &p->pools[index];
 }
 
+const struct policy_list *policy_list(const struct policy *p, unsigned index)
+{
+	return &p->lists[index];
+}
+
 const struct policy_server *policy_server(const struct policy *p, unsigned index)
 {
 	return &p->servers[index];

@@ -219,6 +219,7 @@ const struct policy_settings *policy_settings(const struct policy *p);
 const char *policy_string(const struct policy *p, policy_str s);
 const struct policy_pool *policy_pool(const struct policy *p, unsigned index);
 const struct policy_server *policy_server(const struct policy *p, unsigned index);
+const struct policy_list *policy_list(const struct policy *p, unsigned index);
 const struct nameset *policy_namesets(const struct policy *p);
 uint32_t policy_epoch(const struct policy *p); /* of the commit it came from */
 /* The pattern set (pattern.h), NULL without one. Lives as long as the policy: whoever has a workspace

@@ -18,6 +18,7 @@ import t_direct
 import t_flood
 import t_hello
 import t_hostile
+import t_lists
 import t_loss
 import t_manager
 import t_servers
@@ -27,4 +28,4 @@ import t_starttls
 import t_workers
 
 sys.exit(framework.main([t_direct, t_access, t_clients, t_bodies, t_sources, t_hello, t_smuggle, t_starttls,
-                         t_hostile, t_flood, t_manager, t_servers, t_crowd, t_workers, t_loss]))
+                         t_hostile, t_flood, t_manager, t_lists, t_servers, t_crowd, t_workers, t_loss]))

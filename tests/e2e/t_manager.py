@@ -4,6 +4,7 @@ their place, and is not needed for mail to pass."""
 
 import json
 import os
+import socket
 import subprocess
 
 import clients
@@ -29,6 +30,17 @@ class Managed(Appliance):
         done = subprocess.run([CTL, "--run", self.state, *words], stdin=subprocess.DEVNULL, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
         return done.returncode, done.stdout
+
+    def rpc(self, method, params=None):
+        """The result of one method of the control socket."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(os.path.join(self.state, "control.sock"))
+            s.sendall(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method,
+                                  "params": params or {}}).encode() + b"\n")
+            answer = json.loads(s.makefile("rb").readline())
+        assert "result" in answer, f"{method}: {answer}"
+        return answer["result"]
 
     def configuration(self, change, name="other.yaml"):
         with open(self.path(name), "w") as f:
