@@ -13,7 +13,22 @@
  */
 #include "body.h"
 
+#include "filters/token.h"
+
 #include <string.h>
+
+enum {
+	BODY_SLACK = 8 + MARK_HELD_MAX, /* bytes that may come out beyond twice what goes in */
+	HEADER_WINDOW = 65536,          /* of a chunked message, where policy has no window */
+};
+_Static_assert((int)MARK_HELD_MAX <= (int)SCRATCH_HEAD, "what was held back comes out in front");
+
+uint32_t body_window_limit(const struct worker *w, const struct body *b)
+{
+	uint32_t limit = w->set->smtp.inspection_window;
+
+	return b->bdat && limit == 0 ? HEADER_WINDOW : limit;
+}
 
 /* ---- the window's memory ---- */
 
@@ -114,6 +129,23 @@ bool body_check(struct worker *w, struct session *s)
 	return false;
 }
 
+/* Puts the header on top where the message is to have one. False: no memory for it. */
+static bool body_mark(struct worker *w, struct session *s)
+{
+	char header[MARK_HEADER_MAX], token[TOKEN_LEN + 1];
+	size_t n;
+
+	if (s->facts.trusted || !mark_wanted(w->policy, &s->tally))
+		return true;
+	session_token(w, s, s->verdict.reason, token);
+	n = mark_header(w->policy, &s->tally, token, header);
+	if (!window_prepend(&w->windows, &s->relay->body.window, (const uint8_t *)header, n))
+		return false;
+	body_account(w, s->relay);
+	brain_count(w, BRAIN_messages_marked);
+	return true;
+}
+
 /* PHASE_BODY, once, when the window ends. False: refused. */
 bool body_judge(struct worker *w, struct session *s)
 {
@@ -123,8 +155,12 @@ bool body_judge(struct worker *w, struct session *s)
 	leave_inspected(w, r);
 	v = session_judge(w, s, PHASE_BODY);
 	session_note_verdict(w, s, v, PHASE_BODY);
-	if (v.kind <= VERDICT_MARK)
-		return true;
+	if (v.kind <= VERDICT_MARK) {
+		if (body_mark(w, s))
+			return true;
+		body_refuse(w, r, 451, REASON_WINDOW_MEMORY);
+		return false;
+	}
 	if (v.kind >= VERDICT_REFUSE)
 		s->condemned = true;
 	body_refuse(w, r, reply_code(v.kind, v.reason, PHASE_BODY), v.reason);
@@ -146,7 +182,8 @@ bool body_begin(struct worker *w, struct session *s, bool bdat)
 
 	memset(b, 0, sizeof(*b));
 	b->bdat = bdat;
-	b->phase = w->set->smtp.inspection_window ? BODY_WINDOW : BODY_STREAM;
+	b->phase = body_window_limit(w, b) ? BODY_WINDOW : BODY_STREAM;
+	mark_strip_init(&b->strip);
 	smtp_data_init(&b->data, bdat ? SMTP_DATA_CHUNKS : policies[w->set->smtp.bare_newline]);
 	if (w->set->smtp.add_received) {
 		size_t n = greeting_received(w, s, header);
@@ -157,6 +194,10 @@ bool body_begin(struct worker *w, struct session *s, bool bdat)
 		}
 		window_append(&w->windows, &b->window, (const uint8_t *)header, n);
 		body_account(w, r);
+	}
+	if (b->phase == BODY_STREAM && !body_mark(w, s)) {
+		b->phase = BODY_NONE;
+		return false;
 	}
 	if (b->phase == BODY_WINDOW) {
 		TAILQ_INSERT_TAIL(&w->inspected, r, inspected);
@@ -275,7 +316,7 @@ size_t body_fit(struct worker *w, struct relay *r, size_t run)
 		space = tcp_write_space(w->stack, r->conn);
 	if (space > room)
 		room = space;
-	room = room > 8 ? (room - 8) / 2 : 0;
+	room = room > BODY_SLACK ? (room - BODY_SLACK) / 2 : 0;
 	if (room == 0 && r->state == RELAY_BODY && r->conn)
 		tcp_want_write(w->stack, r->conn);
 	return run < room ? run : room;
@@ -292,37 +333,71 @@ void body_push(struct worker *w, struct relay *r, const uint8_t *p, size_t n)
 	body_account(w, r);
 }
 
-/* ---- the phases of DATA ---- */
+size_t body_decode(
+    struct worker *w, struct relay *r, const uint8_t *p, size_t n, size_t *ret_out)
+{
+	struct body *b = &r->body;
+	uint8_t *to = w->scratch + SCRATCH_HEAD;
 
-static enum body_step collect(struct worker *w, struct session *s)
+	n = smtp_data_feed(&b->data, p, n, to, ret_out, NULL, NULL);
+	*ret_out = mark_strip_feed(&b->strip, to, *ret_out, w->scratch);
+	if (b->data.ended)
+		*ret_out += mark_strip_end(&b->strip, w->scratch + *ret_out);
+	return n;
+}
+
+enum body_collected body_collect(
+    struct worker *w, struct session *s, uint64_t *left, enum body_step *ret_step)
 {
 	struct relay *r = s->relay;
 	struct body *b = &r->body;
-	uint32_t limit = w->set->smtp.inspection_window, quota = w->set->smtp.window_quota;
+	uint32_t limit = body_window_limit(w, b), quota = w->set->smtp.window_quota;
 	const uint8_t *p;
 	size_t run, n, out;
 
-	while (!b->data.ended && !b->judge_now && b->window.bytes < limit) {
+	while (!(left ? *left == 0 : b->data.ended) && !b->judge_now && b->window.bytes < limit) {
 		run = tcp_peek(s->conn, &p);
-		if (run == 0)
-			return body_idle(w, s);
+		if (run == 0) {
+			*ret_step = body_idle(w, s);
+			return COLLECT_WAITS;
+		}
 		n = body_fit(w, r, run);
 		if (n == 0 || (quota && b->source_held > quota)) {
 			b->judge_now = true;
 			brain_count(w, BRAIN_windows_early);
 			break;
 		}
+		if (left && n > *left)
+			n = (size_t)*left;
 		if (n > limit - b->window.bytes)
 			n = limit - b->window.bytes;
-		n = smtp_data_feed(&b->data, p, n, w->scratch, &out, NULL, NULL);
+		n = body_decode(w, r, p, n, &out);
 		window_append(&w->windows, &b->window, w->scratch, out);
 		session_consume(w, s, n);
+		if (left)
+			*left -= n;
 		s->moved = true;
 		body_account(w, r);
 		if (!body_check(w, s))
-			return s->state == SESSION_BODY ? BODY_GOES_ON : BODY_GONE;
+			return COLLECT_REFUSED;
 		if (window_pool_low(&w->windows))
 			relieve(w);
+	}
+	return COLLECT_FULL;
+}
+
+/* ---- the phases of DATA ---- */
+
+static enum body_step collect(struct worker *w, struct session *s)
+{
+	struct relay *r = s->relay;
+	struct body *b = &r->body;
+	enum body_step step;
+
+	switch (body_collect(w, s, NULL, &step)) {
+	case COLLECT_WAITS: return step;
+	case COLLECT_REFUSED: return s->state == SESSION_BODY ? BODY_GOES_ON : BODY_GONE;
+	default: break;
 	}
 	if (!relay_has_room(w, r))
 		return BODY_WAITS_BACKEND;
@@ -357,7 +432,7 @@ static enum body_step stream(struct worker *w, struct session *s)
 	n = body_fit(w, r, run);
 	if (n == 0)
 		return BODY_WAITS_BACKEND;
-	n = smtp_data_feed(&b->data, p, n, w->scratch, &out, NULL, NULL);
+	n = body_decode(w, r, p, n, &out);
 	session_consume(w, s, n);
 	s->moved = true;
 	if (!body_check(w, s))

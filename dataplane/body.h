@@ -17,6 +17,17 @@ enum body_step {
 
 /* Prepares the relay's body, with our Received line where configured. False: no window memory. */
 bool body_begin(struct worker *w, struct session *s, bool bdat);
+/* Decodes n bytes at most into the scratch, without fields in our name; returns the bytes used,
+ * ret_out says how many came of them. */
+size_t body_decode(
+    struct worker *w, struct relay *r, const uint8_t *p, size_t n, size_t *ret_out);
+uint32_t body_window_limit(const struct worker *w, const struct body *b); /* bytes; 0: none */
+
+enum body_collected { COLLECT_WAITS, COLLECT_FULL, COLLECT_REFUSED };
+/* Reads into the window until it is full, the message (or, with `left`, the chunk) is read or memory
+ * is short: FULL. WAITS: for the client (*ret_step). REFUSED: by body_check(). */
+enum body_collected body_collect(
+    struct worker *w, struct session *s, uint64_t *left, enum body_step *ret_step);
 void body_account(struct worker *w, struct relay *r);
 void body_discard(struct worker *w, struct relay *r);
 void body_refuse(struct worker *w, struct relay *r, unsigned code, enum reason reason);

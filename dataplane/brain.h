@@ -44,7 +44,8 @@ enum owner_kind { OWNER_SESSION = 1, OWNER_RELAY };
 
 enum {
 	SCRATCH_IN = 8192, /* body bytes decoded at a time */
-	SCRATCH_OUT = 2 * SCRATCH_IN + 8,
+	SCRATCH_HEAD = 16, /* in front of what is decoded: for bytes held back from the piece before */
+	SCRATCH_OUT = SCRATCH_HEAD + 2 * SCRATCH_IN + 8,
 	HOSTNAME_MAX = 255,
 	ASK_CAPACITY = 4096,
 };

@@ -55,30 +55,13 @@ static enum body_step collect(struct worker *w, struct session *s)
 {
 	struct relay *r = s->relay;
 	struct body *b = &r->body;
-	uint32_t limit = w->set->smtp.inspection_window, quota = w->set->smtp.window_quota;
-	const uint8_t *p;
-	size_t run, n, out;
+	uint8_t held[MARK_HELD_MAX];
+	enum body_step step;
 
-	while (s->chunk_left > 0 && !b->judge_now && b->window.bytes < limit) {
-		run = tcp_peek(s->conn, &p);
-		if (run == 0)
-			return body_idle(w, s);
-		n = body_fit(w, r, run);
-		if (n == 0 || (quota && b->source_held > quota)) {
-			b->judge_now = true;
-			brain_count(w, BRAIN_windows_early);
-			break;
-		}
-		if (n > s->chunk_left)
-			n = (size_t)s->chunk_left;
-		n = smtp_data_feed(&b->data, p, n, w->scratch, &out, NULL, NULL);
-		window_append(&w->windows, &b->window, w->scratch, out);
-		session_consume(w, s, n);
-		s->chunk_left -= n;
-		s->moved = true;
-		body_account(w, r);
-		if (!body_check(w, s))
-			return BODY_GOES_ON;
+	switch (body_collect(w, s, &s->chunk_left, &step)) {
+	case COLLECT_WAITS: return step;
+	case COLLECT_REFUSED: return BODY_GOES_ON;
+	default: break;
 	}
 	if (s->chunk_left == 0 && !b->chunk_last) {
 		if (!session_can_write(w, s, REPLY_ROOM))
@@ -88,6 +71,8 @@ static enum body_step collect(struct worker *w, struct session *s)
 	}
 	if (!body_judge(w, s))
 		return BODY_GOES_ON;
+	/* from here on the backend knows each chunk's size beforehand: nothing is taken out any more */
+	window_append(&w->windows, &b->window, held, mark_strip_end(&b->strip, held));
 	b->phase = BODY_STREAM;
 	b->announce = true;
 	return BODY_GOES_ON;
@@ -139,7 +124,7 @@ static enum body_step stream(struct worker *w, struct session *s)
 		n = (size_t)s->chunk_left;
 	if (n == 0)
 		return BODY_WAITS_BACKEND;
-	n = smtp_data_feed(&b->data, p, n, w->scratch, &out, NULL, NULL);
+	n = body_decode(w, r, p, n, &out);
 	session_consume(w, s, n);
 	s->chunk_left -= n;
 	s->moved = true;

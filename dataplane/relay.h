@@ -18,6 +18,7 @@
 #define POSTERN_DATAPLANE_RELAY_H
 
 #include "backend.h"
+#include "mark.h"
 
 enum relay_state {
 	RELAY_WAITING,
@@ -56,6 +57,7 @@ enum body_phase {
 struct body {
 	struct smtp_data data;
 	struct window window;
+	struct mark_strip strip;
 	uint64_t dropped; /* bytes read after the refusal */
 	uint8_t phase;    /* enum body_phase */
 	bool bdat, chunk_last, close_after;

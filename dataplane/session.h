@@ -122,6 +122,8 @@ void session_deadline(struct worker *w, struct session *s, uint64_t ms); /* 0: n
 struct verdict session_judge(struct worker *w, struct session *s, enum phase phase);
 void session_note_verdict(struct worker *w, struct session *s, struct verdict v, enum phase phase);
 void session_consume(struct worker *w, struct session *s, size_t n);
+/* The token that a refusal of now for this reason would carry. */
+void session_token(struct worker *w, const struct session *s, enum reason reason, char *ret_token);
 /* Replies to a verdict that stops the command; GONE where the code closes. */
 void session_refuse_verdict(struct worker *w, struct session *s, struct verdict v, enum phase phase);
 /* Forgets the transaction, the relay's too. */

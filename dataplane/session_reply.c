@@ -5,6 +5,8 @@
  */
 #include "session_private.h"
 
+#include "filters/token.h"
+
 /* ---- writing ---- */
 
 bool session_can_write(const struct worker *w, const struct session *s, size_t len)
@@ -77,6 +79,16 @@ void session_refuse(struct worker *w, struct session *s, unsigned code, enum rea
 	count_reason(w, reason);
 	note_told(s, code, reason);
 	session_write(w, s, buf, n, code);
+}
+
+void session_token(struct worker *w, const struct session *s, enum reason reason, char *ret_token)
+{
+	token_make(w->config.token_key,
+	    &(struct token_fields){ .reason = (uint8_t)reason,
+		.epoch = (uint16_t)s->epoch,
+		.minute = (uint32_t)(w->now_ns / 60000000000ull) & 0x3ffffff,
+		.session = s->number },
+	    ret_token);
 }
 
 void session_refuse_stored(struct worker *w, struct session *s)

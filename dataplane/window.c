@@ -95,6 +95,24 @@ size_t window_append(struct window_pool *wp, struct window *w, const uint8_t *da
 	return taken;
 }
 
+bool window_prepend(struct window_pool *wp, struct window *w, const uint8_t *data, size_t len)
+{
+	struct extent *e = len <= EXTENT_BYTES ? extent_get(wp) : NULL;
+
+	if (!e)
+		return false;
+	memcpy(e->data, data, len);
+	e->off = 0;
+	e->len = (uint16_t)len;
+	e->next = w->head;
+	w->head = e;
+	if (!w->tail)
+		w->tail = e;
+	w->bytes += (uint32_t)len;
+	w->extents++;
+	return true;
+}
+
 size_t window_peek(const struct window *w, const uint8_t **ret_data)
 {
 	if (!w->head)

@@ -51,6 +51,9 @@ struct extent *extent_put(struct window_pool *wp, struct extent *e); /* NULL all
 size_t window_room(const struct window_pool *wp, const struct window *w);
 /* Returns the bytes taken: fewer than len only when no extent is left for windows. */
 size_t window_append(struct window_pool *wp, struct window *w, const uint8_t *data, size_t len);
+/* In front of all that is there, in an extent of its own, from the reserve if need be. False: no
+ * extent, or more than EXTENT_BYTES. */
+bool window_prepend(struct window_pool *wp, struct window *w, const uint8_t *data, size_t len);
 /* The first contiguous run, in order of arrival; 0: empty. */
 size_t window_peek(const struct window *w, const uint8_t **ret_data);
 void window_consume(struct window_pool *wp, struct window *w, size_t n); /* n <= peeked */
