@@ -26,8 +26,8 @@ static const char usage[] =
     "\n"
     "Exit: 0 good, 1 the configuration is wrong or the image cannot be written, 2 usage.\n";
 
-static const char *const kinds[] = { "?", "settings", "strings", "addresses", "domains",
-	"patterns", "names" };
+static const char *const kinds[] = { "?", "settings", "strings", "addresses", "domains", "patterns",
+	"names" };
 
 static const char *kind_of(uint32_t kind)
 {
