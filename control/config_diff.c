@@ -289,6 +289,11 @@ static const struct {
 
 static int rank_of(const char *const *words, const char *word)
 {
+	size_t digits = strspn(word, "0123456789");
+	if (digits != 0 && strcmp(word + digits, "%") == 0) /* a state: between shadow and enforce */
+		return 2 + (int)strtol(word, NULL, 10);
+	if (strcmp(word, "enforce") == 0)
+		return 200;
 	int i = 0;
 	while (words[i + 1] != NULL && strcmp(words[i], word) != 0)
 		i++;

@@ -246,6 +246,41 @@ static int serve_set(const struct ctl *ctl, int argc, char **argv)
 	return ctl_ask_show(ctl, "config.set", params, show_load, NULL);
 }
 
+static void show_saved(const struct ctl *ctl, const json_t *result)
+{
+	(void)ctl;
+	printf("saved, with %lld files\n", ctl_number_in(result, "files"));
+}
+
+static int serve_save(const struct ctl *ctl, int argc, char **argv)
+{
+	char folder[PATH_MAX], *copy = NULL, *path = NULL;
+	if (!ctl_options(ctl, &argc, argv, NULL, 1, 1))
+		return CTL_USAGE;
+	const char *slash = strrchr(argv[0], '/');
+	copy = slash == NULL ? strdup(".") : strndup(argv[0], (size_t)(slash - argv[0]) + 1);
+	bool there = copy != NULL && absolute(ctl, copy, folder) != NULL &&
+		     asprintf(&path, "%s/%s", folder, slash == NULL ? argv[0] : slash + 1) >= 0;
+	int ret = !there ? CTL_REFUSED
+			 : ctl_ask_show(ctl, "snapshot.save", json_pack("{s:s}", "path", path),
+			       show_saved, NULL);
+	free(copy);
+	if (there)
+		free(path);
+	return ret;
+}
+
+static int serve_restore(const struct ctl *ctl, int argc, char **argv)
+{
+	char path[PATH_MAX];
+	if (!ctl_options(ctl, &argc, argv, NULL, 1, 1))
+		return CTL_USAGE;
+	if (absolute(ctl, argv[0], path) == NULL)
+		return CTL_REFUSED;
+	return ctl_ask_show(
+	    ctl, "snapshot.restore", json_pack("{s:s}", "path", path), show_load, NULL);
+}
+
 const struct ctl_command ctl_config_commands[] = {
 	{ "check", "FILE", serve_check, "Checks a configuration and changes nothing.", NULL },
 	{ "diff", "[FILE | EPOCH [EPOCH]]", serve_diff,
@@ -265,6 +300,13 @@ const struct ctl_command ctl_config_commands[] = {
 	    "Puts an earlier policy in force again, with the settings of then.",
 	    "Exactly as it was, list files included; it gets a number of its own. A list file that "
 	    "changes afterwards is compiled with the configuration of then. `undo` goes back." },
+	{ "snapshot save", "FILE", serve_save,
+	    "Writes the configuration in force, its files and settings into one file.",
+	    "The manager writes it, so its user needs the right to. Takes the role admin." },
+	{ "snapshot restore", "FILE", serve_restore, "Puts a snapshot back in place and in force.",
+	    "The configured file and the files it reads are written; what stood there and differs "
+	    "is "
+	    "kept with .before-restore behind its name. Takes the role admin." },
 	{ "set", "KEY VALUE [--for 10m] [--reason TEXT] | --reset [KEY]", serve_set,
 	    "Sets one key over the file, for good or for a time.",
 	    "`help config` lists the keys; an entry of a list is named by its name: `set "

@@ -9,8 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct method *const tables[] = { methods_seeing, methods_config, methods_changes,
-	methods_lists, methods_running, methods_relay };
+static const struct method *const tables[] = {
+	methods_seeing,
+	methods_config,
+	methods_changes,
+	methods_lists,
+	methods_running,
+	methods_relay,
+	methods_snapshot,
+};
 enum { N_TABLES = sizeof(tables) / sizeof(tables[0]) };
 
 const struct method *method_at(unsigned index)

@@ -27,7 +27,7 @@ struct method {
 
 /* NULL-ended */
 extern const struct method methods_seeing[], methods_config[], methods_changes[], methods_running[],
-    methods_relay[], methods_lists[];
+    methods_relay[], methods_lists[], methods_snapshot[];
 
 /* The row of a name; NULL: none. Of all tables in order; NULL past the last. */
 const struct method *method_find(const char *name);

@@ -113,7 +113,8 @@ void config_check_access(struct config *c, struct complaints *complaints)
 			c->relay.outbound_index = (int)i;
 	if (*c->relay.outbound_pool.text != '\0' && c->relay.outbound_index < 0)
 		complain(complaints, c->path, c->relay.outbound_pool.pos,
-		    "relay.outbound_pool: there is no pool \"%s\"; allowed: a name of pools.name, or "
+		    "relay.outbound_pool: there is no pool \"%s\"; allowed: a name of pools.name, "
+		    "or "
 		    "\"\" for none",
 		    c->relay.outbound_pool.text);
 	if (!names_init(&names, &c->arena, c->access.n))
@@ -149,8 +150,8 @@ static int compile_rule(const struct config *c, const struct config_access *from
 		return ret;
 	row.set = (uint16_t)ret;
 	if (from->except.n != 0) {
-		ret =
-		    namefile_set(writer, c, "access.except", &from->except, NULL, pairs, complaints);
+		ret = namefile_set(
+		    writer, c, "access.except", &from->except, NULL, pairs, complaints);
 		if (ret < 0)
 			return ret;
 		row.except = (uint16_t)ret;

@@ -333,8 +333,8 @@ int server_new(const char *path, int epoll_fd, uint64_t tag, const struct roles 
 	unlink(path);
 	/* open to all: who has no role is turned away with words */
 	if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&addr, sizeof(addr)) != 0 ||
-	    (s->path = strdup(path)) == NULL || chmod(path, 0666) != 0 || listen(s->fd, SOMAXCONN) != 0 ||
-	    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s->fd, &event) != 0) {
+	    (s->path = strdup(path)) == NULL || chmod(path, 0666) != 0 ||
+	    listen(s->fd, SOMAXCONN) != 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s->fd, &event) != 0) {
 		ret = -errno;
 		goto failed;
 	}

@@ -248,6 +248,31 @@ def test_transactions(f):
         one.close()
 
 
+def test_snapshot(f):
+    f.change(LIST_FILE, "file: x.list")
+    f.write("x.list", "192.0.2.7\n")
+    f.manager()
+    told(f, "set", "limits.errors", "15")
+    same(told(f, "snapshot", "save", os.path.join(f.path, "all.json"))["files"], 1)
+    same(json.load(open(os.path.join(f.path, "all.json")))["files"][0]["text"], "192.0.2.7\n")
+    f.write("x.list", "192.0.2.99\n")
+    f.change("messages: 1000 ", "messages: 5 ")
+    told(f, "load")
+    told(f, "set", "--reset")
+    told(f, "snapshot", "restore", os.path.join(f.path, "all.json"))
+    same([o["key"] for o in f.status()["overrides"]], ["limits.errors"])
+    same(open(os.path.join(f.path, "x.list")).read(), "192.0.2.7\n")
+    same(open(os.path.join(f.path, "x.list.before-restore")).read(), "192.0.2.99\n")
+    same((told(f, "diff")["n_keys"], told(f, "diff", "2")["keys"]), (0, []))
+    for text in ("{}", "nonsense", '{"postern_snapshot":1,"config":{"text":"version: 7"},"files":[]}'):
+        r = f.ctl("snapshot", "restore", f.write("bad.json", text))
+        same(r.returncode, 1)
+        holds(r.stderr, "bad.json")
+    same(f.ctl("snapshot", "restore", "none.json").returncode, 1)
+    same(f.ctl("snapshot", "save", "/no-such-folder/x").returncode, 1)
+    same(open(os.path.join(f.path, "x.list")).read(), "192.0.2.7\n")
+
+
 def test_batch(f):
     f.manager()
     good = f.write("good", "# two at once\nbegin\nset limits.errors 15\nset 'smtp.banner' \"a b\"\n\n"
@@ -340,6 +365,30 @@ def test_a_thousand_clients(f):
         c.close()
     until(f, lambda: f.status()["clients"] == 1)
     same(m.process.poll(), None)
+
+
+def test_killed_while_loading(f):
+    """At any moment of a load: afterwards the old policy is there, or the new, never a half."""
+    f.change(LIST_FILE, "file: x.list")
+    f.write("x.list", "".join(f"{a}.{b}.{c}.1\n" for a in range(11, 15) for b in range(256) for c in range(200)))
+    m = f.manager()
+    errors, number = 20, 1
+    for delay_ms in range(0, 200, 20):
+        text = open(f.config).read()
+        f.write("appliance.yaml", text.replace(f"errors: {errors} ", f"errors: {errors + 1} "))
+        errors += 1
+        c = Client(f)
+        c.say(b'{"jsonrpc":"2.0","id":1,"method":"policy.reload"}\n')
+        time.sleep(delay_ms / 1000)
+        m.end(signal.SIGKILL)
+        c.close()
+        m = f.manager()  # it was edited: loaded at start, unless it was committed already
+        same(epoch(f), number + 1)
+        number += 1
+        same(told(f, "diff")["keys"], [])
+        holds(m.text(), "was committed last")
+    rows = told(f, "history")["epochs"]
+    same([r["epoch"] for r in rows], list(range(number, 0, -1)))
 
 
 def test_answers_while_compiling(f):
