@@ -22,10 +22,12 @@ import t_lists
 import t_loss
 import t_manager
 import t_servers
+import t_shape
 import t_smuggle
 import t_sources
 import t_starttls
 import t_workers
 
-sys.exit(framework.main([t_direct, t_access, t_clients, t_bodies, t_sources, t_hello, t_smuggle, t_starttls,
-                         t_hostile, t_flood, t_manager, t_lists, t_servers, t_crowd, t_workers, t_loss]))
+sys.exit(framework.main([t_direct, t_access, t_clients, t_bodies, t_sources, t_hello, t_shape, t_smuggle,
+                         t_starttls, t_hostile, t_flood, t_manager, t_lists, t_servers, t_crowd, t_workers,
+                         t_loss]))
