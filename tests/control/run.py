@@ -69,6 +69,14 @@ def test_compile_writes_the_same_image_again(f):
     same(os.path.exists(os.path.join(f.path, "appliance.img")), True)
 
 
+def test_every_example_compiles(f):
+    folder = os.path.dirname(EXAMPLE)
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".yaml"):
+            r = run("postern-compile", "--check", os.path.join(folder, name))
+            same((name, r.returncode, r.stderr), (name, 0, ""))
+
+
 def test_check_writes_nothing(f):
     before = os.listdir(f.path)
     r = run("postern-compile", "--check", f.config)
