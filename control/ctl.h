@@ -56,6 +56,7 @@ extern const struct ctl_command ctl_config_commands[];
 extern const struct ctl_command ctl_patterns_commands[];
 extern const struct ctl_command ctl_relay_commands[];
 extern const struct ctl_command ctl_lists_commands[];
+extern const struct ctl_command ctl_grey_commands[];
 extern const struct ctl_command ctl_running_commands[];
 extern const struct ctl_command ctl_seeing_commands[];
 /* ctl_tarpit.c, among those that only look */

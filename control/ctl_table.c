@@ -17,6 +17,7 @@ const struct ctl_group ctl_groups[] = {
 	{ "Lists", ctl_lists_commands },
 	{ "Running", ctl_running_commands },
 	{ "Relaying", ctl_relay_commands },
+	{ "Greylist", ctl_grey_commands },
 	{ NULL, NULL },
 };
 

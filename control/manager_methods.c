@@ -17,6 +17,7 @@ static const struct method *const tables[] = {
 	methods_running,
 	methods_relay,
 	methods_snapshot,
+	methods_grey,
 };
 enum { N_TABLES = sizeof(tables) / sizeof(tables[0]) };
 

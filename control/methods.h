@@ -26,8 +26,14 @@ struct method {
 };
 
 /* NULL-ended */
-extern const struct method methods_seeing[], methods_config[], methods_changes[], methods_running[],
-    methods_relay[], methods_lists[], methods_snapshot[];
+extern const struct method methods_seeing[];
+extern const struct method methods_config[];
+extern const struct method methods_changes[];
+extern const struct method methods_running[];
+extern const struct method methods_relay[];
+extern const struct method methods_lists[];
+extern const struct method methods_snapshot[];
+extern const struct method methods_grey[];
 
 /* The row of a name; NULL: none. Of all tables in order; NULL past the last. */
 const struct method *method_find(const char *name);

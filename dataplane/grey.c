@@ -135,10 +135,13 @@ static struct op *add_op(struct grey *g, const struct greylist_change *c)
 	return op;
 }
 
-static void take_note(struct grey *g, const struct grey_note *note)
+static void take_note(struct grey *g, struct grey_note *note)
 {
 	struct greylist_change changes[GREYLIST_MAX_CHANGES];
-	unsigned n = greylist_apply(g->index, note, &g->settings, changes);
+	unsigned n;
+
+	note->lot = (uint16_t)g->stats.commits; /* what is committed together lies together */
+	n = greylist_apply(g->index, note, &g->settings, changes);
 
 	for (unsigned i = 0; i < n; i++) {
 		struct op *op = add_op(g, &changes[i]);
@@ -173,9 +176,10 @@ static int write_ops(struct grey *g)
 	for (unsigned i = 0; i < g->n_ops && rc == 0; i++) {
 		struct op *op = &g->ops[i];
 		const struct greylist_entry *is = &op->is.entry;
-		bool moves = is->state != GREYLIST_PENDING ? op->was.state == GREYLIST_PENDING
-							   : op->was.time_s != is->time_s ||
-								 op->was.state != GREYLIST_PENDING;
+		bool moves = is->state != GREYLIST_PENDING
+				 ? op->was.state == GREYLIST_PENDING
+				 : op->was.time_s != is->time_s || op->was.passes != is->passes ||
+				       op->was.state != GREYLIST_PENDING;
 
 		if (op->was.state != GREYLIST_ABSENT && is->state != GREYLIST_ABSENT &&
 		    lacks_text(&op->is))

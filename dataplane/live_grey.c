@@ -17,7 +17,7 @@
 #include <time.h>
 
 /* Fits CONTROL_MAX_PACKET with every byte of every text escaped. */
-enum { PAGE = 40, CURSOR_MAX = 2 * 12 + 3, KEY_HEX = 16 };
+enum { PAGE = 40, CURSOR_MAX = 2 * STORE_KEY_MAX + 3, KEY_HEX = 16 };
 
 /* ---- its life ---- */
 
@@ -105,8 +105,9 @@ static json_t *record_json(const struct store_record *r)
 	snprintf(key, sizeof(key), "%016llx", (unsigned long long)r->key);
 	return json_pack("{s:s, s:i, s:s, s:i, s:I, s:b, s:b, s:o, s:o, s:o}", "key", key, "tenant",
 	    (int)r->tenant, "state", greylist_state_words[r->entry.state], "passes",
-	    (int)r->entry.passes, "time", (json_int_t)r->entry.time_s, "is_pool", r->pool, "cut",
-	    cut, "pool", texts[0], "sender", texts[1], "rcpt", texts[2]);
+	    r->entry.state == GREYLIST_PENDING ? 0 : (int)r->entry.passes, "time",
+	    (json_int_t)r->entry.time_s, "is_pool", r->pool, "cut", cut, "pool", texts[0], "sender",
+	    texts[1], "rcpt", texts[2]);
 }
 
 static struct text text_in(const json_t *object, const char *name)

@@ -21,6 +21,7 @@ enum {
 	/* pages of the running commit and of the one before, which are not free yet */
 	BYTES_RESERVED = 64 << 20,
 	FORMAT = 1,
+	KEY_MAX = STORE_KEY_MAX,
 };
 
 enum table { TABLE_KEPT, TABLE_PENDING, TABLE_META, N_TABLES };
@@ -194,18 +195,20 @@ int store_commit(struct store *s)
 
 /* Big endian, so that order is by time. Returns the table. */
 static enum table place(
-    uint64_t key, const struct greylist_entry *e, uint8_t buf[12], MDB_val *ret_key)
+    uint64_t key, const struct greylist_entry *e, uint8_t buf[KEY_MAX], MDB_val *ret_key)
 {
 	uint32_t time_s = htobe32(e->time_s);
+	uint16_t lot = htobe16(e->passes);
 	uint64_t k = htobe64(key);
 
 	memcpy(buf, &time_s, 4);
-	memcpy(buf + 4, &k, 8);
+	memcpy(buf + 4, &lot, 2);
+	memcpy(buf + 6, &k, 8);
 	if (e->state == GREYLIST_PENDING) {
-		*ret_key = (MDB_val){ 12, buf };
+		*ret_key = (MDB_val){ KEY_MAX, buf };
 		return TABLE_PENDING;
 	}
-	*ret_key = (MDB_val){ 8, buf + 4 };
+	*ret_key = (MDB_val){ 8, buf + 6 };
 	return TABLE_KEPT;
 }
 
@@ -218,7 +221,7 @@ int store_write(struct store *s, const struct store_record *r)
 		.state = r->entry.state,
 		.flags = (uint8_t)((r->pool ? FLAG_POOL : 0) | (r->cut ? FLAG_CUT : 0)),
 	};
-	uint8_t buf[12], bytes[sizeof(head) + GREY_NOTE_TEXT];
+	uint8_t buf[KEY_MAX], bytes[sizeof(head) + GREY_NOTE_TEXT];
 	MDB_val key, value = { sizeof(head) + r->len, bytes };
 	enum table table = place(r->key, &r->entry, buf, &key);
 
@@ -231,7 +234,7 @@ int store_write(struct store *s, const struct store_record *r)
 
 int store_erase(struct store *s, uint64_t k, const struct greylist_entry *was)
 {
-	uint8_t buf[12];
+	uint8_t buf[KEY_MAX];
 	MDB_val key;
 	enum table table = place(k, was, buf, &key);
 	int rc = mdb_del(s->batch, s->tables[table], &key, NULL);
@@ -269,7 +272,7 @@ void store_text(
     struct store *s, uint64_t k, const struct greylist_entry *was, struct store_record *r)
 {
 	struct store_record old;
-	uint8_t buf[12];
+	uint8_t buf[KEY_MAX];
 	MDB_val key, value;
 	enum table table = place(k, was, buf, &key);
 

@@ -4,7 +4,7 @@
  * -9 and power loss (every commit is synced); the file is allocated in full when it is opened, and
  * written by calls, never through the map, so a full disk is an error when we start and nothing else.
  *
- * Two tables. What never passed is filed by (time of the first try, key): a flood's inserts then
+ * Two tables. What never passed is filed by (time of the first try, lot, key): a flood's inserts then
  * lie side by side in few pages, and the oldest to go are at the other end. The rest is filed by
  * key. Rejected: one table by key (each insert of a flood dirties a page of its own: at 1 M
  * entries a commit of 1,000 writes 4 MiB).
@@ -48,11 +48,12 @@ void store_text(
 int store_commit(struct store *s); /* 0: it is on disk. Else nothing of the batch is */
 void store_abort(struct store *s);
 
+enum { STORE_KEY_MAX = 14 };
 /* Where a walk stands; zeroed: at the start. Survives changes in between. */
 struct store_position {
 	uint8_t table; /* 0: accepted and trapped, 1: pending, 2: the end */
 	uint8_t len;
-	uint8_t key[12];
+	uint8_t key[STORE_KEY_MAX];
 };
 /* Up to `most` records from *position on, to `each` (false: stop behind this one). */
 int store_walk(struct store *s, struct store_position *position, unsigned most,

@@ -93,18 +93,29 @@ static bool read_slot(struct slot *s, uint64_t key, struct greylist_entry *ret_e
 	return true;
 }
 
-static bool read_bucket(struct bucket *b, uint64_t key, struct greylist_entry *ret_entry)
+/* Which slots seem to hold the key, a bit each: without branches, since which one it is, if any,
+ * cannot be predicted. */
+static unsigned seen_in(struct bucket *b, uint64_t key)
 {
+	unsigned seen = 0;
+
 	for (unsigned i = 0; i < WAYS; i++)
-		if (read_slot(&b->slots[i], key, ret_entry))
-			return true;
-	return false;
+		seen |=
+		    (unsigned)(atomic_load_explicit(&b->slots[i].key, memory_order_relaxed) == key)
+		    << i;
+	return seen;
 }
 
 bool greylist_get(const struct greylist *g, uint64_t key, struct greylist_entry *ret_entry)
 {
-	return read_bucket(bucket_a(g, key), key, ret_entry) ||
-	       read_bucket(bucket_b(g, key), key, ret_entry);
+	struct bucket *a = bucket_a(g, key), *b = bucket_b(g, key);
+	unsigned seen = seen_in(a, key) | seen_in(b, key) << WAYS;
+	unsigned i;
+
+	if (!seen)
+		return false;
+	i = (unsigned)__builtin_ctz(seen);
+	return read_slot(i < WAYS ? &a->slots[i] : &b->slots[i - WAYS], key, ret_entry);
 }
 
 /* ---- judging ---- */
@@ -368,7 +379,9 @@ unsigned greylist_put(struct greylist *g, uint64_t key, const struct greylist_en
 static unsigned tried(struct greylist *g, const struct grey_note *note,
     const struct policy_grey *settings, struct greylist_change *changes)
 {
-	struct greylist_entry e = { note->now_s, 0, GREYLIST_PENDING }, was;
+	struct greylist_entry was, e = { .time_s = note->now_s,
+		.passes = note->lot & GREYLIST_MAX_PASSES,
+		.state = GREYLIST_PENDING };
 
 	if (greylist_get(g, note->keys.triplet, &was) &&
 	    !greylist_expired(&was, note->now_s, settings))

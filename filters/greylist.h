@@ -53,7 +53,7 @@ extern const char *const greylist_state_words[GREYLIST_N_STATES];
 
 struct greylist_entry {
 	uint32_t time_s;
-	uint16_t passes; /* messages accepted */
+	uint16_t passes; /* messages accepted; while PENDING the note's lot */
 	uint8_t state;   /* enum greylist_state */
 };
 
@@ -135,9 +135,10 @@ struct grey_note {
 	struct greylist_keys keys; /* pool 0: GREY_ACCEPTED for another recipient of a message */
 	uint32_t now_s;
 	uint16_t tenant;
-	uint8_t kind;              /* enum grey_note_kind */
-	uint8_t cut;               /* a text was too long; the keys are of the whole */
-	uint16_t len;              /* of text */
+	uint16_t lot; /* the writer's: lets its file keep together what came together */
+	uint8_t kind; /* enum grey_note_kind */
+	uint8_t cut;  /* a text was too long; the keys are of the whole */
+	uint16_t len; /* of text */
 	char text[GREY_NOTE_TEXT]; /* pool, sender (normalised), recipient, each zero-terminated */
 };
 

@@ -16,6 +16,7 @@ import t_clients
 import t_crowd
 import t_direct
 import t_flood
+import t_grey
 import t_hello
 import t_hostile
 import t_lists
@@ -29,5 +30,5 @@ import t_starttls
 import t_workers
 
 sys.exit(framework.main([t_direct, t_access, t_clients, t_bodies, t_sources, t_hello, t_shape, t_smuggle,
-                         t_starttls, t_hostile, t_flood, t_manager, t_lists, t_servers, t_crowd, t_workers,
+                         t_starttls, t_hostile, t_flood, t_grey, t_manager, t_lists, t_servers, t_crowd, t_workers,
                          t_loss]))
