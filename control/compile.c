@@ -346,6 +346,7 @@ struct image *image_compile(
 	compile_score(&config->score, &settings->score);
 	keep_error(&c, compile_shape(config, c.writer));
 	keep_error(&c, compile_access(config, c.writer, complaints));
+	keep_error(&c, compile_dns(config, c.writer));
 	keep_error(&c, compile_grey(config, c.writer));
 	compile_lists(&c);
 	settings->default_pool = config->default_pool_index;

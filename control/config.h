@@ -107,6 +107,7 @@ struct config_score {
 	struct config_value mark, defer, refuse, tarpit;
 };
 
+#include "config_dns.h"
 #include "config_grey.h"
 #include "config_shape.h"
 
@@ -129,6 +130,7 @@ struct config {
 	struct config_items access; /* config_access */
 	struct config_relay relay;
 	struct config_shape shape;
+	struct config_dns dns;
 	struct config_grey grey;
 	struct config_checks checks;
 	struct config_items listeners, pools, domains, lists;

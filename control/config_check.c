@@ -443,5 +443,6 @@ void config_check(struct config *c, struct complaints *complaints)
 	check_lists(&k);
 	config_check_access(c, complaints);
 	config_check_shape(c, complaints);
+	config_check_dns(c, complaints);
 	config_check_grey(c, complaints);
 }

@@ -304,6 +304,8 @@ static const struct schema_key top_keys[] = {
 	    .doc = "The built-in checks, each with state, weight and action." },
 	{ "shaping", SCHEMA_SECTION, 0, AT(shape), .section = &shape_schema,
 	    .doc = "How slowly who is answered." },
+	{ "dns", SCHEMA_SECTION, 0, AT(dns), .section = &dns_schema,
+	    .doc = "What name service says of clients and senders: lists, names, SPF." },
 	{ "greylist", SCHEMA_SECTION, 0, AT(grey), .section = &grey_schema,
 	    .doc = "Who is asked to come back later (RFC 6647), and traps." },
 	{ "listeners", SCHEMA_SECTION, SCHEMA_MANY | SCHEMA_REQUIRED, AT(listeners), 1,

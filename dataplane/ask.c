@@ -98,13 +98,18 @@ static void *close_slot(struct ask *a, uint32_t i)
 	return asker;
 }
 
-void *ask_answer(struct ask *a, uint64_t id)
+void *ask_asker(struct ask *a, uint64_t id)
 {
 	uint32_t i = (uint32_t)id;
 
-	if (i >= a->capacity || a->slots[i].generation != (uint32_t)(id >> 32) || !a->slots[i].asker)
+	if (i >= a->capacity || a->slots[i].generation != (uint32_t)(id >> 32))
 		return NULL;
-	return close_slot(a, i);
+	return a->slots[i].asker;
+}
+
+void *ask_answer(struct ask *a, uint64_t id)
+{
+	return ask_asker(a, id) ? close_slot(a, (uint32_t)id) : NULL;
 }
 
 void ask_cancel(struct ask *a, uint64_t id)

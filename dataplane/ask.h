@@ -23,6 +23,8 @@ int ask_open(struct ask *a, void *asker, uint64_t deadline_ns, uint64_t *ret_id)
 /* The asker whose question this answers, NULL when it is late or was never ours. The question is
  * closed. */
 void *ask_answer(struct ask *a, uint64_t id);
+/* The same asker, the question stays open. */
+void *ask_asker(struct ask *a, uint64_t id);
 /* The asker has gone. A late id is allowed. */
 void ask_cancel(struct ask *a, uint64_t id);
 /* An asker whose deadline has passed (the earliest first), NULL when there is none; its question

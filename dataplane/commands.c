@@ -7,6 +7,7 @@
  * Order of replies (P19): while answers to RCPTs are due from the backend, only a further RCPT may
  * go on; all else waits in the receive queue, and so does a RCPT that we would answer ourselves.
  */
+#include "inquire.h"
 #include "relay.h"
 #include "route.h"
 #include "session.h"
@@ -116,6 +117,7 @@ static enum outcome mail_proceed(struct worker *w, struct session *s, const stru
 	}
 	s->used = (uint16_t)words_used(cmd);
 	s->at = AT_MAIL;
+	inquire_mail(w, s);
 	return answer(w, s, REPLY_MAIL_OK);
 }
 
@@ -128,6 +130,9 @@ static enum outcome rcpt_check(struct worker *w, struct session *s, const struct
 			return OUTCOME_WAIT;
 		return answer(w, s, REPLY_BAD_PARAM);
 	}
+	if (s->facts.due)
+		return OUTCOME_WAIT; /* for answers, or their deadlines (inquire.h) */
+	inquire_recheck(w, s);
 	s->facts.rcpt = cmd->path.whole;
 	session_grey_ask(w, s, cmd->path.whole);
 	return OUTCOME_GONE;

@@ -58,6 +58,7 @@ bool live_is_neighbour(const struct frame *f);
 void live_spread_init(struct live_spread *s, const struct policy_host *host, unsigned n_workers);
 
 struct grey;
+struct resolver;
 struct live;
 
 struct live_bucket {
@@ -104,7 +105,11 @@ struct live {
 	struct events *events;
 	struct notes *notes;
 	struct grey *grey; /* the greylist's store; NULL: none */
+<<<<<<< HEAD
 	struct live_lists *lists;
+=======
+	struct resolver *resolver;
+>>>>>>> d1cb9a8 (Ask about clients and senders, and judge what name service says)
 	struct worker_shared shared; /* given to each worker */
 	struct stats_file *stats;
 	unsigned n_workers, n_ports;
@@ -149,6 +154,18 @@ void live_shared_close(struct live *l); /* the workers have ended */
 
 /* live_relay.c: what the running policy would answer. */
 json_t *live_relay_test(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+
+/* live_resolver.c: name service; its settings follow the policy. */
+int live_resolver_open(struct live *l, const struct policy *policy, char **ret_error);
+void live_resolver_policy(struct live *l, const struct policy *policy);
+json_t *live_dns_lists(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+json_t *live_dns_lookup(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+json_t *live_dns_flush(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+json_t *live_dns_resume(void *arg, const json_t *params, const int *fds, unsigned n_fds,
     struct control_error *error);
 
 /* live_grey.c: the greylist's thread, where the policy has one; its settings follow the policy. */

@@ -283,6 +283,7 @@ static json_t *policy_load(
 	l->running = gen;
 	stats_file_policy(l->stats, gen->policy);
 	live_grey_policy(l, gen->policy);
+	live_resolver_policy(l, gen->policy);
 	for (unsigned i = 0; i < l->n_workers; i++)
 		order(l, i);
 	events_tell(l->events, hw_now_ns(), "policy", "epoch %u published", gen->epoch);
@@ -315,6 +316,10 @@ const struct control_method live_methods[] = {
 	{ "backend.drain", backend_drain },
 	{ "event", event },
 	{ "relay.test", live_relay_test },
+	{ "dns.lists", live_dns_lists },
+	{ "dns.lookup", live_dns_lookup },
+	{ "dns.flush", live_dns_flush },
+	{ "dns.resume", live_dns_resume },
 	{ "grey.show", live_grey_show },
 	{ "grey.add", live_grey_add },
 	{ "grey.del", live_grey_del },

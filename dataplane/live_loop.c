@@ -5,6 +5,7 @@
  * when there is nothing to do, before which the worker goes offline for publish.
  */
 #include "live.h"
+#include "resolver.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,17 +270,25 @@ static void obey(struct loop *loop, const struct policy *policy)
 
 /* ---- what a turn gave ---- */
 
-/* No resolver is part of this version: every question is answered `failed`, so that no session
- * waits for its deadline. */
-static void answer(struct live_worker *w, const struct worker_out *out)
+/* Questions go to the resolver; where its ring is full the answer is `failed` at once, so that no
+ * session waits for a deadline. Then comes what it has answered meanwhile. */
+static void ask(struct live_worker *w, const struct worker_out *out)
 {
-	w->n_answers = out->n_questions;
-	for (unsigned i = 0; i < out->n_questions; i++) {
-		w->answers[i].id = w->questions[i].id;
-		w->answers[i].status = ANSWER_FAILED;
-		w->answers[i].name[0] = '\0';
+	unsigned taken = 0;
+
+	if (out->n_questions)
+		taken = resolver_ask(w->live->resolver, w->index, w->questions, out->n_questions);
+	w->n_answers = 0;
+	for (unsigned i = taken; i < out->n_questions; i++) {
+		struct answer *a = &w->answers[w->n_answers++];
+
+		*a = (struct answer){
+			.id = w->questions[i].id, .kind = w->questions[i].kind, .status = ANSWER_FAILED
+		};
 	}
-	w->shell[SHELL_QUESTIONS_UNANSWERED] += out->n_questions;
+	w->shell[SHELL_QUESTIONS_UNANSWERED] += out->n_questions - taken;
+	w->n_answers += resolver_answers(
+	    w->live->resolver, w->index, w->answers + w->n_answers, LIVE_QUESTIONS - w->n_answers);
 }
 
 static void give_away(struct live_worker *w, struct worker_out *out)
@@ -297,7 +306,7 @@ static void give_away(struct live_worker *w, struct worker_out *out)
 	if (out->n_notes)
 		w->shell[SHELL_NOTES_LOST] +=
 		    notes_put(l->notes, w->index, w->notes, out->n_notes);
-	answer(w, out);
+	ask(w, out);
 }
 
 static void rest(struct loop *loop, uint64_t now_ns)

@@ -8,6 +8,7 @@
 
 #include "fail.h"
 #include "grey.h"
+#include "resolver.h"
 
 #include <string.h>
 
@@ -23,6 +24,9 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 	rc = live_grey_open(l, policy, ret_error);
 	if (rc)
 		return rc;
+	rc = live_resolver_open(l, policy, ret_error);
+	if (rc)
+		return rc;
 	rc = notes_start(l->notes);
 	return rc ? fail(ret_error, -rc, "no thread for notes: %s", strerror(-rc)) : 0;
 }
@@ -30,6 +34,7 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 void live_shared_close(struct live *l)
 {
 	l->notes = notes_free(l->notes); /* tells what is left first */
+	l->resolver = resolver_free(l->resolver);
 	l->grey = grey_free(l->grey);
 	live_lists_close(l);
 }

@@ -4,6 +4,7 @@
  * session_open.c, lines in session_line.c, what they mean in commands.c, bodies in body.c. See
  * session.h for what a session may cost and why a command that must wait stays unread.
  */
+#include "inquire.h"
 #include "session_private.h"
 
 #include <string.h>
@@ -89,6 +90,7 @@ static void session_note_end(struct worker *w, const struct session *s)
 	n->value = s->messages;
 	n->score = s->tally.score;
 	n->dns_listed = s->facts.dns_listed;
+	n->dns_version = s->dns_version;
 	memcpy(n->client, s->facts.client, sizeof(n->client));
 	session_copy_text(n->sender, sizeof(n->sender), session_mail(s));
 	session_copy_text(n->rcpt, sizeof(n->rcpt), session_rcpt(s));
@@ -109,6 +111,7 @@ void session_end(struct worker *w, struct session *s)
 	session_tell(w, s, EVENT_SESSION);
 	session_note_end(w, s);
 	brain_count(w, BRAIN_sessions_closed);
+	inquire_end(w, s);
 	if (s->relay)
 		relay_release(w, s->relay);
 	if (s->tracked)
@@ -204,6 +207,7 @@ static void session_note_message(struct worker *w, const struct session *s)
 	n->listener = s->facts.listener;
 	n->score = s->tally.score;
 	n->dns_listed = s->facts.dns_listed;
+	n->dns_version = s->dns_version;
 	memcpy(n->client, s->facts.client, sizeof(n->client));
 	session_copy_text(n->sender, sizeof(n->sender), session_mail(s));
 	session_copy_text(n->rcpt, sizeof(n->rcpt), session_rcpt(s));
@@ -405,7 +409,8 @@ static void session_timed_out(struct worker *w, struct session *s)
 {
 	switch ((enum session_state)s->state) {
 	case SESSION_DELAY:
-		if (!s->facts.talked_early || session_judge_connect(w, s))
+		if (!(s->facts.talked_early || s->facts.dns_known || s->facts.host) ||
+		    session_judge_connect(w, s))
 			session_greet(w, s);
 		return;
 	case SESSION_LINGER: session_close(w, s); return;

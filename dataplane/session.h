@@ -41,7 +41,7 @@ enum command_phase {
 	AT_ANY = AT_START | AT_HELO | AT_MAIL | AT_RCPT | AT_BDAT,
 };
 
-enum { SESSION_TEXT = 144, SESSION_HELO_MAX = 255, REPLY_ROOM = EXTENT_BYTES + REPLY_MAX };
+enum { SESSION_QUESTIONS = 4, SESSION_TEXT = 96, SESSION_HELO_MAX = 255, REPLY_ROOM = EXTENT_BYTES + REPLY_MAX };
 
 struct session {
 	uint8_t owner;          /* OWNER_SESSION */
@@ -81,14 +81,16 @@ struct session {
 	struct tally told;      /* ... at the gravest verdict, for the event */
 	uint32_t words;         /* enum smtp_word offered in the EHLO reply */
 	uint64_t size_limit;    /* bytes, for MAIL and DATA */
+	uint64_t asked[SESSION_QUESTIONS]; /* questions under way (inquire.c), by the bits of facts.due */
 	uint64_t opened_ns, bytes_in, bytes_out;
 	uint32_t epoch;
+	uint32_t dns_version; /* of the policy whose rows the facts name */
 	uint16_t number; /* in the token */
 	uint16_t last_code, messages, rcpts, server;
 	uint16_t pace_bytes; /* per lot, now: never less while anything is queued */
 	uint8_t swallow;     /* enum reply to a chunk that no relay takes */
 	uint16_t used;       /* enum smtp_word that the transaction needs of the backend */
-	uint16_t helo_len, mail_len, params_len, rcpt_len; /* in this order in `text` */
+	uint16_t host_len, helo_len, mail_len, params_len, rcpt_len; /* in this order in `text` */
 	char text[SESSION_TEXT];
 };
 _Static_assert(REASON_N <= 256 && VERDICT_N_KINDS <= 16, "they fit told_reason and told_kind");
@@ -135,6 +137,8 @@ struct text session_helo(const struct session *s);
 struct text session_mail(const struct session *s);   /* the path, without < > */
 struct text session_params(const struct session *s); /* of MAIL, as written */
 /* -ENOBUFS: too long for `text` and no extent is left. */
+/* The confirmed name of the client; `org`: where its organisational domain begins. */
+int session_set_host(struct worker *w, struct session *s, struct text host, unsigned org);
 int session_set_helo(struct worker *w, struct session *s, struct text helo);
 int session_set_mail(struct worker *w, struct session *s, struct text path, struct text params);
 void session_note_rcpt(struct session *s, struct text path);

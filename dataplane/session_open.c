@@ -3,6 +3,7 @@
  * The beginning of a session: judged as soon as the cookie is proven and, where a greet delay gave
  * the client time to speak out of turn, again at its end; then greeted, refused or tarpitted.
  */
+#include "inquire.h"
 #include "session_private.h"
 
 #include <stdio.h>
@@ -168,6 +169,7 @@ void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events)
 		session_out_of_turn(w, s, true);
 	if (!session_judge_connect(w, s))
 		return;
+	inquire_connect(w, s);
 	if (!w->set->smtp.greet_delay_ms || s->facts.trusted) {
 		session_greet(w, s);
 		return;

@@ -3,6 +3,7 @@
  * What a session remembers of its commands: HELO name, MAIL with its parameters and the first
  * accepted recipient stand behind one another in `text`; where that is too short, in an extent.
  */
+#include "inquire.h"
 #include "session_private.h"
 
 #include <errno.h>
@@ -13,19 +14,24 @@ static const char *text_base(const struct session *s)
 	return s->long_text ? (const char *)s->long_text->data : s->text;
 }
 
+static struct text session_host(const struct session *s)
+{
+	return (struct text){ text_base(s), s->host_len };
+}
+
 struct text session_helo(const struct session *s)
 {
-	return (struct text){ text_base(s), s->helo_len };
+	return (struct text){ text_base(s) + s->host_len, s->helo_len };
 }
 
 struct text session_mail(const struct session *s)
 {
-	return (struct text){ text_base(s) + s->helo_len, s->mail_len };
+	return (struct text){ text_base(s) + s->host_len + s->helo_len, s->mail_len };
 }
 
 struct text session_params(const struct session *s)
 {
-	return (struct text){ text_base(s) + s->helo_len + s->mail_len, s->params_len };
+	return (struct text){ text_base(s) + s->host_len + s->helo_len + s->mail_len, s->params_len };
 }
 
 /* Room for `need` bytes; what was kept stays. */
@@ -42,32 +48,54 @@ static char *text_room(struct worker *w, struct session *s, size_t need)
 	return (char *)s->long_text->data;
 }
 
-int session_set_helo(struct worker *w, struct session *s, struct text helo)
+/* It may come at any time, so what is there moves up behind it. */
+int session_set_host(struct worker *w, struct session *s, struct text host, unsigned org)
 {
-	char *p = text_room(w, s, helo.len);
+	size_t behind = (size_t)s->helo_len + s->mail_len + s->params_len + s->rcpt_len;
+	char *p = text_room(w, s, host.len + behind);
 
 	if (!p)
 		return -ENOBUFS;
-	memcpy(p, helo.p, helo.len);
+	memmove(p + host.len, p + s->host_len, behind);
+	memcpy(p, host.p, host.len);
+	s->host_len = host.len;
+	s->facts.host_org = (uint8_t)org;
+	s->facts.host_name = session_host(s);
+	s->facts.helo = session_helo(s);
+	if (s->facts.mail.len)
+		s->facts.mail = session_mail(s);
+	return 0;
+}
+
+int session_set_helo(struct worker *w, struct session *s, struct text helo)
+{
+	char *p = text_room(w, s, (size_t)s->host_len + helo.len);
+
+	if (!p)
+		return -ENOBUFS;
+	memcpy(p + s->host_len, helo.p, helo.len);
 	s->helo_len = helo.len;
 	s->mail_len = s->params_len = s->rcpt_len = 0;
+	s->facts.host_name = session_host(s);
 	s->facts.helo = session_helo(s);
 	return 0;
 }
 
 int session_set_mail(struct worker *w, struct session *s, struct text path, struct text params)
 {
-	char *p = text_room(w, s, (size_t)s->helo_len + path.len + params.len);
+	size_t at = (size_t)s->host_len + s->helo_len;
+	char *p = text_room(w, s, at + path.len + params.len);
 
 	if (!p)
 		return -ENOBUFS;
 	if (path.len)
-		memcpy(p + s->helo_len, path.p, path.len);
+		memcpy(p + at, path.p, path.len);
 	if (params.len)
-		memcpy(p + s->helo_len + path.len, params.p, params.len);
+		memcpy(p + at + path.len, params.p, params.len);
 	s->mail_len = path.len;
 	s->params_len = params.len;
 	s->rcpt_len = 0;
+	s->facts.host_name = session_host(s);
 	s->facts.helo = session_helo(s);
 	s->facts.mail = session_mail(s);
 	return 0;
@@ -76,7 +104,7 @@ int session_set_mail(struct worker *w, struct session *s, struct text path, stru
 /* The first accepted recipient, for events, where it finds room. */
 void session_note_rcpt(struct session *s, struct text path)
 {
-	size_t at = (size_t)s->helo_len + s->mail_len + s->params_len;
+	size_t at = (size_t)s->host_len + s->helo_len + s->mail_len + s->params_len;
 	size_t cap = s->long_text ? EXTENT_BYTES : sizeof(s->text);
 	size_t n = cap - at < path.len ? cap - at : path.len;
 	char *p = s->long_text ? (char *)s->long_text->data : s->text;
@@ -101,11 +129,13 @@ void session_forget(struct worker *w, struct session *s)
 	if (w->judged == s) /* under judgement: what is kept afterwards forgets it too */
 		tally_forget_transaction(&w->tally);
 	s->facts.mail = s->facts.rcpt = (struct text){ 0 };
-	if (!s->long_text || s->helo_len > sizeof(s->text))
+	inquire_forget_mail(w, s);
+	if (!s->long_text || (size_t)s->host_len + s->helo_len > sizeof(s->text))
 		return;
-	memcpy(s->text, s->long_text->data, s->helo_len);
+	memcpy(s->text, s->long_text->data, (size_t)s->host_len + s->helo_len);
 	s->long_text = extent_put(&w->windows, s->long_text);
 	s->mail_len = s->params_len = s->rcpt_len = 0;
+	s->facts.host_name = session_host(s);
 	s->facts.helo = session_helo(s);
 }
 
@@ -118,7 +148,7 @@ void session_reset(struct worker *w, struct session *s)
 
 struct text session_rcpt(const struct session *s)
 {
-	size_t at = (size_t)s->helo_len + s->mail_len + s->params_len;
+	size_t at = (size_t)s->host_len + s->helo_len + s->mail_len + s->params_len;
 
 	return (struct text){ text_base(s) + at, s->rcpt_len };
 }

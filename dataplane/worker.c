@@ -7,7 +7,9 @@
  * The worker is the stack's owner: the stack tells it of connections through a queue and calls back
  * for SYNs alone, so no session is ever entered from inside TCP.
  */
+#include "ask.h"
 #include "backend.h"
+#include "inquire.h"
 #include "relay.h"
 #include "session.h"
 
@@ -332,12 +334,7 @@ static void run_sessions(struct worker *w)
 static void take_answers(struct worker *w, const struct answer *answers, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		struct session *s = ask_answer(w->ask, answers[i].id);
-
-		if (s)
-			session_wake(w, s);
-		else
-			brain_count(w, BRAIN_answers_late);
+		inquire_answer(w, &answers[i]);
 	}
 }
 
@@ -382,6 +379,7 @@ void worker_turn(struct worker *w, const struct policy *policy, struct frame *fr
 	set_texts(w);
 	stack_input(w->stack, frames, n_frames, now_ns, &out->frames);
 	take_answers(w, answers, n_answers);
+	inquire_due(w);
 	run_ready(w);
 	if (stack_timers_run(w->stack, now_ns, TIMERS_PER_TURN, w) == TIMERS_PER_TURN)
 		out->busy = true;
@@ -401,7 +399,9 @@ uint64_t worker_next_deadline(const struct worker *w)
 
 	if (!TAILQ_EMPTY(&w->run) || (w->draining && !w->drain_told))
 		return 0;
-	return stack < backends ? stack : backends;
+	if (backends < stack)
+		stack = backends;
+	return ask_next_deadline(w->ask) < stack ? ask_next_deadline(w->ask) : stack;
 }
 
 void worker_drain(struct worker *w)

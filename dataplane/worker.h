@@ -38,7 +38,7 @@ struct note {
 	uint16_t listener;
 	uint32_t value;
 	int32_t score;
-	uint32_t dns_listed; /* as in the facts */
+	uint32_t dns_listed, dns_version; /* as in the facts; of which policy_dns.version */
 	uint64_t time_ns;    /* Unix epoch */
 	uint64_t key[2];
 	uint8_t client[16];

@@ -10,6 +10,7 @@
 #include "access.h"
 #include "address.h"
 #include "checks.h"
+#include "dns_judge.h"
 #include "grey.h"
 #include "limits.h"
 #include "score.h"
@@ -32,6 +33,7 @@ static const struct {
 	{ limits_commands, COMMANDS },
 	{ limits_transaction, IN(PHASE_MAIL) | IN(PHASE_RCPT) | IN(PHASE_BODY) },
 	{ access_judge, IN(PHASE_RCPT) },
+	{ dns_judge, IN(PHASE_CONNECT) | IN(PHASE_RCPT) },
 	{ checks_judge, NOT_SYN },
 	{ score_judge, IN(PHASE_CONNECT) | IN(PHASE_RCPT) | IN(PHASE_BODY) },
 	{ grey_judge, IN(PHASE_RCPT) },

@@ -51,6 +51,8 @@ struct facts {
 	bool null_sender : 1;
 	bool tls : 1;
 	bool non_smtp : 1;     /* a command of another protocol (HTTP) */
+	bool host_generic : 1; /* the confirmed name looks like a customer's line (hostname.h) */
+	bool sender_is_mx : 1; /* the client is an exchange of the sender's domain */
 	bool bare_command : 1; /* a command line that ended in a bare LF or held NUL or CR */
 
 	/* of the source, by sources.h; this session is counted */
@@ -67,11 +69,13 @@ struct facts {
 	/* what was asked of others (dataplane/inquire.h); 0: nothing is known */
 	uint32_t dns_listed; /* rows of the policy's DNS lists that name the client, a bit each */
 	uint32_t dns_known;  /* rows that have answered */
+	uint32_t dns_asked;  /* rows that were asked */
 	uint8_t due;         /* enum fact_due: questions still under way */
 	uint8_t host;        /* enum fact_host: reverse DNS */
 	uint8_t sender;      /* enum fact_sender: the domain of MAIL */
 	uint8_t spf;         /* enum fact_spf */
 	uint8_t grey;        /* enum fact_grey */
+	uint8_t host_org;    /* where in host_name the organisational domain begins */
 
 	/* the command being judged; local parts byte for byte */
 	struct text helo, mail, rcpt;

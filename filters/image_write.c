@@ -89,6 +89,7 @@ struct image_writer *image_writer_new(void)
 	if (image_writer_string(w, "", &empty) < 0 || add_checks(w) < 0)
 		return image_writer_free(w);
 	relay_defaults(&w->settings.relay);
+	w->settings.dns.forwarders = DNS_NO_SET;
 	w->settings.score = (struct policy_score){ INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX };
 	return w;
 }

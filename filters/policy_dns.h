@@ -18,6 +18,7 @@ enum {
 	POLICY_MAX_DNS_ANSWERS = 8,
 	DNS_TIMEOUT_MS_MAX = 30000, /* a client's patience is 5 minutes (RFC 5321 4.5.3.2) */
 	DNS_CACHE_MIB_MAX = 2048,
+	DNS_NO_SET = 0xffff, /* POLICY_NO_SET */
 	POLICY_DNS_ZONE_MAX =
 	    180, /* characters: 64 of reversed nibbles go in front (RFC 1035 2.3.4) */
 };
@@ -70,6 +71,7 @@ struct policy_dns {
 	uint32_t probe_interval_s; /* of the lists' test points (P25) */
 	uint32_t accepted_percent; /* a list whose hits' mail the backend takes in so many is suspended */
 	uint32_t accepted_least;   /* ... of at least so many */
+	uint32_t forwarders;     /* set of names that SPF does not count against; DNS_NO_SET */
 	uint8_t host, sender, spf; /* 1: asked */
 	uint8_t reserved;
 	struct policy_recursor recursors[POLICY_MAX_RECURSORS];
