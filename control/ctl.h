@@ -53,6 +53,7 @@ extern const struct ctl_group ctl_groups[]; /* ends with a NULL title */
 
 extern const struct ctl_command ctl_changes_commands[];
 extern const struct ctl_command ctl_config_commands[];
+extern const struct ctl_command ctl_dns_commands[];
 extern const struct ctl_command ctl_patterns_commands[];
 extern const struct ctl_command ctl_relay_commands[];
 extern const struct ctl_command ctl_lists_commands[];

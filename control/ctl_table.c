@@ -18,6 +18,7 @@ const struct ctl_group ctl_groups[] = {
 	{ "Running", ctl_running_commands },
 	{ "Relaying", ctl_relay_commands },
 	{ "Greylist", ctl_grey_commands },
+	{ "Name service", ctl_dns_commands },
 	{ NULL, NULL },
 };
 

@@ -18,6 +18,7 @@ static const struct method *const tables[] = {
 	methods_relay,
 	methods_snapshot,
 	methods_grey,
+	methods_dns,
 };
 enum { N_TABLES = sizeof(tables) / sizeof(tables[0]) };
 

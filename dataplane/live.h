@@ -105,11 +105,8 @@ struct live {
 	struct events *events;
 	struct notes *notes;
 	struct grey *grey; /* the greylist's store; NULL: none */
-<<<<<<< HEAD
 	struct live_lists *lists;
-=======
 	struct resolver *resolver;
->>>>>>> d1cb9a8 (Ask about clients and senders, and judge what name service says)
 	struct worker_shared shared; /* given to each worker */
 	struct stats_file *stats;
 	unsigned n_workers, n_ports;
