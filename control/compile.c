@@ -3,6 +3,7 @@
  * what fails here is memory, a list file, or a bug. */
 #include "compile.h"
 #include "listfile.h"
+#include "mmdb.h"
 #include "schema.h"
 
 #include "filters/image_write.h"
@@ -259,6 +260,34 @@ static void add_file(struct compiler *c, const struct config_list *list)
 	free(path);
 }
 
+static void add_mmdb(struct compiler *c, const struct config_list *list)
+{
+	const struct config_value *countries = list->country.items, *asns = list->asn.items;
+	char *path = config_beside(c->config, list->mmdb.text), why[256] = "";
+	const char **names = calloc(list->country.n + 1, sizeof(*names));
+	uint32_t *numbers = calloc(list->asn.n + 1, sizeof(*numbers));
+	int ret = -ENOMEM;
+	if (path != NULL && names != NULL && numbers != NULL) {
+		struct mmdb_wanted wanted = { names, list->country.n, numbers, list->asn.n };
+		for (size_t i = 0; i < list->country.n; i++)
+			names[i] = countries[i].text;
+		for (size_t i = 0; i < list->asn.n; i++)
+			numbers[i] = (uint32_t)asns[i].number;
+		ret = mmdb_read(path, &wanted, add_range, c, why);
+	}
+	if (ret == -ENOMEM)
+		keep_error(c, ret);
+	else if (ret < 0)
+		complain(c->complaints, c->config->path, list->mmdb.pos,
+		    "lists.mmdb: \"%s\" %s%s; allowed: a MaxMind DB file of countries or autonomous "
+		    "systems, beside the configuration unless its path is absolute",
+		    list->mmdb.text, ret == -EBADMSG ? "" : "cannot be read: ",
+		    ret == -EBADMSG ? why : strerror(-ret));
+	free(numbers);
+	free(names);
+	free(path);
+}
+
 /* ---- rules ---- */
 
 void compile_state(struct policy_rule *rule, const struct config_value *state)
@@ -321,6 +350,8 @@ static void compile_lists(struct compiler *c)
 			keep_error(c, add_range(c, &entries[j].range));
 		if (*from->file.text != '\0')
 			add_file(c, from);
+		if (*from->mmdb.text != '\0')
+			add_mmdb(c, from);
 	}
 }
 

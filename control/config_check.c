@@ -418,6 +418,30 @@ static void check_domains(struct check *k)
 	names_sort(&names, "domains.domain", k->config->path, k->complaints);
 }
 
+static void check_mmdb(struct check *k, const struct config_list *list)
+{
+	const struct config_value *countries = list->country.items, *asns = list->asn.items;
+	bool asked = list->country.n != 0 || list->asn.n != 0, there = *list->mmdb.text != '\0';
+	if (asked && !there && !list->mmdb.wrong)
+		WRONG(k, list->country.n != 0 ? &countries[0] : &asns[0],
+		    "lists.%s: there is no file to find networks in; allowed: with mmdb naming a "
+		    "MaxMind DB file",
+		    list->country.n != 0 ? "country" : "asn");
+	if (there && !asked)
+		WRONG(k, &list->mmdb,
+		    "lists.mmdb: nothing is taken from the file; allowed: with country or asn");
+	for (size_t i = 0; i < list->country.n; i++) {
+		const char *c = countries[i].text;
+		if (!countries[i].wrong && (strlen(c) != 2 || c[0] < 'A' || c[0] > 'Z' || c[1] < 'A' ||
+					       c[1] > 'Z'))
+			WRONG(k, &countries[i],
+			    "lists.country: \"%s\" is no country; allowed: two capital letters", c);
+	}
+	for (size_t i = 0; i < list->asn.n; i++)
+		if (asns[i].number < 1 || asns[i].number > UINT32_MAX)
+			WRONG(k, &asns[i], "lists.asn: allowed: 1 to 4294967295");
+}
+
 static void check_lists(struct check *k)
 {
 	struct config_items *items = &k->config->lists;
@@ -425,8 +449,10 @@ static void check_lists(struct check *k)
 	struct names names;
 	if (!names_init(&names, &k->config->arena, items->n))
 		return;
-	for (size_t i = 0; i < items->n; i++)
+	for (size_t i = 0; i < items->n; i++) {
 		names_add(&names, &lists[i].name, lists[i].name.text, i);
+		check_mmdb(k, &lists[i]);
+	}
 	names_sort(&names, "lists.name", k->config->path, k->complaints);
 }
 

@@ -266,6 +266,14 @@ static const struct schema_key list_keys[] = {
 		   "rbldnsd (ip4set, ip4trie, ip6trie; ! is an exception), or auto, by its first line." },
 	{ "set", SCHEMA_NAME, 0, AT(set), 0, 47, .def = "",
 	    .doc = "The set read of an ipset file that holds several; empty: it holds one." },
+	{ "mmdb", SCHEMA_TEXT, 0, AT(mmdb), 0, 1023, .def = "",
+	    .doc = "A MaxMind DB file for country and asn; beside the configuration unless its path is "
+		   "absolute." },
+	{ "country", SCHEMA_NAME, SCHEMA_MANY, AT(country), 0, 250,
+	    .doc = "Countries whose networks are on the list, as two capital letters of ISO 3166; exceptions "
+		   "are a list with action pass." },
+	{ "asn", SCHEMA_NUMBER, SCHEMA_MANY, AT(asn), 0, 10000,
+	    .doc = "Autonomous systems whose networks are on the list, as numbers." },
 	{ "entries", SCHEMA_RANGE, SCHEMA_MANY, AT(entries), 0, 1000000,
 	    .doc = "Addresses, prefixes or ranges, besides the file's." },
 	{ "verify_share", SCHEMA_NUMBER, 0, AT(verify_share), 0, 100, .def = "100",
