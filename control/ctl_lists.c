@@ -225,8 +225,7 @@ const struct ctl_command ctl_lists_commands[] = {
 	    "What was added goes; without such an entry, what the configuration or a list's file "
 	    "names there is lifted until somebody adds it again. `undo` takes it back." },
 	{ "list show", "[PREFIX] [--list NAME] [--origin operator|import]", serve_show,
-	    "Addresses listed at run time; of one address, also what decides about it.",
-	    NULL },
+	    "Addresses listed at run time; of one address, also what decides about it.", NULL },
 	{ "list import", "FILE [--list NAME] [--format plain|ipset|rbldnsd] [--set NAME] [--for 10m]",
 	    ctl_list_import, "Puts all addresses of a file on a list, at once.",
 	    "Forms and exceptions as with lists.file; an entry's own timeout goes before --for. "

@@ -87,9 +87,10 @@ static json_t *undo(struct manager *m, const json_t *params, const json_t *resul
 	const json_t *restore = json_object_get(result, "restore");
 	const char *prefix = json_string_value(json_object_get(params, "prefix"));
 	(void)m;
-	return restore == NULL ? NULL
-			       : method_undo_step("list.restore", json_incref((json_t *)(uintptr_t)restore),
-				     "what was said of %s", prefix != NULL ? prefix : "imported addresses");
+	return restore == NULL
+		   ? NULL
+		   : method_undo_step("list.restore", json_incref((json_t *)(uintptr_t)restore),
+			 "what was said of %s", prefix != NULL ? prefix : "imported addresses");
 }
 
 #define ENTRY                                                                                      \

@@ -89,7 +89,7 @@ def test_a_compiled_entry_is_lifted_and_put_back(a):
     answer = told(a, "list", "del", OTHER)
     assert answer["lifted"] == ["blocked"] and answer["effect"] is None, answer
     assert greeting(a, OTHER) == 220
-    a.rpc("list.restore", answer["restore"])
+    ctl(a, "undo")
     assert greeting(a, OTHER) == 521
 
 
