@@ -37,7 +37,7 @@ enum {
 	RESOLVER_SPF = 1024,       /* SPF checks under way */
 	RESOLVER_PTR_NAMES =
 	    10, /* names of one address that are looked at (RFC 7208 4.6.4 has the same) */
-	RESOLVER_CHANNEL_QUESTIONS = 4096, /* then the channel is made anew */
+	RESOLVER_CHANNEL_QUESTIONS = 2048, /* then the channel is made anew */
 };
 
 /* A policy's settings with its strings: what the resolver keeps of it. */

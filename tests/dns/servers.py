@@ -29,6 +29,7 @@ ZONES = {
     "bl.example": ("ip4set", SOA + ":127.0.0.2:listed\n127.0.0.2\n192.0.2.7 :127.0.0.4:\n"
                    "192.0.2.8 :127.0.0.10:\n203.0.113.0/24\n"),
     "only4.example": ("generic", SOA + "2.0.0.127 A 127.0.0.2\n7.2.0.192 A 127.0.0.2\n"),
+    "one.example": ("ip4set", SOA + ":127.0.0.2:\n127.0.0.2\n203.0.113.77\n"),
     "bl6.example": ("ip6trie", SOA + ":127.0.0.2:listed\n::ffff:7f00:2/128\n2001:db8:bad::/48\n"),
     "white.example": ("ip4set", SOA + ":127.0.5.2:\n127.0.0.2\n192.0.2.20\n"),
     "empty.example": ("ip4set", SOA + ":127.0.0.2:\n192.0.2.7\n"),

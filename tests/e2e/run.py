@@ -15,6 +15,7 @@ import t_bodies
 import t_clients
 import t_crowd
 import t_direct
+import t_dns
 import t_flood
 import t_grey
 import t_hello
@@ -30,5 +31,5 @@ import t_starttls
 import t_workers
 
 sys.exit(framework.main([t_direct, t_access, t_clients, t_bodies, t_sources, t_hello, t_shape, t_smuggle,
-                         t_starttls, t_hostile, t_flood, t_grey, t_manager, t_lists, t_servers, t_crowd, t_workers,
+                         t_starttls, t_hostile, t_flood, t_grey, t_manager, t_lists, t_servers, t_dns, t_crowd, t_workers,
                          t_loss]))
