@@ -135,7 +135,7 @@ static bool body_mark(struct worker *w, struct session *s)
 	char header[MARK_HEADER_MAX], token[TOKEN_LEN + 1];
 	size_t n;
 
-	if (s->facts.trusted || !mark_wanted(w->policy, &s->tally))
+	if (s->facts.trusted || s->facts.pass_all || !mark_wanted(w->policy, &s->tally))
 		return true;
 	session_token(w, s, s->verdict.reason, token);
 	n = mark_header(w->policy, &s->tally, token, header);

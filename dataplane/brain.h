@@ -56,6 +56,7 @@ struct worker {
 	const struct policy_settings *set;
 	struct worker_out *out;
 	uint64_t now_ns;
+	bool pass_all; /* the switch, as read at the turn's begin */
 
 	struct stack *stack;
 	uint64_t *counters; /* stats->counters + STATS_AT_BRAIN */

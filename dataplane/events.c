@@ -177,6 +177,12 @@ size_t events_format(const struct event *event, const struct stats_file *stats,
 		put(&l, ",\"score\":%d.%02d", event->score / 100, abs(event->score % 100));
 		put_rules(&l, "rules", event, stats, 0);
 		put_rules(&l, "shadow", event, stats, RULE_ID_SHADOW);
+		if (event->pass_all)
+			put(&l, ",\"pass_all\":true");
+		put(&l, ",\"tenant\":%u", event->tenant);
+		if (event->backend_refused)
+			put(&l, ",\"backend_refused\":%u,\"backend_code\":%u",
+			    event->backend_refused, event->backend_code);
 		put_text(&l, "helo", event->helo);
 		put_text(&l, "mail", event->mail);
 		put_text(&l, "rcpt", event->rcpt);

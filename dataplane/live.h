@@ -34,6 +34,7 @@ enum {
 	LIVE_PORT_FIRST = 16384, /* local ports toward backends; steering goes by them */
 	LIVE_PORT_LAST = 65535,
 	LIVE_PROBE_MS = 500,    /* quiet time at start in which others may claim our addresses */
+	LIVE_PASS_MAX_S = 86400, /* pass-all at a time */
 	LIVE_GATEWAY_MS = 3000, /* a gateway that has not answered by then is reported */
 };
 
@@ -107,7 +108,8 @@ struct live {
 	struct grey *grey; /* the greylist's store; NULL: none */
 	struct live_lists *lists;
 	struct resolver *resolver;
-	struct worker_shared shared; /* given to each worker */
+	_Atomic uint32_t pass_all_until_s; /* Unix; control writes, workers read once a turn */
+	struct worker_shared shared;       /* given to each worker */
 	struct stats_file *stats;
 	unsigned n_workers, n_ports;
 	unsigned idle_sleep_max_us;
@@ -148,6 +150,12 @@ const char *live_version(void);
  * notes; before the workers are made. */
 int live_shared_open(struct live *l, struct policy *policy, char **ret_error);
 void live_shared_close(struct live *l); /* the workers have ended */
+
+/* live_pass.c: the switch `pass-all`. live_pass_until(): 0 where it is off. */
+int live_pass_open(struct live *l, char **ret_error);
+uint32_t live_pass_until(const struct live *l);
+json_t *live_pass_set(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
 
 /* live_relay.c: what the running policy would answer. */
 json_t *live_relay_test(void *arg, const json_t *params, const int *fds, unsigned n_fds,

@@ -126,12 +126,13 @@ static json_t *status(
 	for (unsigned i = 0; i < l->host.n_routes; i++)
 		json_array_append_new(gateways, json_pack("{s:s,s:b}", "gateway", l->route_text[i],
 						    "reachable", !(silent >> i & 1)));
-	return json_pack("{s:I,s:s,s:i,s:I,s:I,s:o,s:s,s:s,s:o}", "epoch",
+	return json_pack("{s:I,s:s,s:i,s:I,s:I,s:o,s:s,s:s,s:o,s:I}", "epoch",
 	    (json_int_t)l->running->epoch, "state",
 	    atomic_load(&l->draining) ? "draining" : "running", "workers", (int)l->n_workers,
 	    "uptime_s", (json_int_t)((hw_now_ns() - l->started_ns) / 1000000000), "sessions",
 	    (json_int_t)sessions(l), "needs_restart", restart_keys(l), "name", l->name, "build",
-	    live_version(), "gateways", gateways);
+	    live_version(), "gateways", gateways, "pass_all_until_s",
+	    (json_int_t)live_pass_until(l));
 }
 
 static json_t *drain(
@@ -315,6 +316,7 @@ const struct control_method live_methods[] = {
 	{ "drain", drain },
 	{ "backend.drain", backend_drain },
 	{ "event", event },
+	{ "pass_all.set", live_pass_set },
 	{ "relay.test", live_relay_test },
 	{ "dns.lists", live_dns_lists },
 	{ "dns.lookup", live_dns_lookup },

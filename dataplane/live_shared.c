@@ -21,6 +21,9 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 	rc = live_lists_open(l, policy, ret_error);
 	if (rc)
 		return *ret_error ? rc : fail(ret_error, -rc, "no run-time lists: %s", strerror(-rc));
+	rc = live_pass_open(l, ret_error);
+	if (rc)
+		return rc;
 	rc = live_grey_open(l, policy, ret_error);
 	if (rc)
 		return rc;

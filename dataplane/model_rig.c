@@ -189,6 +189,7 @@ static int make_worker(struct rig *r)
 		route_servers(r, &wc->stack);
 	struct stack_host host = { .arg = r->frames, .frame_alloc = memframes_get };
 	wc->shared.greylist = r->greylist;
+	wc->shared.pass_all_until_s = &r->pass_all_until_s;
 	wc->notes |= r->greylist ? 1u << NOTE_GREY : 0;
 	int e = worker_new(wc, &host, r->stats, r->policy, r->now_ns, &r->worker);
 	free(wc);

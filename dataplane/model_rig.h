@@ -63,6 +63,7 @@ struct rig {
 	struct policy *policy;
 	struct image_writer *image;
 	struct worker_out out;
+	_Atomic uint32_t pass_all_until_s; /* the worker's switch */
 	struct greylist *greylist; /* where the policy has one; the worker's notes are applied at once */
 };
 

@@ -100,6 +100,8 @@ void relay_store(struct worker *w, struct relay *r, unsigned code, const char *t
 	if (!r->stored)
 		r->stored = extent_get(&w->windows);
 	r->stored_code = (uint16_t)code;
+	if (r->session)
+		session_backend_refused(r->session, code);
 	r->reason = REASON_BACKEND_LOST; /* what is said when no extent was left */
 	r->refuse_code = 451;
 	if (!r->stored)

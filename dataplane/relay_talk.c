@@ -393,6 +393,7 @@ static void on_rcpt(struct worker *w, struct relay *r, const struct smtp_reply *
 	} else {
 		s->facts.rcpts_refused++;
 		brain_count(w, BRAIN_rcpt_refused);
+		session_backend_refused(s, reply->code);
 	}
 	session_grey_answered(s, reply->code / 100 == 2);
 	session_write(w, s, reply->raw.p, reply->raw.len, reply->code);
@@ -404,6 +405,8 @@ static void on_final(struct worker *w, struct relay *r, const struct smtp_reply 
 {
 	if (reply->code == 250 && r->server)
 		r->server->messages++;
+	if (reply->code / 100 != 2)
+		session_backend_refused(r->session, reply->code);
 	relay_state(w, r, RELAY_ATTACHED);
 	session_final(w, r->session, reply->code, reply->raw.p, reply->raw.len);
 }

@@ -65,6 +65,10 @@ static void session_tell(struct worker *w, struct session *s, enum event_kind ki
 	e->commands = s->facts.commands;
 	tally = s->verdict.kind > VERDICT_PASS ? &s->told : &s->tally;
 	e->score = tally->score;
+	e->pass_all = s->facts.pass_all;
+	e->tenant = s->facts.tenant;
+	e->backend_refused = s->backend_refused;
+	e->backend_code = s->backend_code;
 	e->n_rules = tally->n;
 	memcpy(e->rules, tally->hits, sizeof(e->rules));
 	e->bytes_in = s->bytes_in;
@@ -194,6 +198,13 @@ void session_command_deadline(struct worker *w, struct session *s)
 	session_deadline(w, s,
 	    session_shape_left_ms(w, s) + (s->condemned ? w->set->smtp.condemned_timeout_ms
 							: w->set->smtp.command_timeout_ms));
+}
+
+void session_backend_refused(struct session *s, unsigned code)
+{
+	if (s->backend_refused < UINT16_MAX)
+		s->backend_refused++;
+	s->backend_code = (uint16_t)code;
 }
 
 static void session_note_message(struct worker *w, const struct session *s)

@@ -86,6 +86,7 @@ struct session {
 	uint32_t epoch;
 	uint32_t dns_version; /* of the policy whose rows the facts name */
 	uint16_t number; /* in the token */
+	uint16_t backend_refused, backend_code; /* refusals of the backend, and the last one's code */
 	uint16_t last_code, messages, rcpts, server;
 	uint16_t pace_bytes; /* per lot, now: never less while anything is queued */
 	uint8_t swallow;     /* enum reply to a chunk that no relay takes */
@@ -132,6 +133,9 @@ void session_refuse_verdict(struct worker *w, struct session *s, struct verdict 
 void session_reset(struct worker *w, struct session *s);
 /* The backend's answer to the final dot or last chunk, passed on. */
 void session_final(struct worker *w, struct session *s, unsigned code, const char *raw, size_t len);
+
+/* A backend answered 4yz or 5yz: for the event. */
+void session_backend_refused(struct session *s, unsigned code);
 
 struct text session_helo(const struct session *s);
 struct text session_mail(const struct session *s);   /* the path, without < > */

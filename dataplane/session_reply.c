@@ -132,6 +132,7 @@ static void count_hits(struct worker *w, const struct session *s)
 struct verdict session_judge(struct worker *w, struct session *s, enum phase phase)
 {
 	s->facts.now_s = (uint32_t)(w->now_ns / 1000000000u);
+	s->facts.pass_all = w->pass_all;
 	w->judged = s;
 	w->tally = s->tally;
 	return policy_judge(w->policy, phase, &s->facts, &w->tally);

@@ -16,6 +16,7 @@
 #include "filters/token.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,11 @@ static void judge_syns(void *arg, struct syn_judgement *syns, unsigned n)
 				syns[at + i].verdict = SYN_RESET;
 			continue;
 		}
+		if (w->pass_all) { /* what the lists would have done is noted at CONNECT */
+			for (unsigned i = 0; i < k; i++)
+				syns[at + i].verdict = SYN_GO_ON;
+			continue;
+		}
 		for (unsigned i = 0; i < k; i++)
 			memcpy(clients[i], syns[at + i].src.b, 16);
 		policy_judge_syns(w->policy, (const uint8_t(*)[16])clients, k,
@@ -199,10 +205,15 @@ static void policy_changed(struct worker *w)
 static void turn_begins(
     struct worker *w, const struct policy *policy, uint64_t now_ns, struct worker_out *out)
 {
+	const _Atomic uint32_t *pass_all_until_s = w->config.shared.pass_all_until_s;
+
 	w->policy = policy;
 	w->set = policy_settings(policy);
 	w->out = out;
 	w->now_ns = now_ns;
+	w->pass_all = pass_all_until_s &&
+		      now_ns < atomic_load_explicit(pass_all_until_s, memory_order_relaxed) *
+				   1000000000ull;
 }
 
 static void turn_ends(struct worker *w)

@@ -54,6 +54,9 @@ struct worker_shared {
 	const struct overlay *overlay;
 	const struct greylist *greylist;
 	const struct memory *memory;
+	/* Unix seconds: until then every rule only notes what it would have done (`pass-all`). What
+	 * protects us, and relaying, stays. */
+	const _Atomic uint32_t *pass_all_until_s;
 };
 
 /* A NOTE_GREY as the greylist's writer takes it. */
@@ -137,6 +140,10 @@ struct event {
 	uint16_t session;   /* as in the token */
 	uint16_t rules[16]; /* that hit, as in struct tally */
 	uint8_t n_rules;
+	bool pass_all;            /* the switch was on when it was last judged */
+	uint16_t tenant;          /* of the first accepted recipient */
+	uint16_t backend_refused; /* replies of the backend that refused: RCPT, DATA, message */
+	uint16_t backend_code;    /* the last of them */
 	int32_t score;
 	uint32_t epoch;
 	uint32_t commands;

@@ -158,6 +158,15 @@ void expect_word(struct run *r, struct peer *p, const char *word, bool wanted)
 static const char *const phase_names[PHASE_N] = { "syn", "connect", "helo", "mail", "rcpt", "data",
 	"body" };
 
+static unsigned n_hits(const struct event *e, unsigned shadow)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < e->n_rules; i++)
+		n += (e->rules[i] & RULE_ID_SHADOW) == shadow;
+	return n;
+}
+
 /* E session verdict=refuse phase=rcpt reason=LISTED code=550 messages=1 */
 static bool event_has(const struct event *e, const char *key, const char *value)
 {
@@ -175,6 +184,16 @@ static bool event_has(const struct event *e, const char *key, const char *value)
 		return e->messages == n;
 	if (!strcmp(key, "rcpts"))
 		return e->rcpts == n;
+	if (!strcmp(key, "hits"))
+		return n_hits(e, 0) == n;
+	if (!strcmp(key, "shadow"))
+		return n_hits(e, RULE_ID_SHADOW) == n;
+	if (!strcmp(key, "pass_all"))
+		return e->pass_all == (n != 0);
+	if (!strcmp(key, "backend_refused"))
+		return e->backend_refused == n;
+	if (!strcmp(key, "backend_code"))
+		return e->backend_code == n;
 	return !strcmp(key, "helo") && !strcmp(e->helo, value);
 }
 

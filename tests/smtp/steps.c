@@ -324,6 +324,13 @@ static void do_to_worker(struct run *r, char *text)
 	} else if (!strcmp(word, "busy")) {
 		if (worker_is_idle(r->w.rig->worker))
 			run_fail(r, "the worker is idle");
+	} else if (!strcmp(word, "pass-all")) { /* X pass-all 10m|off */
+		unsigned long long ns = 0;
+
+		if (strcmp(text, "off") != 0 && !script_duration(text, &ns))
+			run_fail(r, "not a duration: %s", text);
+		r->w.rig->pass_all_until_s =
+		    ns ? (uint32_t)((r->w.rig->now_ns + ns) / 1000000000u) : 0;
 	} else if (!strcmp(word, "ehlo")) {
 		if (!world_ehlo(&r->w, text))
 			run_fail(r, "%s", r->w.error);
