@@ -60,6 +60,7 @@ extern const struct ctl_command ctl_lists_commands[];
 extern const struct ctl_command ctl_grey_commands[];
 extern const struct ctl_command ctl_running_commands[];
 extern const struct ctl_command ctl_seeing_commands[];
+extern const struct ctl_command ctl_trying_commands[];
 /* ctl_tarpit.c, among those that only look */
 int ctl_serve_tarpit(const struct ctl *ctl, int argc, char **argv);
 

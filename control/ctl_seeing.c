@@ -27,6 +27,19 @@ static void show_overrides(const struct ctl *ctl, const json_t *set)
 	}
 }
 
+/* Loud, and first: nothing is being refused. */
+static void show_pass_all(const struct ctl *ctl, const json_t *plane)
+{
+	long long until = ctl_number_in(plane, "pass_all_until_s");
+	long long left = until - (long long)time(NULL);
+	char text[DURATION_TEXT_MAX];
+	if (until == 0 || left <= 0)
+		return;
+	duration_text((uint64_t)left, text);
+	ctl_row(ctl, "PASS-ALL", CTL_RED,
+	    "everybody is let through, for another %s (`posternctl pass-all off`)", text);
+}
+
 static int serve_status(const struct ctl *ctl, int argc, char **argv)
 {
 	json_t *status = NULL;
@@ -44,6 +57,7 @@ static int serve_status(const struct ctl *ctl, int argc, char **argv)
 	const json_t *plane = json_object_get(status, "dataplane");
 	const json_t *restart = json_object_get(plane, "needs_restart");
 	const char *problem = json_string_value(json_object_get(manager, "problem"));
+	show_pass_all(ctl, plane);
 	ctl_row(ctl, "manager", CTL_GREEN, "running, pid %lld, %s", ctl_number_in(manager, "pid"),
 	    ctl_text_in(manager, "version"));
 	ctl_row(ctl, "configuration", CTL_PLAIN, "%s", ctl_text_in(manager, "config"));

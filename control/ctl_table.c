@@ -13,6 +13,7 @@ const struct ctl_group ctl_groups[] = {
 	{ "Seeing", ctl_seeing_commands },
 	{ "Configuration", ctl_config_commands },
 	{ "Changes", ctl_changes_commands },
+	{ "Trying", ctl_trying_commands },
 	{ "Patterns", ctl_patterns_commands },
 	{ "Lists", ctl_lists_commands },
 	{ "Running", ctl_running_commands },

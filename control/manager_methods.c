@@ -15,6 +15,7 @@ static const struct method *const tables[] = {
 	methods_changes,
 	methods_lists,
 	methods_running,
+	methods_trying,
 	methods_relay,
 	methods_snapshot,
 	methods_grey,

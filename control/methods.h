@@ -30,6 +30,7 @@ extern const struct method methods_seeing[];
 extern const struct method methods_config[];
 extern const struct method methods_changes[];
 extern const struct method methods_running[];
+extern const struct method methods_trying[];
 extern const struct method methods_relay[];
 extern const struct method methods_lists[];
 extern const struct method methods_snapshot[];

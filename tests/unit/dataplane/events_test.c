@@ -60,6 +60,10 @@ static struct event session(void)
 		.epoch = 3,
 		.server = 0,
 		.bytes_in = 1ull << 40,
+		.tenant = 2,
+		.backend_refused = 3,
+		.backend_code = 552,
+		.pass_all = true,
 	};
 
 	snprintf(e.helo, sizeof(e.helo), "client.example.net");
@@ -99,6 +103,10 @@ static void a_session_is_told(void **state)
 	assert_int_equal(token_parse(key, STRING(json, "token"), &fields), 0);
 	assert_int_equal(fields.reason, REASON_RELAY_DENIED);
 	assert_int_equal(fields.session, 9);
+	assert_int_equal(json_integer_value(json_object_get(json, "tenant")), 2);
+	assert_int_equal(json_integer_value(json_object_get(json, "backend_refused")), 3);
+	assert_int_equal(json_integer_value(json_object_get(json, "backend_code")), 552);
+	assert_true(json_is_true(json_object_get(json, "pass_all")));
 	json_decref(json);
 }
 

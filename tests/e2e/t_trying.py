@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Trying things on the running appliance: pass-all lets everybody in but opens nothing, outlives a
+restart and ends by itself; whom a rule in shadow would have hit; a rule's state for a time."""
+
+import json
+import os
+import time
+
+import clients
+import t_manager
+from lab import until
+
+BAD, DROPPED, BANNED = "203.0.113.90", "203.0.113.91", "203.0.113.92"
+LISTS = {"lists": [{"name": "blocked", "action": "refuse", "verify_share": 0, "entries": [BAD]},
+                   {"name": "dropped", "action": "drop", "entries": [DROPPED]}]}
+
+
+def setup():
+    a = t_manager.Managed(LISTS, clients=(BAD, DROPPED, BANNED), name="trying")
+    try:
+        os.makedirs(a.path("manager-state"), exist_ok=True)
+        a.start_manager()
+    except BaseException:
+        a.close()
+        raise
+    return a
+
+
+def ctl(a, *words):
+    code, text = a.ctl(*words)
+    assert code == 0, f"posternctl {' '.join(words)}: {code}: {text}"
+    return text
+
+
+def told(a, *words):
+    return json.loads(ctl(a, "--json", *words))
+
+
+def greeting(a, src):
+    with clients.Dialog(a.lab, a, ":" in src, src) as d:
+        return d.reply()[0]
+
+
+def talk(a, src, *lines):
+    """Codes of greeting, EHLO and these lines."""
+    with clients.Dialog(a.lab, a, False, src) as d:
+        codes = [d.reply()[0]]
+        for line in ("EHLO client.example", *lines, "QUIT"):
+            codes.append(d.cmd(line)[0])
+        return codes[2:-1]
+
+
+def test_everybody_passes_and_nothing_opens(a):
+    ctl(a, "ban", "add", BANNED)
+    assert greeting(a, BAD) == 521 and greeting(a, BANNED) == 521
+    assert "PASS-ALL for" in ctl(a, "pass-all", "--for", "10m", "--reason", "ticket 4711")
+    for src in (BAD, DROPPED, BANNED):
+        codes = talk(a, src, "MAIL FROM:<a@example.net>", "RCPT TO:<someone@elsewhere.example>")
+        assert codes == [250, 550], (src, codes)
+    assert ctl(a, "status").startswith("PASS-ALL")
+    until("the events", 5, lambda: {e["client"] for e in a.events("session") if e.get("pass_all")
+                                    and e.get("shadow")} >= {BAD, DROPPED, BANNED}, 0.1)
+    shadows = {e["client"]: e["shadow"] for e in a.events("session") if e.get("pass_all") and e.get("shadow")}
+    assert shadows[BAD] == ["lists.blocked"] and shadows[BANNED] == ["checks.banned"], shadows
+    assert any("ticket 4711" in e["text"] for e in a.events("pass-all")), a.events("pass-all")
+
+
+def test_it_outlives_both_processes(a):
+    a.manager.kill()
+    a.manager.wait(10)
+    a.kill()
+    a.start(image=None)
+    assert greeting(a, BAD) == 220
+    assert any("still on" in e["text"] for e in a.events("pass-all"))
+    a.start_manager()
+    until("the dataplane", 10, lambda: ctl(a, "status").startswith("PASS-ALL"), 0.2)
+    ctl(a, "pass-all", "off")
+    assert greeting(a, BAD) == 521 and greeting(a, BANNED) == 521
+
+
+def test_undo_takes_it_back(a):
+    ctl(a, "pass-all", "--for", "10m")
+    assert greeting(a, BAD) == 220
+    assert "pass-all on" in ctl(a, "undo")
+    assert greeting(a, BAD) == 521
+
+
+def test_it_ends_by_itself(a):
+    ctl(a, "pass-all", "--for", "2s")
+    assert greeting(a, BAD) == 220
+    time.sleep(2)
+    assert greeting(a, BAD) == 521
+    until("the event of its end", 5, lambda: any("time is up" in e["text"] for e in a.events("pass-all")), 0.1)
+    assert not ctl(a, "status").startswith("PASS-ALL")
+    a.kill()
+    a.start(image=None)
+    assert greeting(a, BAD) == 521
+    code, text = a.ctl("pass-all", "--for", "2d")
+    assert code == 1 and "24 h at most" in text, text
