@@ -54,6 +54,7 @@ extern const struct ctl_group ctl_groups[]; /* ends with a NULL title */
 extern const struct ctl_command ctl_changes_commands[];
 extern const struct ctl_command ctl_config_commands[];
 extern const struct ctl_command ctl_dns_commands[];
+extern const struct ctl_command ctl_events_commands[];
 extern const struct ctl_command ctl_patterns_commands[];
 extern const struct ctl_command ctl_relay_commands[];
 extern const struct ctl_command ctl_lists_commands[];
@@ -103,9 +104,17 @@ int ctl_ask(const struct ctl *ctl, const char *method, json_t *params, json_t **
 typedef void ctl_show(const struct ctl *ctl, const json_t *result);
 int ctl_ask_show(
     const struct ctl *ctl, const char *method, json_t *params, ctl_show *show, const char *done);
+/* Asks for a stream: `notified` gets each notification, until it says false (CTL_OK). */
+typedef bool ctl_notified(const struct ctl *ctl, void *arg, const json_t *message);
+int ctl_stream(const struct ctl *ctl, const char *method, json_t *params, ctl_notified *notified,
+    void *arg);
 /* Something that no answer of the manager says: a sentence on stderr, or {"error"} as JSON. */
 __attribute__((format(printf, 3, 4))) int ctl_fail(
     const struct ctl *ctl, int code, const char *format, ...);
+
+/* The statistics file, to be freed; else the exit code, told. */
+struct stats_file;
+int ctl_stats(const struct ctl *ctl, struct stats_file **ret_file);
 
 int ctl_help(const struct ctl *ctl, int argc, char **argv);
 void ctl_man(void); /* posternctl(1), made from the tables at build time */

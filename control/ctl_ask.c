@@ -245,3 +245,56 @@ int ctl_ask_show(
 	json_decref(result);
 	return CTL_OK;
 }
+
+int ctl_stream(
+    const struct ctl *ctl, const char *method, json_t *params, ctl_notified *notified, void *arg)
+{
+	json_t *request = json_pack(
+	    "{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
+	char *text = request == NULL ? NULL : json_dumps(request, JSON_COMPACT), *path = NULL;
+	char *line = NULL;
+	size_t size = 0;
+	const struct timeval forever = { 0 };
+	int ret = CTL_REFUSED, fd = -1;
+	bool answered = false, more = true;
+	FILE *from = NULL;
+	if (text == NULL || asprintf(&path, "%s/control.sock", ctl->run) < 0)
+		goto out;
+	fd = connect_to(path);
+	from = fd < 0 ? NULL : fdopen(fd, "r");
+	if (from == NULL) {
+		ret = unreachable(ctl, path, fd < 0 ? -fd : errno);
+		goto out;
+	}
+	if (send_all(fd, text) == 0)
+		send_all(fd, "\n");
+	while (more && getline(&line, &size, from) > 0) {
+		json_t *message = json_loads(line, 0, NULL);
+		json_t *error = json_object_get(message, "error");
+		if (error != NULL) {
+			tell_error(ctl, error);
+			ret = exit_code(json_integer_value(json_object_get(error, "code")));
+			more = false;
+		} else if (json_object_get(message, "result") != NULL) {
+			answered = true;
+			setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
+		} else if (!notified(ctl, arg, message)) {
+			ret = CTL_OK;
+			more = false;
+		}
+		json_decref(message);
+	}
+	if (more)
+		ret = ctl_fail(ctl, CTL_UNREACHABLE, "%s",
+		    answered ? "the manager has ended" : "the manager does not answer");
+out:
+	if (from != NULL)
+		fclose(from);
+	else if (fd >= 0)
+		close(fd);
+	json_decref(request);
+	free(line);
+	free(text);
+	free(path);
+	return ret;
+}

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Settings over the file. */
 static void show_overrides(const struct ctl *ctl, const json_t *set)
@@ -131,7 +132,7 @@ static void show_servers(const struct ctl *ctl, const json_t *servers)
 {
 	if (json_array_size(servers) == 0)
 		return;
-	printf("\n%s%-20s %-8s %8s %8s %8s %10s %10s %12s%s\n", ctl_ink_on(ctl, CTL_BOLD), "server",
+	printf("%s%-20s %-8s %8s %8s %8s %10s %10s %12s%s\n", ctl_ink_on(ctl, CTL_BOLD), "server",
 	    "state", "active", "idle", "waiting", "connects", "failures", "messages",
 	    ctl_ink_off(ctl));
 	for (size_t i = 0; i < json_array_size(servers); i++) {
@@ -148,44 +149,186 @@ static void show_servers(const struct ctl *ctl, const json_t *servers)
 	}
 }
 
+/* Rules that have hit, those in shadow apart. */
+static void show_rules(const struct ctl *ctl, const json_t *rules)
+{
+	bool head = false;
+	for (size_t i = 0; i < json_array_size(rules); i++) {
+		const json_t *one = json_array_get(rules, i);
+		if (ctl_number_in(one, "hits") == 0 && ctl_number_in(one, "shadow") == 0)
+			continue;
+		if (!head)
+			printf("\n%s%-40s %16s %16s%s\n", ctl_ink_on(ctl, CTL_BOLD), "rule", "hits",
+			    "in shadow", ctl_ink_off(ctl));
+		head = true;
+		printf("%-40s %16lld %16lld\n", ctl_text_in(one, "name"),
+		    ctl_number_in(one, "hits"), ctl_number_in(one, "shadow"));
+	}
+}
+
+int ctl_stats(const struct ctl *ctl, struct stats_file **ret_file)
+{
+	char path[4096];
+	snprintf(path, sizeof(path), "%s/stats", ctl->run);
+	int ret = stats_view_read(path, ret_file);
+	if (ret == 0)
+		return CTL_OK;
+	return ctl_fail(ctl, ret == -ENOENT ? CTL_UNREACHABLE : CTL_REFUSED, "%s: %s", path,
+	    ret == -ENOENT    ? "there is no such file; has the dataplane started with this --run?"
+	    : ret == -EBADMSG ? "not a statistics file, or of another layout"
+			      : strerror(-ret));
+}
+
+static void show_stats(const struct ctl *ctl, const json_t *stats)
+{
+	const json_t *workers = json_object_get(stats, "workers");
+	printf("%s, pid %lld, epoch %lld, %zu workers, %lld MiB\n", ctl_text_in(stats, "build"),
+	    ctl_number_in(stats, "pid"), ctl_number_in(stats, "epoch"), json_array_size(workers),
+	    ctl_number_in(stats, "memory_bytes") / 1048576);
+	for (size_t i = 0; i < json_array_size(workers); i++) {
+		const json_t *one = json_array_get(workers, i);
+		printf("worker %zu: %.1f %% busy, longest turn %lld us\n", i,
+		    100 * json_real_value(json_object_get(one, "busy")),
+		    ctl_number_in(one, "max_turn_ns") / 1000);
+	}
+	putchar('\n');
+	show_counters(ctl, json_object_get(stats, "counters"));
+	show_rules(ctl, json_object_get(stats, "rules"));
+	if (json_array_size(json_object_get(stats, "servers")) != 0)
+		putchar('\n');
+	show_servers(ctl, json_object_get(stats, "servers"));
+}
+
+static uint64_t clock_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* What changed between two looks, a second: {"seconds","gauges":{},"rates":{},"rules":{}}. */
+static json_t *rates_of(const struct stats_file *was, const struct stats_file *now, double seconds)
+{
+	json_t *rates = json_object(), *gauges = json_object(), *rules = json_object();
+	for (unsigned i = 0; i < now->n_counters; i++) {
+		char name[STATS_NAME_LEN + 1];
+		uint64_t before = stats_view_counter(was, i), total = stats_view_counter(now, i);
+		snprintf(name, sizeof(name), "%.*s", STATS_NAME_LEN, now->names[i].name);
+		if (now->names[i].kind == STATS_GAUGE)
+			json_object_set_new(gauges, name, json_integer((json_int_t)total));
+		else if (total > before)
+			json_object_set_new(
+			    rates, name, json_real((double)(total - before) / seconds));
+	}
+	for (unsigned i = 0; i < STATS_MAX_RULES; i++) {
+		char name[STATS_NAME_LEN + 1];
+		struct stats_rule a = stats_view_rule(was, i), b = stats_view_rule(now, i);
+		snprintf(name, sizeof(name), "%.*s", STATS_NAME_LEN, now->rule_names[i]);
+		if (*name != '\0' && b.hits + b.shadow > a.hits + a.shadow)
+			json_object_set_new(rules, name,
+			    json_real((double)(b.hits + b.shadow - a.hits - a.shadow) / seconds));
+	}
+	return json_pack("{s:f, s:o, s:o, s:o}", "seconds", seconds, "rates", rates, "rules", rules,
+	    "gauges", gauges);
+}
+
+static void show_rates(const struct ctl *ctl, const json_t *rates, bool clear)
+{
+	static const struct {
+		const char *member, *title, *unit;
+	} parts[] = { { "rates", "counter", "a second" }, { "rules", "rule", "a second" },
+		{ "gauges", "gauge", "now" } };
+	const char *name;
+	json_t *value;
+	if (clear)
+		fputs("\033[H\033[2J", stdout);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		json_t *part = json_object_get(rates, parts[i].member);
+		if (json_object_size(part) == 0)
+			continue;
+		printf("%s%-40s %12s%s\n", ctl_ink_on(ctl, CTL_BOLD), parts[i].title, parts[i].unit,
+		    ctl_ink_off(ctl));
+		json_object_foreach(part, name, value) if (json_number_value(value) > 0)
+		    printf("%-40s %12.1f\n", name, json_number_value(value));
+	}
+	putchar('\n');
+	fflush(stdout);
+}
+
+static int watch_stats(const struct ctl *ctl, uint64_t every_s, int64_t times)
+{
+	struct stats_file *was = NULL, *now = NULL;
+	int ret = ctl_stats(ctl, &was);
+	uint64_t was_ms = clock_ms();
+	for (int64_t n = 0; ret == CTL_OK && (times == 0 || n < times); n++) {
+		const struct timespec pause = { .tv_sec = (time_t)every_s };
+		nanosleep(&pause, NULL);
+		ret = ctl_stats(ctl, &now);
+		if (ret != CTL_OK)
+			break;
+		uint64_t now_ms = clock_ms();
+		double seconds = (double)(now_ms - was_ms) / 1000;
+		/* another process counts from 0 again */
+		json_t *rates = rates_of(now->pid == was->pid ? was : now, now, seconds);
+		if (ctl->json) {
+			char *line = json_dumps(rates, JSON_COMPACT | JSON_REAL_PRECISION(6));
+			puts(line == NULL ? "" : line);
+			free(line);
+			fflush(stdout);
+		} else {
+			show_rates(ctl, rates, isatty(STDOUT_FILENO) != 0);
+		}
+		json_decref(rates);
+		free(was);
+		was = now;
+		was_ms = now_ms;
+		now = NULL;
+	}
+	free(was);
+	return ret;
+}
+
 static int serve_stats(const struct ctl *ctl, int argc, char **argv)
 {
 	struct stats_file *file = NULL;
-	char *path = NULL;
-	if (!ctl_options(ctl, &argc, argv, NULL, 0, 0))
+	bool watch = false;
+	uint64_t every = 1;
+	int64_t times = 0;
+	const struct ctl_option options[] = { { "--watch", CTL_FLAG, &watch },
+		{ "--every", CTL_DURATION, &every }, { "--count", CTL_NUMBER, &times },
+		{ NULL, CTL_FLAG, NULL } };
+	if (!ctl_options(ctl, &argc, argv, options, 0, 0))
 		return CTL_USAGE;
-	int ret = asprintf(&path, "%s/stats", ctl->run) < 0 ? -ENOMEM : stats_view_read(path, &file);
-	if (ret != 0) {
-		fprintf(stderr, "posternctl: %s: %s\n", path == NULL ? "stats" : path,
-		    ret == -ENOENT
-			? "there is no such file; has the dataplane started with this --run?"
-		    : ret == -EBADMSG ? "not a statistics file, or of another layout"
-				      : strerror(-ret));
-		free(path);
-		return ret == -ENOENT ? CTL_UNREACHABLE : CTL_REFUSED;
-	}
+	if (watch)
+		return watch_stats(ctl, every, times);
+	int ret = ctl_stats(ctl, &file);
+	if (ret != CTL_OK)
+		return ret;
 	json_t *stats = stats_view_json(file);
-	if (ctl->json) {
+	if (ctl->json)
 		ctl_print_json(stats);
-	} else {
-		const json_t *workers = json_object_get(stats, "workers");
-		printf("%s, pid %lld, epoch %lld, %zu workers, %lld MiB\n",
-		    ctl_text_in(stats, "build"), ctl_number_in(stats, "pid"),
-		    ctl_number_in(stats, "epoch"), json_array_size(workers),
-		    ctl_number_in(stats, "memory_bytes") / 1048576);
-		for (size_t i = 0; i < json_array_size(workers); i++) {
-			const json_t *one = json_array_get(workers, i);
-			printf("worker %zu: %.1f %% busy, longest turn %lld us\n", i,
-			    100 * json_real_value(json_object_get(one, "busy")),
-			    ctl_number_in(one, "max_turn_ns") / 1000);
-		}
-		putchar('\n');
-		show_counters(ctl, json_object_get(stats, "counters"));
-		show_servers(ctl, json_object_get(stats, "servers"));
-	}
+	else
+		show_stats(ctl, stats);
 	json_decref(stats);
 	free(file);
-	free(path);
+	return CTL_OK;
+}
+
+static int serve_backends(const struct ctl *ctl, int argc, char **argv)
+{
+	struct stats_file *file = NULL;
+	if (!ctl_options(ctl, &argc, argv, NULL, 0, 0))
+		return CTL_USAGE;
+	int ret = ctl_stats(ctl, &file);
+	if (ret != CTL_OK)
+		return ret;
+	json_t *stats = stats_view_json(file);
+	if (ctl->json)
+		ctl_print_json(json_object_get(stats, "servers"));
+	else
+		show_servers(ctl, json_object_get(stats, "servers"));
+	json_decref(stats);
+	free(file);
 	return CTL_OK;
 }
 
@@ -214,12 +357,19 @@ static int serve_version(const struct ctl *ctl, int argc, char **argv)
 
 const struct ctl_command ctl_seeing_commands[] = {
 	{ "status", "", serve_status, "What runs, and which policy is in force.", NULL },
-	{ "stats", "", serve_stats, "Counters and mail servers, straight from the dataplane.",
+	{ "stats", "[--watch] [--every 1s] [--count N]", serve_stats,
+	    "Counters, rules and mail servers, straight from the dataplane.",
 	    "Needs no manager. Counters that are zero are left out; --json has all of them, and "
-	    "each worker's own." },
-	{ "tarpit", "", ctl_serve_tarpit, "Clients held, and after how long who is kept waiting gives up.",
-	    "Counts clients that were stuttered at or held and went by themselves, by class of shaping "
-	    "and by the delay they were given, with the share that had gone within 1, 2, 4 ... seconds." },
+	    "each worker's own. --watch: what happens a second, every --every (1s), --count times "
+	    "(until Ctrl-C)." },
+	{ "backend list", "", serve_backends,
+	    "Mail servers: state, connections, who waits, what failed, messages.", NULL },
+	{ "tarpit", "", ctl_serve_tarpit,
+	    "Clients held, and after how long who is kept waiting gives up.",
+	    "Counts clients that were stuttered at or held and went by themselves, by class of "
+	    "shaping "
+	    "and by the delay they were given, with the share that had gone within 1, 2, 4 ... "
+	    "seconds." },
 	{ "version", "", serve_version, "Versions of all programs.", NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
 };

@@ -207,3 +207,11 @@ bool eventfilter_holds(const struct eventfilter *f, const json_t *event)
 			return false;
 	return true;
 }
+
+const char *eventfilter_client(const struct eventfilter *f)
+{
+	for (unsigned i = 0; f != NULL && i < f->n; i++)
+		if (f->all[i].is_net && f->all[i].op == OP_IS)
+			return f->all[i].value;
+	return NULL;
+}

@@ -24,4 +24,7 @@ struct eventfilter *eventfilter_new(const char *text, char ret_why[EVENTFILTER_W
 struct eventfilter *eventfilter_free(struct eventfilter *f); /* NULL is allowed; returns NULL */
 bool eventfilter_holds(const struct eventfilter *f, const json_t *event); /* NULL: everything */
 
+/* The prefix of its condition `client=`, to ask for less; NULL: it has none. Lent. */
+const char *eventfilter_client(const struct eventfilter *f);
+
 #endif

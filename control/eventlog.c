@@ -234,7 +234,7 @@ static int find(struct eventlog *log, int64_t since_ms)
 	return 0;
 }
 
-int eventlog_open(const char *path, int64_t since_ms, struct eventlog **ret_log)
+int eventlog_open(const char *path, int64_t since_ms, bool from_end, struct eventlog **ret_log)
 {
 	struct eventlog *log = malloc(sizeof(*log));
 	int ret = -ENOMEM;
@@ -247,8 +247,12 @@ int eventlog_open(const char *path, int64_t since_ms, struct eventlog **ret_log)
 	log->since_ms = since_ms == EVENTLOG_END ? INT64_MIN : since_ms;
 	if (log->path == NULL || strlen(path) > 4000)
 		goto failed;
-	ret = find(log,
-	    since_ms < 0 || since_ms == EVENTLOG_END ? since_ms : since_ms - EVENTLOG_SLACK_MS);
+	if (from_end)
+		ret = find(log, EVENTLOG_END);
+	else if (since_ms < 0 || since_ms == EVENTLOG_END)
+		ret = find(log, since_ms);
+	else
+		ret = find(log, since_ms - EVENTLOG_SLACK_MS);
 	if (ret != 0)
 		goto failed;
 	*ret_log = log;

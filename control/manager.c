@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The manager's loop (manager.h): signals, dataplane, clients, deadlines. */
 #include "manager.h"
+#include "events_stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -105,6 +106,8 @@ static void turn(struct manager *m)
 	uint64_t next = link_turn(&m->link, m->now_ms);
 	uint64_t other = server_deadlines(m->server, m->now_ms);
 	next = other < next ? other : next;
+	other = streams_turn(m->streams, m->now_ms);
+	next = other < next ? other : next;
 	other = manager_watch(m);
 	next = other < next ? other : next;
 	int wait = next == UINT64_MAX ? -1 : next <= m->now_ms ? 0 : (int)(next - m->now_ms);
@@ -144,6 +147,8 @@ static int start(struct manager *m)
 	if (error == 0)
 		error = server_new(control, m->epoll_fd, TAG_SERVER, &m->options->roles,
 		    manager_line, manager_client_gone, m, &m->server);
+	if (error == 0 && (m->streams = streams_new(m->server)) == NULL)
+		error = -ENOMEM;
 	if (error != 0) {
 		manager_log("cannot serve %s: %s", control, strerror(-error));
 		goto out;
@@ -173,6 +178,9 @@ int manager_run(const struct manager_options *options)
 			turn(m);
 		ret = m->failed ? 1 : 0;
 	}
+	streams_free(m->streams);
+	m->streams = NULL;
+	free(m->events_path);
 	server_free(m->server);
 	if (!jobs_stop(m->jobs)) {
 		/* it still reads what we would free; the end of the process ends it */

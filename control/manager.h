@@ -77,6 +77,8 @@ struct manager {
 	struct server *server;
 	struct link link;
 	struct jobs *jobs;
+	struct streams *streams;
+	char *events_path; /* of the event log, as last told; NULL: not yet */
 	uint64_t now_ms;
 	bool stop, failed; /* failed: ends with 1 */
 	bool starting;     /* the configuration has not been read for the first time yet */
@@ -167,6 +169,9 @@ void manager_policy_fini(struct manager *m);
 uint64_t manager_watch(struct manager *m);
 /* After a commit or a refusal: from here on only what changes counts. */
 void manager_watch_settled(struct manager *m);
+
+/* The event log: as the dataplane says, else where it was last. NULL: it keeps none. */
+const char *manager_events_path(struct manager *m);
 
 /* ---- changes ---- */
 

@@ -3,6 +3,7 @@
  * What was changed and how it is taken back: the undo stack and the alarms (both kept in the state
  * directory), and steps run one after the other, which both undo and transactions are.
  */
+#include "events_stream.h"
 #include "methods.h"
 #include "rpc.h"
 #include "state_file.h"
@@ -220,6 +221,7 @@ void manager_client_gone(void *arg, server_client client)
 {
 	struct manager *m = arg;
 	struct transaction *t = manager_transaction(m, client);
+	streams_gone(m->streams, client);
 	if (t == NULL)
 		return;
 	manager_log("a transaction of %zu changes is dropped: its client has gone",

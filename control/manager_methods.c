@@ -11,6 +11,7 @@
 
 static const struct method *const tables[] = {
 	methods_seeing,
+	methods_events,
 	methods_config,
 	methods_changes,
 	methods_lists,

@@ -19,6 +19,7 @@ struct client {
 	enum role role;
 	uint32_t events; /* asked of epoll */
 	bool eof;        /* it sends no more; what it asked is still answered */
+	bool streams;    /* it reads what it did not ask for */
 	bool closing;    /* closed once its answers are out */
 	unsigned owed;   /* answers still to come */
 	size_t in_len, out_len, out_at, out_cap;
@@ -94,7 +95,7 @@ static bool client_flush(struct server *s, struct client *c, uint64_t now_ms)
 	c->out_since_ms = 0;
 	/* a line still held will be answered first (within client_lines() all of them still are) */
 	bool lines = c->in_len != 0 && memchr(c->in, '\n', c->in_len) != NULL;
-	if (c->closing || (c->eof && c->owed == 0 && !lines)) {
+	if (c->closing || (c->eof && c->owed == 0 && !lines && !c->streams)) {
 		client_close(s, c);
 		return false;
 	}
@@ -264,11 +265,17 @@ void server_event(struct server *s, uint64_t slot, uint32_t events, uint64_t now
 		client_close(s, c);
 }
 
-void server_send(struct server *s, server_client client, char *line, uint64_t now_ms)
+static struct client *client_of(struct server *s, server_client client)
 {
 	uint64_t slot = client & 0xffffffff;
 	struct client *c = slot < SERVER_MAX_CLIENTS ? &s->clients[slot] : NULL;
-	if (c == NULL || c->fd < 0 || c->generation != client >> 32) {
+	return c == NULL || c->fd < 0 || c->generation != client >> 32 ? NULL : c;
+}
+
+void server_send(struct server *s, server_client client, char *line, uint64_t now_ms)
+{
+	struct client *c = client_of(s, client);
+	if (c == NULL) {
 		free(line);
 		return;
 	}
@@ -276,6 +283,26 @@ void server_send(struct server *s, server_client client, char *line, uint64_t no
 		c->owed--;
 	if (client_queue(s, c, line, now_ms) && client_flush(s, c, now_ms))
 		client_watch(s, c);
+}
+
+bool server_notify(struct server *s, server_client client, char *line, uint64_t now_ms)
+{
+	struct client *c = client_of(s, client);
+	if (c == NULL) {
+		free(line);
+		return false;
+	}
+	c->streams = true;
+	if (!client_queue(s, c, line, now_ms) || !client_flush(s, c, now_ms))
+		return false;
+	client_watch(s, c);
+	return true;
+}
+
+size_t server_unread(const struct server *s, server_client client)
+{
+	const struct client *c = client_of((struct server *)(uintptr_t)s, client);
+	return c == NULL ? 0 : c->out_len;
 }
 
 uint64_t server_deadlines(struct server *s, uint64_t now_ms)
@@ -286,7 +313,7 @@ uint64_t server_deadlines(struct server *s, uint64_t now_ms)
 		if (c->fd < 0)
 			continue;
 		uint64_t since = c->line_since_ms;
-		if (c->out_since_ms != 0 && (since == 0 || c->out_since_ms < since))
+		if (c->out_since_ms != 0 && !c->streams && (since == 0 || c->out_since_ms < since))
 			since = c->out_since_ms;
 		if (since == 0)
 			continue;

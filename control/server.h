@@ -50,6 +50,11 @@ void server_event(struct server *s, uint64_t slot, uint32_t events, uint64_t now
 /* Takes the line over (it is freed); NULL counts as an answer lost for lack of memory: the client
  * is cut rather than left waiting. */
 void server_send(struct server *s, server_client client, char *line, uint64_t now_ms);
+/* A line that answers nothing. From the first on the client is a reader of a stream: it is not cut
+ * for reading nothing (its owner bounds what waits by server_unread()), nor because it says nothing
+ * more. Takes the line; false: the client has gone. */
+bool server_notify(struct server *s, server_client client, char *line, uint64_t now_ms);
+size_t server_unread(const struct server *s, server_client client); /* bytes; 0 when gone */
 /* Cuts who is overdue; returns the next deadline, UINT64_MAX for none. */
 uint64_t server_deadlines(struct server *s, uint64_t now_ms);
 unsigned server_clients(const struct server *s);

@@ -50,6 +50,24 @@ int stats_view_read(const char *path, struct stats_file **ret_file)
 	return ret;
 }
 
+uint64_t stats_view_counter(const struct stats_file *file, unsigned index)
+{
+	uint64_t total = 0;
+	for (unsigned w = 0; w < file->n_workers; w++)
+		total += file->workers[w].counters[index];
+	return total;
+}
+
+struct stats_rule stats_view_rule(const struct stats_file *file, unsigned number)
+{
+	struct stats_rule sum = { 0 };
+	for (unsigned w = 0; w < file->n_workers; w++) {
+		sum.hits += file->workers[w].rules[number].hits;
+		sum.shadow += file->workers[w].rules[number].shadow;
+	}
+	return sum;
+}
+
 /* Bytes of another process: cut at their bound, and what is not ASCII is a '?'. */
 static json_t *text_of(const char *text, size_t size)
 {
@@ -100,7 +118,7 @@ static json_t *counters_json(const struct stats_file *file)
 }
 
 /* Workers find out each by itself: an operator's word first, then the good news. */
-static const char *state_of(const struct stats_file *file, unsigned server)
+const char *stats_view_state(const struct stats_file *file, unsigned server)
 {
 	bool up = false, down = false;
 	for (unsigned w = 0; w < file->n_workers; w++) {
@@ -128,12 +146,13 @@ static json_t *servers_json(const struct stats_file *file)
 			sum.failures += one->failures;
 			sum.messages += one->messages;
 		}
-		json_array_append_new(list,
-		    json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-			text_of(file->server_names[i], STATS_NAME_LEN), "state", state_of(file, i),
-			"active", number(sum.active), "idle", number(sum.idle), "waiting",
-			number(sum.waiting), "connects", number(sum.connects), "failures",
-			number(sum.failures), "messages", number(sum.messages)));
+		json_array_append_new(
+		    list, json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+			      text_of(file->server_names[i], STATS_NAME_LEN), "state",
+			      stats_view_state(file, i), "active", number(sum.active), "idle",
+			      number(sum.idle), "waiting", number(sum.waiting), "connects",
+			      number(sum.connects), "failures", number(sum.failures), "messages",
+			      number(sum.messages)));
 	}
 	return list;
 }
@@ -167,11 +186,26 @@ static json_t *gave_up_json(const struct stats_file *file)
 	return list;
 }
 
+static json_t *rules_json(const struct stats_file *file)
+{
+	json_t *list = json_array();
+	for (unsigned i = 0; i < STATS_MAX_RULES; i++) {
+		if (file->rule_names[i][0] == '\0')
+			continue;
+		struct stats_rule sum = stats_view_rule(file, i);
+		json_array_append_new(list, json_pack("{s:i, s:o, s:o, s:o}", "rule", (int)i, "name",
+						text_of(file->rule_names[i], STATS_NAME_LEN), "hits",
+						number(sum.hits), "shadow", number(sum.shadow)));
+	}
+	return list;
+}
+
 json_t *stats_view_json(const struct stats_file *file)
 {
-	return json_pack("{s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "build",
+	return json_pack("{s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "build",
 	    text_of(file->build, sizeof(file->build)), "pid", (json_int_t)file->pid, "epoch",
 	    (json_int_t)file->policy_epoch, "started_ns", number(file->started_ns), "memory_bytes",
 	    number(file->memory_bytes), "workers", workers_json(file), "counters",
-	    counters_json(file), "servers", servers_json(file), "gave_up", gave_up_json(file));
+	    counters_json(file), "servers", servers_json(file), "gave_up", gave_up_json(file),
+	    "rules", rules_json(file));
 }

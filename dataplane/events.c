@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -16,7 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 struct event_ring {
 	_Alignas(64) atomic_uint head; /* written by the worker */
@@ -30,6 +33,7 @@ struct events {
 	const struct stats_file *stats;
 	uint8_t token_key[16];
 	char *path;
+	int folder; /* of the file; -1: none */
 	uint64_t file_max;
 	pthread_mutex_t lock; /* of the file; the writer and events_tell() */
 	FILE *file;
@@ -219,6 +223,9 @@ static void rotate(struct events *e)
 {
 	char from[4096], to[4096];
 
+	/* somebody else's rename takes no longer than a look; next line, then */
+	if (e->folder >= 0 && flock(e->folder, LOCK_EX | LOCK_NB) != 0)
+		return;
 	fclose(e->file);
 	e->file = NULL;
 	for (unsigned i = EVENTS_FILES_KEPT; i > 0; i--) {
@@ -231,6 +238,8 @@ static void rotate(struct events *e)
 			break; /* the file goes on growing, which loses nothing */
 	}
 	open_file(e);
+	if (e->folder >= 0)
+		flock(e->folder, LOCK_UN);
 }
 
 /* Lock held. A full disk loses lines, never the process. */
@@ -242,6 +251,19 @@ static void write_line(struct events *e, const char *line, size_t len)
 		e->written += len;
 	if (e->written >= e->file_max && e->file != stdout)
 		rotate(e);
+}
+
+void events_rotate(struct events *e)
+{
+	pthread_mutex_lock(&e->lock);
+	if (e->file && e->file != stdout && e->written > 0)
+		rotate(e);
+	pthread_mutex_unlock(&e->lock);
+}
+
+const char *events_path(const struct events *e)
+{
+	return e->file && e->file != stdout ? e->path : NULL;
 }
 
 static bool write_rings(struct events *e)
@@ -295,6 +317,7 @@ int events_new(const char *path, uint64_t file_max, unsigned n_workers,
 		return rc;
 	e->rings = aligned_alloc(64, n_workers * sizeof(struct event_ring));
 	e->path = path ? strdup(path) : NULL;
+	e->folder = -1;
 	if (!e->rings || (path && !e->path))
 		goto fail;
 	for (unsigned i = 0; i < n_workers; i++) {
@@ -311,6 +334,19 @@ int events_new(const char *path, uint64_t file_max, unsigned n_workers,
 			*ret_error = NULL;
 		goto fail;
 	}
+	if (e->file && e->file != stdout) {
+		char *whole = realpath(path, NULL), *slash = whole ? strrchr(whole, '/') : NULL;
+
+		if (slash) {
+			free(e->path);
+			e->path = whole;
+			*slash = '\0';
+			e->folder = open(*whole ? whole : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			*slash = '/';
+		} else {
+			free(whole);
+		}
+	}
 	pthread_mutex_init(&e->lock, NULL);
 	rc = -pthread_create(&e->thread, NULL, writer, e);
 	if (rc)
@@ -320,6 +356,8 @@ int events_new(const char *path, uint64_t file_max, unsigned n_workers,
 fail:
 	if (e->file && e->file != stdout)
 		fclose(e->file);
+	if (e->folder >= 0)
+		close(e->folder);
 	free(e->rings);
 	free(e->path);
 	free(e);
@@ -334,6 +372,8 @@ struct events *events_free(struct events *e)
 	pthread_join(e->thread, NULL);
 	if (e->file && e->file != stdout)
 		fclose(e->file);
+	if (e->folder >= 0)
+		close(e->folder);
 	pthread_mutex_destroy(&e->lock);
 	free(e->rings);
 	free(e->path);

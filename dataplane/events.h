@@ -3,7 +3,8 @@
  * The event log: workers put fixed records into a ring each (single producer, single consumer,
  * bounded: what finds no room is lost and counted by the worker), a thread of this module writes
  * them as JSON lines to a file that is rotated by size, or to stdout. A worker never waits for a
- * disk. Rejected: a shared queue with a lock, and formatting in the worker.
+ * disk. Files are renamed under a lock of their folder (flock), which whoever puts another file in
+ * the place of a rotated one takes as well. Rejected: a shared queue with a lock, and formatting in the worker.
  */
 #ifndef POSTERN_DATAPLANE_EVENTS_H
 #define POSTERN_DATAPLANE_EVENTS_H
@@ -16,7 +17,7 @@
 enum {
 	EVENTS_RING = 4096,         /* records a worker may have unwritten */
 	EVENTS_FILE_MAX = 64 << 20, /* bytes; then FILE becomes FILE.1, .1 becomes .2 ... */
-	EVENTS_FILES_KEPT = 4,
+	EVENTS_FILES_KEPT = 31,
 	EVENTS_LINE_MAX = 2048,
 };
 
@@ -36,6 +37,10 @@ unsigned events_put(struct events *e, unsigned worker, const struct event *event
 /* Any thread off the packet path: a line {"time":..,"event":kind,"text":..}. */
 void events_tell(struct events *e, uint64_t now_ns, const char *kind, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* FILE becomes FILE.1 now, so that whoever masks old lines (the manager) may rewrite them. */
+void events_rotate(struct events *e);
+const char *events_path(const struct events *e); /* absolute; NULL: no file */
 
 /* One record as a line with its newline; returns its length, at most EVENTS_LINE_MAX. */
 size_t events_format(const struct event *event, const struct stats_file *stats,

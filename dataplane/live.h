@@ -9,6 +9,7 @@
 #ifndef POSTERN_DATAPLANE_LIVE_H
 #define POSTERN_DATAPLANE_LIVE_H
 
+#include "capture.h"
 #include "control_server.h"
 #include "events.h"
 #include "live_lists.h"
@@ -35,6 +36,10 @@ enum {
 	LIVE_PORT_LAST = 65535,
 	LIVE_PROBE_MS = 500,    /* quiet time at start in which others may claim our addresses */
 	LIVE_PASS_MAX_S = 86400, /* pass-all at a time */
+	LIVE_LOOKS = 1024,      /* sessions a worker tells of at a time */
+	LIVE_LOOK_STEPS = 1024, /* places looked at in a turn */
+	LIVE_LOOK_MS = 50,
+	LIVE_CAPTURES_KEPT = 4,
 	LIVE_GATEWAY_MS = 3000, /* a gateway that has not answered by then is reported */
 };
 
@@ -78,10 +83,16 @@ struct live_worker {
 	_Alignas(64) atomic_uint orders; /* raised at each order below */
 	atomic_bool stop, drain;
 	atomic_bool drained[STATS_MAX_SERVERS]; /* backends drained by an operator */
+	_Atomic(struct capture *) capture;      /* frames go there; NULL: nowhere */
+	atomic_uint look_wanted, look_len;      /* the sessions in a prefix are asked for */
+	atomic_ulong look_addr[2];
 
 	/* written by the worker, read by control */
 	_Alignas(64) atomic_bool idle; /* drained, and no session is left */
 	atomic_uint sessions;
+	atomic_uint obeyed;       /* the last of `orders` that was carried out */
+	atomic_uint look_done;    /* the look_wanted that `look` is of; until then the worker's alone */
+	struct session_walk look; /* LIVE_LOOKS rows */
 	atomic_ulong unreachable; /* routes whose gateway has not answered, a bit each */
 
 	struct live_bucket *spread; /* frames on their way to other workers, a bucket each */
@@ -130,6 +141,9 @@ struct live {
 
 	/* control's */
 	struct generation *running; /* the one last published, by the control thread */
+	unsigned look_seq, capture_id;
+	struct capture *capture; /* the last one; NULL: none yet */
+	bool capture_over;       /* ... and workers were told to let it go */
 	char needs_restart[256];    /* host keys whose new value waits, comma-separated */
 	struct live_restart taken;  /* at start */
 	atomic_bool draining;
@@ -189,6 +203,9 @@ json_t *live_grey_export(void *arg, const json_t *params, const int *fds, unsign
 json_t *live_grey_import(void *arg, const json_t *params, const int *fds, unsigned n_fds,
     struct control_error *error);
 
+/* live_seeing.c: open sessions, captures, the log's rotation. */
+extern const struct control_method live_seeing_methods[];
+
 /* live_loop.c: the worker's thread. */
 void live_run(void *worker);
 
@@ -196,6 +213,7 @@ void live_run(void *worker);
 extern const struct control_method live_methods[];
 /* All tables of methods as one, to be freed once the server has ended. NULL: no memory. */
 struct control_method *live_all_methods(void);
+void live_order(struct live *l, unsigned worker); /* look at what is yours to read */
 void live_drain(struct live *l);
 void live_stop(struct live *l, int exit_code);
 

@@ -18,7 +18,7 @@ static const char *const load_words[] = {
 
 /* ---- orders to workers ---- */
 
-static void order(struct live *l, unsigned i)
+void live_order(struct live *l, unsigned i)
 {
 	atomic_fetch_add_explicit(&l->workers[i]->orders, 1, memory_order_release);
 	hw_wake(l->hw, i);
@@ -29,7 +29,7 @@ void live_stop(struct live *l, int exit_code)
 	atomic_store(&l->exit_code, exit_code);
 	for (unsigned i = 0; i < l->n_workers; i++) {
 		atomic_store(&l->workers[i]->stop, true);
-		order(l, i);
+		live_order(l, i);
 	}
 }
 
@@ -40,7 +40,7 @@ void live_drain(struct live *l)
 	events_tell(l->events, hw_now_ns(), "drain", "idle sessions are told 421, the rest finish");
 	for (unsigned i = 0; i < l->n_workers; i++) {
 		atomic_store(&l->workers[i]->drain, true);
-		order(l, i);
+		live_order(l, i);
 	}
 }
 
@@ -110,9 +110,9 @@ static json_t *hello(
 
 	(void)params, (void)fds, (void)n_fds, (void)error;
 	policy_store_parts(l->store, add_hash, parts);
-	return json_pack("{s:i,s:s,s:i,s:I,s:o,s:b}", "protocol", 1, "build", live_version(), "pid",
+	return json_pack("{s:i,s:s,s:i,s:I,s:o,s:b,s:s?}", "protocol", 1, "build", live_version(), "pid",
 	    (int)l->stats->pid, "epoch", (json_int_t)l->running->epoch, "parts", parts,
-	    "needs_restart", l->needs_restart[0] != '\0');
+	    "needs_restart", l->needs_restart[0] != '\0', "events", events_path(l->events));
 }
 
 static json_t *status(
@@ -126,13 +126,13 @@ static json_t *status(
 	for (unsigned i = 0; i < l->host.n_routes; i++)
 		json_array_append_new(gateways, json_pack("{s:s,s:b}", "gateway", l->route_text[i],
 						    "reachable", !(silent >> i & 1)));
-	return json_pack("{s:I,s:s,s:i,s:I,s:I,s:o,s:s,s:s,s:o,s:I}", "epoch",
+	return json_pack("{s:I,s:s,s:i,s:I,s:I,s:o,s:s,s:s,s:o,s:I,s:s?}", "epoch",
 	    (json_int_t)l->running->epoch, "state",
 	    atomic_load(&l->draining) ? "draining" : "running", "workers", (int)l->n_workers,
 	    "uptime_s", (json_int_t)((hw_now_ns() - l->started_ns) / 1000000000), "sessions",
 	    (json_int_t)sessions(l), "needs_restart", restart_keys(l), "name", l->name, "build",
 	    live_version(), "gateways", gateways, "pass_all_until_s",
-	    (json_int_t)live_pass_until(l));
+	    (json_int_t)live_pass_until(l), "events", events_path(l->events));
 }
 
 static json_t *drain(
@@ -160,7 +160,7 @@ static json_t *backend_drain(
 			continue;
 		for (unsigned w = 0; w < l->n_workers; w++) {
 			atomic_store(&l->workers[w]->drained[i], json_is_true(on));
-			order(l, w);
+			live_order(l, w);
 		}
 		events_tell(l->events, hw_now_ns(), "backend-drain", "%s %s", name,
 		    json_is_true(on) ? "on" : "off");
@@ -286,7 +286,7 @@ static json_t *policy_load(
 	live_grey_policy(l, gen->policy);
 	live_resolver_policy(l, gen->policy);
 	for (unsigned i = 0; i < l->n_workers; i++)
-		order(l, i);
+		live_order(l, i);
 	events_tell(l->events, hw_now_ns(), "policy", "epoch %u published", gen->epoch);
 	return json_pack("{s:I,s:o}", "epoch", epoch, "needs_restart", restart_keys(l));
 }
@@ -333,7 +333,8 @@ const struct control_method live_methods[] = {
 
 struct control_method *live_all_methods(void)
 {
-	static const struct control_method *const tables[] = { live_methods, live_list_methods };
+	static const struct control_method *const tables[] = { live_methods, live_list_methods,
+		live_seeing_methods };
 	size_t n = 0;
 	struct control_method *all;
 

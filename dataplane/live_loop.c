@@ -23,6 +23,9 @@ enum {
 struct loop {
 	struct live_worker *w;
 	unsigned orders; /* last one seen */
+	struct capture *capture;
+	unsigned look; /* the walk under way or done */
+	bool looking;
 	uint32_t epoch;  /* of the last turn's policy */
 	uint64_t last_frame_ns, next_check_ns;
 	uint64_t max_turn_tsc;
@@ -250,6 +253,36 @@ static void check_start(struct loop *loop, uint64_t now_ns)
 
 /* ---- orders from control ---- */
 
+/* Control raises look_wanted last: what was read before it was still the same is of that request. */
+static void begin_look(struct loop *loop)
+{
+	struct live_worker *w = loop->w;
+	unsigned wanted = atomic_load(&w->look_wanted);
+	uint64_t words[2];
+
+	if (wanted == loop->look)
+		return;
+	words[0] = atomic_load(&w->look_addr[0]);
+	words[1] = atomic_load(&w->look_addr[1]);
+	w->look.prefix_len = (uint8_t)atomic_load(&w->look_len);
+	memcpy(w->look.addr, words, sizeof(words));
+	w->look.cap = LIVE_LOOKS;
+	w->look.n = w->look.met = w->look.at = 0;
+	loop->look = wanted;
+	loop->looking = true;
+}
+
+/* A part of the walk a turn. */
+static void look(struct loop *loop)
+{
+	struct live_worker *w = loop->w;
+
+	if (!worker_sessions(w->worker, &w->look, LIVE_LOOK_STEPS))
+		return;
+	loop->looking = false;
+	atomic_store_explicit(&w->look_done, loop->look, memory_order_release);
+}
+
 static void obey(struct loop *loop, const struct policy *policy)
 {
 	struct live_worker *w = loop->w;
@@ -266,6 +299,9 @@ static void obey(struct loop *loop, const struct policy *policy)
 		loop->drain_told = true;
 		worker_drain(w->worker);
 	}
+	begin_look(loop);
+	loop->capture = atomic_load(&w->capture);
+	atomic_store_explicit(&w->obeyed, orders, memory_order_release);
 }
 
 /* ---- what a turn gave ---- */
@@ -291,11 +327,14 @@ static void ask(struct live_worker *w, const struct worker_out *out)
 	    w->live->resolver, w->index, w->answers + w->n_answers, LIVE_QUESTIONS - w->n_answers);
 }
 
-static void give_away(struct live_worker *w, struct worker_out *out)
+static void give_away(struct loop *loop, struct worker_out *out, uint64_t now_ns)
 {
+	struct live_worker *w = loop->w;
 	struct live *l = w->live;
 
 	w->shell[SHELL_TX_FRAMES] += out->frames.n_tx;
+	if (loop->capture && out->frames.n_tx)
+		capture_put(loop->capture, w->index, w->tx, out->frames.n_tx, true, now_ns);
 	if (out->frames.n_tx)
 		w->shell[SHELL_TX_REFUSED] += hw_tx(l->hw, w->index, w->tx, out->frames.n_tx);
 	if (out->frames.n_drop)
@@ -366,11 +405,15 @@ void live_run(void *arg)
 		if (probing)
 			n = keep_neighbours(w, n);
 		w->n_answers = 0;
+		if (loop.capture && n)
+			capture_put(loop.capture, w->index, w->rx, n, false, now_ns);
 		before = hw_tsc();
 		worker_turn(w->worker, policy, w->rx, n, w->answers, n_answers, now_ns, &out);
 		after = hw_tsc();
 		obey(&loop, policy); /* servers' numbers are this policy's since the turn */
-		give_away(w, &out);
+		give_away(&loop, &out, now_ns);
+		if (loop.looking)
+			look(&loop);
 		if (w->index == 0 && now_ns >= loop.next_check_ns) {
 			loop.next_check_ns = now_ns + (probing ? CHECK_START_NS : CHECK_NS);
 			check_conflicts(&loop, probing);
@@ -395,7 +438,7 @@ void live_run(void *arg)
 		if (loop.drain_told)
 			atomic_store_explicit(
 			    &w->idle, worker_is_idle(w->worker), memory_order_relaxed);
-		if (!busy && !out.busy && w->n_answers == 0)
+		if (!busy && !out.busy && !loop.looking && w->n_answers == 0)
 			rest(&loop, now_ns);
 		after = hw_tsc();
 		if (busy) {

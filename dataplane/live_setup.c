@@ -189,6 +189,7 @@ static int make_worker(struct live *l, const struct policy *policy, unsigned ind
 	w->stats = &l->stats->workers[index];
 	w->shell = &w->stats->counters[n_names];
 	w->spread = calloc(l->n_workers, sizeof(*w->spread));
+	w->look.rows = calloc(LIVE_LOOKS, sizeof(*w->look.rows));
 	l->workers[index] = w;
 	stack_of(l, policy, index, secrets, &config->stack);
 	for (unsigned i = 0; i < config->stack.n_addrs && index == 0; i++)
@@ -201,7 +202,7 @@ static int make_worker(struct live *l, const struct policy *policy, unsigned ind
 	memcpy(config->token_key, l->token_key, 16);
 	config->notes = notes_kinds(l->notes);
 	config->shared = l->shared;
-	rc = w->spread ? worker_new(config, &host, w->stats, policy, hw_now_ns(), &w->worker)
+	rc = w->spread && w->look.rows ? worker_new(config, &host, w->stats, policy, hw_now_ns(), &w->worker)
 		       : -ENOMEM;
 	free(config);
 	if (rc)
@@ -294,9 +295,11 @@ void live_teardown(struct live *l)
 			continue;
 		worker_free(w->worker);
 		free(w->spread);
+		free(w->look.rows);
 		free(w);
 		l->workers[i] = NULL;
 	}
+	l->capture = capture_free(l->capture); /* its workers have ended */
 	live_shared_close(l);
 	l->events = events_free(l->events);
 	snprintf(path, sizeof(path), "%s/stats", l->run_dir);

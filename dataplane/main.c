@@ -35,7 +35,7 @@ const char *live_version(void)
 static void usage(FILE *to)
 {
 	fputs(
-	    "usage: postern-dataplane [--image FILE] [--state DIR] [--run DIR] [--events FILE|-]\n"
+	    "usage: postern-dataplane [--image FILE] [--state DIR] [--run DIR] [--events FILE|-|none]\n"
 	    "                         [--name NAME] [--drain-timeout SECONDS]\n"
 	    "                         [--gateway-wait SECONDS] [--version] [--help]\n"
 	    "\n"
@@ -43,8 +43,8 @@ static void usage(FILE *to)
 	    "--state)\n"
 	    "  --state DIR    what outlives a restart (/var/lib/postern)\n"
 	    "  --run DIR      statistics and control socket (/run/postern)\n"
-	    "  --events FILE  log of sessions as JSON lines, rotated at 64 MiB; -: standard "
-	    "output\n"
+	    "  --events FILE  log of sessions as JSON lines, rotated at 64 MiB, 31 old files kept\n"
+	    "                 (events.jsonl in --state); -: standard output; none: none\n"
 	    "  --name NAME    of this appliance, in `status`\n"
 	    "  --drain-timeout SECONDS  how long SIGTERM waits for sessions to finish (300)\n"
 	    "  --gateway-wait SECONDS   how long a gateway may be silent at start, then exit 1 "
@@ -151,6 +151,16 @@ static void free_generation(struct generation *gen, void *arg)
 	struct live *l = arg;
 
 	generation_put(l->store, gen);
+}
+
+static char *default_events(struct live *l)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s/events.jsonl", l->state_dir) < 0)
+		return NULL;
+	l->events_path = path;
+	return path;
 }
 
 static int serve(struct live *l, struct generation *first)
@@ -275,7 +285,7 @@ int main(int argc, char **argv)
 {
 	struct live *l = calloc(1, sizeof(*l));
 	struct generation *first = NULL;
-	char *error = NULL;
+	char *error = NULL, *events = NULL;
 	sigset_t set;
 	int code;
 
@@ -302,6 +312,10 @@ int main(int argc, char **argv)
 		    l->state_dir, l->run_dir);
 		goto out;
 	}
+	if (!l->events_path && !(events = default_events(l)))
+		goto out;
+	if (strcmp(l->events_path, "none") == 0)
+		l->events_path = NULL;
 	if (policy_store_new(l->state_dir, &l->store) != 0)
 		goto out;
 	if (policy_store_read(l->store, l->image_path, &first, &error) != 0) {
@@ -330,6 +344,7 @@ out:
 	live_teardown(l);
 	generation_put(l->store, first);
 	policy_store_free(l->store);
+	free(events);
 	free(l);
 	return code;
 }

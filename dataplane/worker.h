@@ -183,6 +183,35 @@ void worker_drain(struct worker *w);
 /* True when drained and no session is left. */
 bool worker_is_idle(const struct worker *w);
 
+/* An open session, as an engineer may see it. */
+struct session_row {
+	uint8_t client[16];
+	uint16_t client_port, listener;
+	uint16_t server; /* index into the policy's servers, 0xffff: none */
+	uint16_t messages, rcpts, last_code;
+	uint16_t reason;
+	uint8_t verdict, phase; /* enum verdict_kind; enum phase of the last command */
+	uint8_t state;          /* worker_session_word() */
+	uint8_t n_rules;
+	int32_t score;
+	uint32_t commands;
+	uint64_t opened_ns, bytes_in, bytes_out;
+	char helo[64], mail[64]; /* cut, zero-terminated */
+};
+
+/* A walk over the sessions, a few a turn: begins zeroed save what is asked. */
+struct session_walk {
+	uint8_t addr[16]; /* clients in this prefix alone; a length of 0: all */
+	uint8_t prefix_len;
+	struct session_row *rows; /* the first cap of those met */
+	uint32_t cap, n;
+	uint32_t met; /* in the prefix, rows or not */
+	uint32_t at;
+};
+/* True: it is over. At most `steps` places are looked at. */
+bool worker_sessions(const struct worker *w, struct session_walk *walk, unsigned steps);
+const char *worker_session_word(unsigned state);
+
 /* Operator's word about a server (index of the running policy): no new sessions for it. */
 void worker_backend_drain(struct worker *w, unsigned server, bool drain);
 

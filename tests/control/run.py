@@ -16,6 +16,7 @@ import traceback
 
 import t_changes
 import t_trying
+import t_events
 from framework import BUILD, EXAMPLE, LIST_FILE, TOP, WAIT_S, Asked, Client, Folder, Peer, holds, run, same
 
 PARTS = 5  # of the example's image
@@ -420,7 +421,8 @@ def test_runs_without_root(f):
 
 
 def main():
-    tests = [(n, t) for n, t in [*globals().items(), *vars(t_changes).items(), *vars(t_trying).items()] if n.startswith("test_")]
+    tests = [(n, t) for n, t in [*globals().items(), *vars(t_changes).items(), *vars(t_trying).items(),
+                            *vars(t_events).items()] if n.startswith("test_")]
     words = sys.argv[1:]
     if words:
         tests = [(n, t) for n, t in tests if any(w in n for w in words)]

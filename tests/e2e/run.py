@@ -23,6 +23,7 @@ import t_hostile
 import t_lists
 import t_loss
 import t_manager
+import t_seeing
 import t_servers
 import t_shape
 import t_smuggle
@@ -32,5 +33,6 @@ import t_trying
 import t_workers
 
 sys.exit(framework.main([t_direct, t_access, t_clients, t_bodies, t_sources, t_hello, t_shape, t_smuggle,
-                         t_starttls, t_hostile, t_flood, t_grey, t_manager, t_lists, t_trying, t_servers, t_dns, t_crowd, t_workers,
+                         t_starttls, t_hostile, t_flood, t_grey, t_manager, t_seeing, t_lists, t_trying, t_servers,
+                         t_dns, t_crowd, t_workers,
                          t_loss]))

@@ -101,7 +101,7 @@ static void the_nearest_is_named(void **state)
 	(void)state;
 	assert_string_equal(near("statuss"), "status");
 	assert_string_equal(near("backend drian"), "backend drain");
-	assert_string_equal(near("backend"), "backend drain");
+	assert_string_equal(near("backend"), "backend list");
 	assert_null(near("xyzzyx"));
 	assert_int_equal(ctl_distance("kitten", "sitting"), 3);
 }

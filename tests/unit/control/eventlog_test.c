@@ -68,7 +68,7 @@ static int number_of(const char *line, size_t len)
 static struct eventlog *open_at(int64_t since_ms)
 {
 	struct eventlog *log = NULL;
-	assert_int_equal(eventlog_open(path, since_ms, &log), 0);
+	assert_int_equal(eventlog_open(path, since_ms, false, &log), 0);
 	return log;
 }
 
@@ -201,6 +201,13 @@ static void goes_backward(void **state)
 		assert_int_equal(eventlog_previous(log, &line, &len), 1);
 	assert_int_equal(eventlog_previous(log, &line, &len), 0);
 	expect(log, 0, 0);
+	eventlog_close(log);
+	/* not beyond a time */
+	assert_int_equal(eventlog_open(path, ((int64_t)BASE_S + 990) * 1000, true, &log), 0);
+	for (int i = 999; i >= 990; i--)
+		assert_int_equal(eventlog_previous(log, &line, &len), 1);
+	assert_int_equal(eventlog_previous(log, &line, &len), 0);
+	expect(log, 990, 999);
 	eventlog_close(log);
 }
 

@@ -158,13 +158,13 @@ static void records_reach_the_file_and_it_rotates(void **state)
 	(void)state;
 	snprintf(path, sizeof(path), "%s/log", dir);
 	assert_int_equal(events_new(path, 2000, 2, stats, key, &ev, &error), 0);
-	for (unsigned i = 0; i < 30; i++)
+	for (unsigned i = 0; i < 30 * EVENTS_FILES_KEPT / 4; i++)
 		assert_int_equal(events_put(ev, i % 2, &e, 1), 0);
 	events_tell(ev, 1700000000000000000, "note", "said \"%d\"", 7);
 	events_free(ev);
 	assert_true(lines_of("log.1", NULL, 0) > 0);
-	assert_true(lines_of("log.4", NULL, 0) > 0);
-	assert_int_equal(lines_of("log.5", NULL, 0), 0);
+	assert_true(lines_of("log.31", NULL, 0) > 0);
+	assert_int_equal(lines_of("log.32", NULL, 0), 0);
 	assert_true(lines_of("log.1", last, sizeof(last)) < 10);
 }
 
@@ -193,12 +193,35 @@ static void an_unwritable_log_is_a_sentence(void **state)
 	free(error);
 }
 
+static void rotates_when_told(void **state)
+{
+	char path[64], *error = NULL;
+	struct event e = session();
+	struct events *ev;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/told", dir);
+		assert_int_equal(events_new(path, 1 << 20, 1, stats, key, &ev, &error), 0);
+		assert_string_equal(events_path(ev), path);
+		events_rotate(ev); /* the second time there is something in it */
+		assert_int_equal(events_put(ev, 0, &e, 1), 0);
+		events_free(ev);
+	}
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/told.1", dir);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/told.2", dir);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_session_is_told),
 		cmocka_unit_test(hostile_bytes_stay_json),
 		cmocka_unit_test(records_reach_the_file_and_it_rotates),
+		cmocka_unit_test(rotates_when_told),
 		cmocka_unit_test(a_full_ring_loses_and_says_so),
 		cmocka_unit_test(an_unwritable_log_is_a_sentence),
 	};

@@ -261,6 +261,41 @@ static void a_session_is_told_in_one_event(void **state)
 	assert_int_equal(f->rig->stats->servers[0].active, 0);
 }
 
+static void open_sessions_are_listed(void **state)
+{
+	struct fixture *f = start(*state);
+	struct session_row rows[4];
+	struct session_walk walk = { .rows = rows, .cap = 4 };
+	struct ip_addr third = rig_client(2, false);
+
+	for (unsigned i = 0; i < 6; i++)
+		dial(f, i);
+	pass(f, SECOND);
+	say(f, &f->t[2], "EHLO c.example.net\r\nMAIL FROM:<a@example.net>\r\n");
+	while (!worker_sessions(f->rig->worker, &walk, 1))
+		pass(f, 1000000); /* the world goes on between the parts of a walk */
+	assert_int_equal(walk.met, 6);
+	assert_int_equal(walk.n, 4); /* at the bound: counted, not shown */
+
+	walk = (struct session_walk){ .rows = rows, .cap = 4, .prefix_len = 128 };
+	memcpy(walk.addr, third.b, 16);
+	assert_true(worker_sessions(f->rig->worker, &walk, 1000));
+	assert_int_equal(walk.met, 1);
+	assert_int_equal(walk.n, 1);
+	assert_memory_equal(rows[0].client, third.b, 16);
+	assert_string_equal(worker_session_word(rows[0].state), "command");
+	assert_string_equal(rows[0].helo, "c.example.net");
+	assert_string_equal(rows[0].mail, "a@example.net");
+	assert_int_equal(rows[0].commands, 2);
+	assert_int_equal(rows[0].last_code, 250);
+
+	say(f, &f->t[2], "QUIT\r\n");
+	pass(f, 20ull * SECOND);
+	walk.n = walk.met = walk.at = 0;
+	assert_true(worker_sessions(f->rig->worker, &walk, 1000));
+	assert_int_equal(walk.met, 0); /* its place in the pool is not it */
+}
+
 static void a_full_session_table_answers_421(void **state)
 {
 	struct fixture *f = *state;
@@ -576,6 +611,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_session_is_told_in_one_event),
+		CASE(open_sessions_are_listed),
 		CASE(a_full_session_table_answers_421),
 		CASE(short_window_memory_judges_early_and_loses_nothing),
 		CASE(a_sources_quota_ends_its_window),
