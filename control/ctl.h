@@ -118,6 +118,7 @@ int ctl_stats(const struct ctl *ctl, struct stats_file **ret_file);
 
 int ctl_help(const struct ctl *ctl, int argc, char **argv);
 void ctl_man(void); /* posternctl(1), made from the tables at build time */
+void ctl_complete(void); /* likewise: completion for bash */
 
 /* ---- showing ---- */
 

@@ -16,6 +16,7 @@ import t_clients
 import t_crowd
 import t_direct
 import t_dns
+import t_engineer
 import t_flood
 import t_grey
 import t_hello
@@ -32,7 +33,28 @@ import t_starttls
 import t_trying
 import t_workers
 
-sys.exit(framework.main([t_direct, t_access, t_clients, t_bodies, t_sources, t_hello, t_shape, t_smuggle,
-                         t_starttls, t_hostile, t_flood, t_grey, t_manager, t_seeing, t_lists, t_trying, t_servers,
-                         t_dns, t_crowd, t_workers,
-                         t_loss]))
+# in this order; one a line
+sys.exit(framework.main([
+    t_direct,
+    t_access,
+    t_clients,
+    t_bodies,
+    t_sources,
+    t_hello,
+    t_shape,
+    t_smuggle,
+    t_starttls,
+    t_hostile,
+    t_engineer,
+    t_flood,
+    t_grey,
+    t_manager,
+    t_seeing,
+    t_lists,
+    t_trying,
+    t_servers,
+    t_dns,
+    t_crowd,
+    t_workers,
+    t_loss,
+]))
