@@ -25,8 +25,11 @@ static void put_words(const char *usage)
 	for (const char *at = usage; *at != '\0';) {
 		size_t n = span_of(at);
 		bool option = n > 2 && at[0] == '-' && at[1] == '-';
+		const char *before = at; /* the alternative's bar, past a blank */
+		while (before > usage && before[-1] == ' ')
+			before--;
 		bool chosen = n > 0 && islower((unsigned char)at[0]) &&
-			      (at[n] == '|' || (at > usage && at[-1] == '|'));
+			      (at[n] == '|' || (before > usage && before[-1] == '|'));
 		if (option || chosen)
 			printf(" %.*s", (int)n, at);
 		at += n > 0 ? n : 1;

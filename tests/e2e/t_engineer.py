@@ -78,6 +78,9 @@ ROWS = (
     Row("alarm ack", r".", ()),
     Row("audit --since 2h --limit 5", r".", ()),
     Row("patterns import {rules} --out {made}", r".", None, bound_s=None),
+    # trying
+    Row("pass-all --for 10m --reason outage", r".", ()),
+    Row("pass-all off", r".", ()),
     # lists and bans
     Row("list add 203.0.113.90 --for 10m --reason ticket-2", r"is on blocked for", ("prefix",)),
     Row("list show 203.0.113.90", r"blocked", ("entries", "effect")),
