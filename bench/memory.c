@@ -171,8 +171,9 @@ int main(int argc, char **argv)
 		    100.0 * (double)r.abuse_found / (double)(r.abuse_judged + !r.abuse_judged),
 		    note_ns, judge_ns, (double)memory_bytes(r.m) / 1048576);
 	else
-		printf("%llu made-up sources: rss growth %ld, honest throttled %.4f %%, abusers found "
-		       "%.2f %%, note %.0f ns, judgement %.0f ns, memory %.0f MiB\n",
+		printf(
+		    "%llu made-up sources: rss growth %ld, honest throttled %.4f %%, abusers found "
+		    "%.2f %%, note %.0f ns, judgement %.0f ns, memory %.0f MiB\n",
 		    (unsigned long long)sources, after - before,
 		    100.0 * (double)r.throttled / (double)r.judged,
 		    100.0 * (double)r.abuse_found / (double)(r.abuse_judged + !r.abuse_judged),

@@ -123,7 +123,8 @@ static int serve_self_test(const struct ctl *ctl, int argc, char **argv)
 		json_decref(result);
 	} else {
 		printf("\n%zu tried from %s, %u accepted%s\n", json_array_size(all), client, open,
-		    open == 0 ? ": no open relay" : ": AN OPEN RELAY; see `relay` in the configuration");
+		    open == 0 ? ": no open relay"
+			      : ": AN OPEN RELAY; see `relay` in the configuration");
 	}
 	ret = open == 0 ? CTL_OK : CTL_REFUSED;
 out:
@@ -135,8 +136,9 @@ out:
 static void show_test(const struct ctl *ctl, const json_t *result)
 {
 	const json_t *row = json_array_get(json_object_get(result, "rows"), 0);
-	ctl_row(ctl, "accepted", json_is_true(json_object_get(row, "accepted")) ? CTL_GREEN : CTL_RED,
-	    "%s", json_is_true(json_object_get(row, "accepted")) ? "yes" : "no");
+	ctl_row(ctl, "accepted",
+	    json_is_true(json_object_get(row, "accepted")) ? CTL_GREEN : CTL_RED, "%s",
+	    json_is_true(json_object_get(row, "accepted")) ? "yes" : "no");
 	if (!json_is_true(json_object_get(row, "syntax"))) {
 		ctl_row(ctl, "why", CTL_PLAIN, "not an address (501)");
 		return;
@@ -164,8 +166,10 @@ static int serve_test(const struct ctl *ctl, int argc, char **argv)
 const struct ctl_command ctl_relay_commands[] = {
 	{ "relay self-test", "[--client ADDRESS] [--domain DOMAIN]", serve_self_test,
 	    "Tries every known relay trick against the running policy.",
-	    "From an external address and with senders of several kinds; nothing is sent. Exit 1 when one "
-	    "is accepted. --client: as if from that address; --domain: a served one to hide behind." },
+	    "From an external address and with senders of several kinds; nothing is sent. Exit 1 "
+	    "when one "
+	    "is accepted. --client: as if from that address; --domain: a served one to hide "
+	    "behind." },
 	{ "relay test", "SENDER RECIPIENT [--client ADDRESS] [--host NAME]", serve_test,
 	    "Says what the running policy answers to one sender and recipient.",
 	    "<> is the null sender. --host: the client's forward-confirmed name." },

@@ -40,8 +40,8 @@ void duration_text(uint64_t seconds, char ret_text[DURATION_TEXT_MAX])
 	unsigned long long n = seconds / units[i].seconds;
 	uint64_t rest = seconds % units[i].seconds;
 	if (i + 1 < N_UNITS && rest >= units[i + 1].seconds)
-		snprintf(ret_text, DURATION_TEXT_MAX, "%llu%c %llu%c", n, units[i].unit,
-		    (unsigned long long)(rest / units[i + 1].seconds), units[i + 1].unit);
+		snprintf(ret_text, DURATION_TEXT_MAX, "%llu%c %u%c", n, units[i].unit,
+		    (unsigned)(rest / units[i + 1].seconds), units[i + 1].unit);
 	else
 		snprintf(ret_text, DURATION_TEXT_MAX, "%llu%c", n, units[i].unit);
 }

@@ -76,15 +76,15 @@ static int read_file(struct image_writer *writer, unsigned set, bool pairs, cons
 			len--;
 		if (start >= len)
 			continue;
-		const char *wrong =
-		    namefile_entry(writer, set, pairs, line + start, len - start);
+		const char *wrong = namefile_entry(writer, set, pairs, line + start, len - start);
 		if (wrong != NULL)
 			complain(complaints, path, (struct position){ number, (unsigned)start + 1 },
 			    "\"%.*s\" %s; allowed: %s", (int)(len - start < 60 ? len - start : 60),
 			    line + start, wrong,
 			    pairs ? "a sender and a recipient, each user@example.org, example.org, "
 				    ".example.org, user@, <> or *"
-				  : "user@example.org, example.org, .example.org, user@, <> or a pattern "
+				  : "user@example.org, example.org, .example.org, user@, <> or a "
+				    "pattern "
 				    "with * and ?");
 	}
 	int ret = ferror(file) ? -EIO : 0;

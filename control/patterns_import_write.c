@@ -32,7 +32,8 @@ static const struct {
 static size_t field_len(const char *header)
 {
 	size_t len = strcspn(header, ":");
-	if (len == 0 || len > 64 || (header[len] == ':' && strcmp(header + len, ":raw") != 0))
+	const char *ending = header + len;
+	if (len == 0 || len > 64 || (*ending != '\0' && strcmp(ending, ":raw") != 0))
 		return 0;
 	for (size_t i = 0; i < len; i++) {
 		if (!isalnum((unsigned char)header[i]) && strchr("-_.", header[i]) == NULL)
@@ -109,20 +110,21 @@ static void end_line(struct writer *w, const struct sa_rule *rule, bool scores)
 	if (scores && score_of(rule) != 0)
 		fprintf(w->out, " score=%.2f", score_of(rule));
 	fprintf(w->out, " # %s:%u", rule->file, rule->line);
-	if (scores && rule->describe != NULL)
+	if (scores && rule->describe != NULL) {
 		putc(' ', w->out);
-	for (const char *c = rule->describe; scores && c != NULL && *c != '\0'; c++)
-		putc(*c >= 0x20 && *c <= 0x7e ? *c : '?', w->out);
+		for (const char *c = rule->describe; *c != '\0'; c++)
+			putc(*c >= 0x20 && *c <= 0x7e ? *c : '?', w->out);
+	}
 	putc('\n', w->out);
 }
 
 static void text_line(struct writer *w, const struct sa_expression *e, const struct sa_rule *rule,
     const char *text, const char *zone, const char *field, const char *suffix)
 {
-	fputs(zone != NULL ? zone : "header:", w->out);
-	for (const char *c = field; zone == NULL && *c != '\0' && *c != ':'; c++)
-		putc(*c, w->out);
-	fputs(":/", w->out);
+	if (zone != NULL)
+		fprintf(w->out, "%s:/", zone);
+	else
+		fprintf(w->out, "header:%.*s:/", (int)strcspn(field, ":"), field);
 	if (zone != NULL && strcmp(zone, "envelope") == 0)
 		fprintf(w->out, *text == '^' ? "^from:%s" : "^from:.*(?:%s)", text + (*text == '^'));
 	else
@@ -134,7 +136,7 @@ static void text_line(struct writer *w, const struct sa_expression *e, const str
 	w->import->counts.lines++;
 }
 
-/* zone: its word; NULL: the header field of that name. */
+/* zone: its word; NULL: the header field named field. */
 static void expression_line(struct writer *w, const struct sa_expression *e,
     const struct sa_rule *rule, const char *zone, const char *field, const char *suffix)
 {
@@ -158,6 +160,7 @@ static void set_line(
 			fprintf(w->out, "|%s", names[j]);
 		fputs(")", w->out);
 		header = "";
+		break;
 	}
 	for (const char *c = header; *c != '\0' && *c != ':'; c++)
 		fprintf(w->out, *c == '.' ? "\\%c" : "%c", *c);
@@ -171,11 +174,11 @@ static void header_lines(
 {
 	size_t len = field_len(e->header);
 	if (is_envelope(e)) {
-		expression_line(w, e, rule, "envelope", NULL, suffix);
+		expression_line(w, e, rule, "envelope", "", suffix);
 		return;
 	}
 	if (is_all(e)) {
-		expression_line(w, e, rule, "header", NULL, suffix);
+		expression_line(w, e, rule, "header", "", suffix);
 		return;
 	}
 	for (unsigned i = 0; i < sizeof(several) / sizeof(several[0]); i++) {
@@ -215,13 +218,13 @@ static void write_rule(struct writer *w, const struct sa_rule *rule)
 	switch (rule->kind) {
 	case SA_HEADER: header_rule(w, e, rule); break;
 	case SA_BODY:
-		expression_line(w, e, rule, "text", NULL, "");
+		expression_line(w, e, rule, "text", "", "");
 		if (!rule->nosubject)
-			expression_line(w, e, rule, "subject", NULL, "");
+			expression_line(w, e, rule, "subject", "", "");
 		break;
 	case SA_RAWBODY:
-	case SA_FULL: expression_line(w, e, rule, "body", NULL, ""); break;
-	case SA_URI: expression_line(w, e, rule, "uri", NULL, ""); break;
+	case SA_FULL: expression_line(w, e, rule, "body", "", ""); break;
+	case SA_URI: expression_line(w, e, rule, "uri", "", ""); break;
 	case SA_EXISTS: set_line(w, rule, rule->header, ""); break;
 	case SA_META:
 		fprintf(w->out, "meta %s = %s", rule->name, rule->logic);

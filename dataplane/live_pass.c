@@ -108,8 +108,8 @@ json_t *live_pass_set(
 
 	(void)fds, (void)n_fds;
 	if (json_is_integer(for_s) == json_is_integer(until))
-		return control_fail(error, "bad_params",
-		    "`for_s` or `until_s` is a number of seconds; 0 ends it.");
+		return control_fail(
+		    error, "bad_params", "`for_s` or `until_s` is a number of seconds; 0 ends it.");
 	if (json_is_integer(for_s) && json_integer_value(for_s) != 0)
 		end = now + json_integer_value(for_s);
 	if (end < 0 || json_integer_value(for_s) < 0 || end > (json_int_t)now + LIVE_PASS_MAX_S)

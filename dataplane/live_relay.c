@@ -74,8 +74,8 @@ json_t *live_relay_test(
 	if (!client || !read_address(client, facts.client))
 		return control_fail(error, "bad_params", "`client` is an IPv4 or IPv6 address.");
 	if (!json_is_array(rcpts) || json_array_size(rcpts) > RELAY_TEST_MAX)
-		return control_fail(error, "bad_params", "`rcpts` is a list of at most %d paths.",
-		    RELAY_TEST_MAX);
+		return control_fail(
+		    error, "bad_params", "`rcpts` is a list of at most %d paths.", RELAY_TEST_MAX);
 	if (host)
 		facts.host_name = (struct text){ host, (uint16_t)strnlen(host, 255) };
 	if (sender)
@@ -86,7 +86,8 @@ json_t *live_relay_test(
 	{
 		if (!json_is_string(rcpt)) {
 			json_decref(rows);
-			return control_fail(error, "bad_params", "`rcpts` has an entry that is no text.");
+			return control_fail(
+			    error, "bad_params", "`rcpts` has an entry that is no text.");
 		}
 		json_array_append_new(rows, judge(p, &facts, json_string_value(rcpt)));
 	}

@@ -20,7 +20,8 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 		return fail(ret_error, -rc, "no memory for notes");
 	rc = live_lists_open(l, policy, ret_error);
 	if (rc)
-		return *ret_error ? rc : fail(ret_error, -rc, "no run-time lists: %s", strerror(-rc));
+		return *ret_error ? rc
+				  : fail(ret_error, -rc, "no run-time lists: %s", strerror(-rc));
 	rc = live_pass_open(l, ret_error);
 	if (rc)
 		return rc;

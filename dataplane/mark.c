@@ -27,8 +27,8 @@ bool mark_wanted(const struct policy *p, const struct tally *tally)
 	return false;
 }
 
-size_t mark_header(const struct policy *p, const struct tally *tally, const char *token,
-    char buf[MARK_HEADER_MAX])
+size_t mark_header(
+    const struct policy *p, const struct tally *tally, const char *token, char buf[MARK_HEADER_MAX])
 {
 	enum { TAIL = 64 }; /* for +N, token and the line's end */
 	size_t n = (size_t)snprintf(buf, MARK_HEADER_MAX, "%s mark score=%s%d.%02d", name,
@@ -46,7 +46,10 @@ size_t mark_header(const struct policy *p, const struct tally *tally, const char
 			continue;
 		}
 		n += (size_t)snprintf(buf + n, MARK_HEADER_MAX - n, "%s%s",
-		    told == 0 ? "\r\n\trules=" : told % 3 == 0 ? ",\r\n\t" : ",", word);
+		    told == 0       ? "\r\n\trules="
+		    : told % 3 == 0 ? ",\r\n\t"
+				    : ",",
+		    word);
 		told++;
 	}
 	if (left_out)

@@ -31,7 +31,8 @@ struct text session_mail(const struct session *s)
 
 struct text session_params(const struct session *s)
 {
-	return (struct text){ text_base(s) + s->host_len + s->helo_len + s->mail_len, s->params_len };
+	return (
+	    struct text){ text_base(s) + s->host_len + s->helo_len + s->mail_len, s->params_len };
 }
 
 /* Room for `need` bytes; what was kept stays. */

@@ -76,9 +76,9 @@ struct stats_file {
 	char build[64];
 	struct stats_name names[STATS_MAX_COUNTERS];
 	char server_names[STATS_MAX_SERVERS][STATS_NAME_LEN];
-	char class_names[STATS_CLASSES][STATS_NAME_LEN]; /* "": no such class; [0]: in none */
+	char class_names[STATS_CLASSES][STATS_NAME_LEN];  /* "": no such class; [0]: in none */
 	char rule_names[STATS_MAX_RULES][STATS_NAME_LEN]; /* by number; "": none */
-	struct stats_worker workers[]; /* n_workers */
+	struct stats_worker workers[];                    /* n_workers */
 };
 
 #endif

@@ -33,8 +33,8 @@ static bool in_pairs(const struct asked *a, unsigned set, unsigned n_forms)
 {
 	for (unsigned i = 0; i < a->sender.n && i < n_forms; i++)
 		for (unsigned k = 0; k < a->rcpt.n && k < n_forms; k++)
-			if (nameset_find_pair(a->names, set, a->sender.forms[i], a->rcpt.forms[k],
-				a->now_s))
+			if (nameset_find_pair(
+				a->names, set, a->sender.forms[i], a->rcpt.forms[k], a->now_s))
 				return true;
 	return false;
 }
@@ -42,7 +42,8 @@ static bool in_pairs(const struct asked *a, unsigned set, unsigned n_forms)
 static bool fits_set(const struct asked *a, enum access_kind kind, unsigned set, unsigned n_forms)
 {
 	switch (kind) {
-	case ACCESS_HOST: return a->host.len && nameset_find(a->names, set, a->host, a->now_s, NULL);
+	case ACCESS_HOST:
+		return a->host.len && nameset_find(a->names, set, a->host, a->now_s, NULL);
 	case ACCESS_SENDER: return in_set(a, set, &a->sender, n_forms);
 	case ACCESS_RECIPIENT: return in_set(a, set, &a->rcpt, n_forms);
 	default: return in_pairs(a, set, n_forms);

@@ -62,8 +62,8 @@ enum batv_result batv_check(
 
 	if (!has_tag(path))
 		return BATV_NONE;
-	day = (unsigned)(path.p[TAG_AT + 1] - '0') * 100 + (unsigned)(path.p[TAG_AT + 2] - '0') * 10 +
-	      (unsigned)(path.p[TAG_AT + 3] - '0');
+	day = (unsigned)(path.p[TAG_AT + 1] - '0') * 100 +
+	      (unsigned)(path.p[TAG_AT + 2] - '0') * 10 + (unsigned)(path.p[TAG_AT + 3] - '0');
 	if ((day + DAY_WRAP - today) % DAY_WRAP > BATV_DAYS)
 		return BATV_EXPIRED;
 	for (unsigned i = 0; i < n_keys && i < POLICY_MAX_BATV_KEYS; i++) {

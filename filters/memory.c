@@ -113,7 +113,8 @@ static struct text domain_of(struct text path)
 		  : (struct text){ NULL, 0 };
 }
 
-uint64_t memory_key(const struct memory *m, unsigned kind, uint16_t tenant, const char *text, size_t len)
+uint64_t memory_key(
+    const struct memory *m, unsigned kind, uint16_t tenant, const char *text, size_t len)
 {
 	uint8_t buf[KEY_MAX + 4] = { (uint8_t)kind, (uint8_t)tenant, (uint8_t)(tenant >> 8), 0 };
 	uint64_t key;
@@ -175,8 +176,7 @@ static uint64_t subject_key(const struct memory *m, unsigned subject, const stru
 	uint8_t prefix[16];
 
 	switch ((enum memory_subject)subject) {
-	case MEMORY_ADDRESS:
-		return memory_key(m, subject, 0, (const char *)q->client, 16);
+	case MEMORY_ADDRESS: return memory_key(m, subject, 0, (const char *)q->client, 16);
 	case MEMORY_PREFIX:
 		prefix_of(q->client, prefix);
 		return memory_key(m, subject, 0, (const char *)prefix, 16);
@@ -209,7 +209,8 @@ static void name(struct memory_table *t, long slot, unsigned kind, struct text t
 	label->text[lower(label->text, MEMORY_LABEL, text)] = 0;
 }
 
-static void name_subject(struct memory_table *t, long slot, unsigned subject, const struct memory_query *q)
+static void name_subject(
+    struct memory_table *t, long slot, unsigned subject, const struct memory_query *q)
 {
 	switch ((enum memory_subject)subject) {
 	case MEMORY_ADDRESS: /* written out by memory_label_text() */
@@ -391,8 +392,8 @@ static enum phase asked_in(const struct policy_rate *rate)
 {
 	if (rate->subject >= MEMORY_RECIPIENT || rate->measure >= MEMORY_RECIPIENTS)
 		return PHASE_RCPT;
-	if (rate->measure == MEMORY_MESSAGES ||
-	    rate->subject == MEMORY_SENDER || rate->subject == MEMORY_SENDER_DOMAIN)
+	if (rate->measure == MEMORY_MESSAGES || rate->subject == MEMORY_SENDER ||
+	    rate->subject == MEMORY_SENDER_DOMAIN)
 		return PHASE_MAIL;
 	return PHASE_CONNECT;
 }
@@ -411,8 +412,8 @@ struct lookup {
 	uint32_t wanted, there;
 };
 
-static void look_up(const struct memory *m, const struct memory_query *q, uint32_t now_s,
-    struct lookup *l)
+static void look_up(
+    const struct memory *m, const struct memory_query *q, uint32_t now_s, struct lookup *l)
 {
 	for (unsigned i = 0; i < MEMORY_N_SUBJECTS; i++) {
 		l->keys[i] = l->wanted & 1u << i ? subject_key(m, i, q) : 0;
@@ -460,8 +461,7 @@ void memory_judge(const struct memory *m, const struct policy_memory *s, enum ph
 
 		if (asked_in(rate) != phase || !(l.there & 1u << rate->subject))
 			continue;
-		if ((!rate->per_minute ||
-			meter_minute(meter, measure, now_s) < rate->per_minute) &&
+		if ((!rate->per_minute || meter_minute(meter, measure, now_s) < rate->per_minute) &&
 		    (!rate->per_hour || meter_hour(meter, measure, now_s) < rate->per_hour))
 			continue;
 		if (rate->learned && rate->subject == MEMORY_SENDER && has_profile &&
@@ -509,8 +509,8 @@ static void count_one(struct memory *m, unsigned subject, uint64_t key, unsigned
 	*ret_meter = meter;
 }
 
-static void count_all(
-    struct memory *m, uint32_t subjects, unsigned measure, const struct memory_query *q, uint32_t now_s)
+static void count_all(struct memory *m, uint32_t subjects, unsigned measure,
+    const struct memory_query *q, uint32_t now_s)
 {
 	uint64_t keys[MEMORY_N_SUBJECTS];
 	struct meter meter;
@@ -558,7 +558,9 @@ static void learn_sender(struct memory *m, const struct policy_memory *s,
 	if (slot < 0)
 		return;
 	if (p.first_s == 0) {
-		p = (struct profile){ .first_s = now_s, .hour = now_s / HOUR_S, .week = now_s / WEEK_S };
+		p = (struct profile){
+			.first_s = now_s, .hour = now_s / HOUR_S, .week = now_s / WEEK_S
+		};
 		name(&m->profiles, slot, MEMORY_SHOW_SENDER_BASELINE, q->sender);
 	}
 	profile_advance(&p, now_s);
@@ -575,7 +577,8 @@ static void learn_sender(struct memory *m, const struct policy_memory *s,
 	p.strangers[0] = count > p.strangers[0] ? count : p.strangers[0];
 	if (used_up(&p, s, now_s, &count, &allowed) != PROFILE_N && p.alarm_hour != p.hour) {
 		p.alarm_hour = p.hour;
-		alarm_add(alarms, n_alarms, MEMORY_ALARM_UNUSUAL, q->internal, count, allowed, q->sender);
+		alarm_add(
+		    alarms, n_alarms, MEMORY_ALARM_UNUSUAL, q->internal, count, allowed, q->sender);
 	}
 	memory_table_write(&m->profiles, slot, &p);
 }
@@ -595,7 +598,9 @@ static void learn_domain(struct memory *m, const struct policy_memory *s,
 	if (slot < 0)
 		return;
 	if (p.first_s == 0) {
-		p = (struct profile){ .first_s = now_s, .hour = now_s / HOUR_S, .week = now_s / WEEK_S };
+		p = (struct profile){
+			.first_s = now_s, .hour = now_s / HOUR_S, .week = now_s / WEEK_S
+		};
 		name(&m->profiles, slot, MEMORY_SHOW_DOMAIN_BASELINE, domain);
 	}
 	profile_advance(&p, now_s);
@@ -651,9 +656,7 @@ unsigned memory_apply(struct memory *m, const struct policy_memory *s,
 	fill_life(s, m->known.life_s);
 	switch ((enum memory_note_kind)note->kind) {
 	case MEMORY_OPENED: count_all(m, from, MEMORY_CONNECTIONS, q, now_s); return 0;
-	case MEMORY_CARRIED:
-		count_all(m, from | senders, MEMORY_MESSAGES, q, now_s);
-		return 0;
+	case MEMORY_CARRIED: count_all(m, from | senders, MEMORY_MESSAGES, q, now_s); return 0;
 	default: break;
 	}
 	rcpt = q->rcpt.len ? text_key(m, KEY_KNOWN, q->tenant, batv_bare(q->rcpt)) : 0;

@@ -115,17 +115,23 @@ unsigned memory_apply(struct memory *m, const struct policy_memory *settings,
 
 /* ---- showing and forgetting: the writer's thread, or under the lock that keeps it out ---- */
 
-enum { MEMORY_SHOW_SENDER_BASELINE = MEMORY_N_SUBJECTS, MEMORY_SHOW_DOMAIN_BASELINE, MEMORY_N_SHOWN };
+enum {
+	MEMORY_SHOW_SENDER_BASELINE = MEMORY_N_SUBJECTS,
+	MEMORY_SHOW_DOMAIN_BASELINE,
+	MEMORY_N_SHOWN
+};
 extern const char *const memory_subject_words[MEMORY_N_SHOWN];
 extern const char *const memory_measure_words[MEMORY_N_MEASURES];
 
 struct memory_shown {
 	uint8_t kind; /* enum memory_subject, or a baseline */
 	char text[MEMORY_TEXT];
-	uint32_t minute[MEMORY_N_MEASURES], hour[MEMORY_N_MEASURES]; /* baseline: hour[] RECIPIENTS, UNKNOWN */
-	uint32_t strangers;                                         /* baseline: in the hour */
-	uint32_t weeks[MEMORY_WEEKS], weeks_strangers[MEMORY_WEEKS]; /* baseline: the running one first */
-	uint32_t allowed;                                           /* baseline: recipients an hour */
+	uint32_t minute[MEMORY_N_MEASURES],
+	    hour[MEMORY_N_MEASURES]; /* baseline: hour[] RECIPIENTS, UNKNOWN */
+	uint32_t strangers;          /* baseline: in the hour */
+	uint32_t weeks[MEMORY_WEEKS],
+	    weeks_strangers[MEMORY_WEEKS]; /* baseline: the running one first */
+	uint32_t allowed;                  /* baseline: recipients an hour */
 	uint32_t touched_s;
 };
 

@@ -49,8 +49,8 @@ static enum memory_state state_of(
 	return now_s > time_s && now_s - time_s > life_s[state] ? KNOWN_ABSENT : state;
 }
 
-enum memory_state memory_known_get(
-    const struct memory_known *k, uint64_t key, const uint32_t life_s[KNOWN_N_STATES], uint32_t now_s)
+enum memory_state memory_known_get(const struct memory_known *k, uint64_t key,
+    const uint32_t life_s[KNOWN_N_STATES], uint32_t now_s)
 {
 	const _Atomic uint64_t *b = bucket(k, key);
 

@@ -36,8 +36,8 @@ void memory_known_fini(struct memory_known *k);
 size_t memory_known_bytes(const struct memory_known *k);
 
 /* life_s: by state. Any thread. */
-enum memory_state memory_known_get(
-    const struct memory_known *k, uint64_t key, const uint32_t life_s[KNOWN_N_STATES], uint32_t now_s);
+enum memory_state memory_known_get(const struct memory_known *k, uint64_t key,
+    const uint32_t life_s[KNOWN_N_STATES], uint32_t now_s);
 /* The writer: sets and dates it. Returns what it was (ABSENT, where it is new). */
 enum memory_state memory_known_put(
     struct memory_known *k, uint64_t key, enum memory_state state, uint32_t now_s);

@@ -26,7 +26,8 @@ struct profile {
 	uint32_t first_s, last_s;
 	uint32_t alarm_hour, total;
 	uint32_t now[PROFILE_N], before[PROFILE_N];
-	uint32_t copies[MEMORY_WEEKS], strangers[MEMORY_WEEKS]; /* the largest hour, running week first */
+	uint32_t copies[MEMORY_WEEKS],
+	    strangers[MEMORY_WEEKS]; /* the largest hour, running week first */
 };
 _Static_assert(sizeof(struct profile) == 112, "with sequence and key two lines");
 
@@ -45,7 +46,8 @@ uint32_t profile_hour(const struct profile *p, unsigned count, uint32_t now_s);
 /* What it may in this hour. */
 uint32_t profile_allowed(const uint32_t weeks[MEMORY_WEEKS], uint32_t floor, uint32_t percent);
 
-uint64_t memory_key(const struct memory *m, unsigned kind, uint16_t tenant, const char *text, size_t len);
+uint64_t memory_key(
+    const struct memory *m, unsigned kind, uint16_t tenant, const char *text, size_t len);
 /* The text of a label: addresses are kept as they are and written out here. */
 void memory_label_text(unsigned kind, const struct memory_label *label, char ret_text[MEMORY_TEXT]);
 /* Of what was learned of a recipient. */

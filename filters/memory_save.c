@@ -63,11 +63,10 @@ size_t memory_snapshot(const struct memory *m, uint32_t now_s, void *buf, size_t
 		const _Atomic uint64_t *w = m->known.words + b * 8;
 
 		for (unsigned i = 0; i < 4; i++) {
-			struct snapshot_known k = {
-				atomic_load_explicit(&w[i], memory_order_relaxed),
-				atomic_load_explicit(&w[4 + i], memory_order_relaxed)
-			};
-			if (!k.key || (k.value & 3) == KNOWN_UNKNOWN || (size_t)(end - p) < sizeof(k) ||
+			struct snapshot_known k = { atomic_load_explicit(&w[i], memory_order_relaxed),
+				atomic_load_explicit(&w[4 + i], memory_order_relaxed) };
+			if (!k.key || (k.value & 3) == KNOWN_UNKNOWN ||
+			    (size_t)(end - p) < sizeof(k) ||
 			    (k.value >> 32) + m->known.life_s[k.value & 3] < now_s)
 				continue;
 			memcpy(p, &k, sizeof(k));
@@ -75,7 +74,8 @@ size_t memory_snapshot(const struct memory *m, uint32_t now_s, void *buf, size_t
 			h.n_known++;
 		}
 	}
-	h.check = siphash(h.key, (uint8_t *)buf + sizeof(h), (size_t)(p - (uint8_t *)buf) - sizeof(h));
+	h.check =
+	    siphash(h.key, (uint8_t *)buf + sizeof(h), (size_t)(p - (uint8_t *)buf) - sizeof(h));
 	memcpy(buf, &h, sizeof(h));
 	return (size_t)(p - (uint8_t *)buf);
 }
@@ -86,7 +86,8 @@ static void restore_profile(struct memory *m, const struct snapshot_profile *s, 
 	struct profile old;
 	long slot;
 
-	if (s->key == 0 || (s->kind != MEMORY_SHOW_SENDER_BASELINE && s->kind != MEMORY_SHOW_DOMAIN_BASELINE))
+	if (s->key == 0 ||
+	    (s->kind != MEMORY_SHOW_SENDER_BASELINE && s->kind != MEMORY_SHOW_DOMAIN_BASELINE))
 		return;
 	slot = memory_table_take(&m->profiles, s->key, now_s, &old);
 	if (slot < 0)

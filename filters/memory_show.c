@@ -57,7 +57,8 @@ static void show_profile(
 bool memory_next(const struct memory *m, const struct policy_memory *s, uint32_t now_s,
     uint32_t *cursor, struct memory_shown *ret_shown)
 {
-	uint32_t meters = memory_table_slots(&m->meters), profiles = memory_table_slots(&m->profiles);
+	uint32_t meters = memory_table_slots(&m->meters),
+		 profiles = memory_table_slots(&m->profiles);
 	uint64_t key;
 
 	for (; *cursor < meters; (*cursor)++) {

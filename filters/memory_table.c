@@ -18,8 +18,8 @@ static void *touched(size_t bytes)
 	return p;
 }
 
-int memory_table_init(struct memory_table *t, uint32_t capacity, uint32_t row_words, uint32_t age_s,
-    uint32_t idle_s)
+int memory_table_init(
+    struct memory_table *t, uint32_t capacity, uint32_t row_words, uint32_t age_s, uint32_t idle_s)
 {
 	uint32_t buckets = 8;
 	size_t slots;

@@ -46,8 +46,8 @@ struct memory_table {
 };
 
 /* row_words: with two for sequence and key, MEMORY_ROW_MAX at most. -ENOMEM. */
-int memory_table_init(struct memory_table *t, uint32_t capacity, uint32_t row_words, uint32_t age_s,
-    uint32_t idle_s);
+int memory_table_init(
+    struct memory_table *t, uint32_t capacity, uint32_t row_words, uint32_t age_s, uint32_t idle_s);
 void memory_table_fini(struct memory_table *t);
 size_t memory_table_bytes(const struct memory_table *t);
 static inline uint32_t memory_table_slots(const struct memory_table *t)

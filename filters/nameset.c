@@ -131,9 +131,8 @@ bool nameset_find(const struct nameset *n, unsigned set, struct text address, ui
 	if (nameset_empty(n, set) || !take_apart(address, &a))
 		return false;
 	has = n->kinds[set];
-	if (has >> NAME_ADDRESS & 1 &&
-	    find_one(n, set, NAME_ADDRESS, a.null_sender ? "<>" : a.text,
-		a.null_sender ? 2 : a.len, now_s))
+	if (has >> NAME_ADDRESS & 1 && find_one(n, set, NAME_ADDRESS, a.null_sender ? "<>" : a.text,
+					   a.null_sender ? 2 : a.len, now_s))
 		kind = NAME_ADDRESS;
 	else if (a.null_sender)
 		return false;
@@ -156,7 +155,8 @@ bool nameset_find(const struct nameset *n, unsigned set, struct text address, ui
 
 static void put(char to[NAMES_MAX_LEN + 2], const char *text)
 {
-	memcpy(to, text, strlen(text) + 1); /* at most NAMES_MAX_LEN long, as all that was taken apart */
+	memcpy(to, text,
+	    strlen(text) + 1); /* at most NAMES_MAX_LEN long, as all that was taken apart */
 }
 
 /* The forms under which one half of a pair may be written, most specific first. */
@@ -181,8 +181,8 @@ static unsigned forms_of(struct asked *a, char forms[][NAMES_MAX_LEN + 2], unsig
 	return n;
 }
 
-bool nameset_find_pair(const struct nameset *n, unsigned set, struct text sender, struct text rcpt,
-    uint32_t now_s)
+bool nameset_find_pair(
+    const struct nameset *n, unsigned set, struct text sender, struct text rcpt, uint32_t now_s)
 {
 	enum { FORMS = 8 };
 	char of_sender[FORMS][NAMES_MAX_LEN + 2], of_rcpt[FORMS][NAMES_MAX_LEN + 2];

@@ -40,7 +40,7 @@ enum {
 enum name_kind { NAME_ADDRESS, NAME_LOCAL, NAME_DOMAIN, NAME_PARENT, NAME_GLOB, NAME_PAIR };
 
 struct name_entry {
-	uint32_t text; /* policy_str: lower case, as looked up */
+	uint32_t text;      /* policy_str: lower case, as looked up */
 	uint32_t expires_s; /* Unix time; 0: never */
 	uint16_t set;
 	uint8_t kind; /* enum name_kind */
@@ -78,8 +78,8 @@ struct nameset {
  * name, or empty for the null sender. ret_kind may be NULL. */
 bool nameset_find(const struct nameset *n, unsigned set, struct text address, uint32_t now_s,
     enum name_kind *ret_kind);
-bool nameset_find_pair(const struct nameset *n, unsigned set, struct text sender, struct text rcpt,
-    uint32_t now_s);
+bool nameset_find_pair(
+    const struct nameset *n, unsigned set, struct text sender, struct text rcpt, uint32_t now_s);
 /* True for a set without entries: what asks may save itself the work. */
 bool nameset_empty(const struct nameset *n, unsigned set);
 
@@ -90,8 +90,8 @@ bool nameset_empty(const struct nameset *n, unsigned set);
 const char *nameset_read(const char *entry, bool pairs, enum name_kind *ret_kind, char *ret_text);
 
 /* Sorts the entries. free() the result. NULL: no memory. */
-void *nameset_build(struct name_entry *entries, uint32_t n, uint32_t n_sets, const char *strings,
-    size_t *ret_len);
+void *nameset_build(
+    struct name_entry *entries, uint32_t n, uint32_t n_sets, const char *strings, size_t *ret_len);
 /* -EBADMSG and a sentence. strings_len: of the STRINGS part, which ends in a zero. */
 int nameset_open(const void *base, size_t len, const char *strings, size_t strings_len,
     struct nameset *ret_names, const char **ret_error);

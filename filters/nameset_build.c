@@ -26,10 +26,10 @@ static const char *read_one(const char *entry, size_t len, enum name_kind *ret_k
 		star |= to[i] == '*' || to[i] == '?';
 	}
 	to[len] = '\0';
-	*ret_kind = star	       ? NAME_GLOB
+	*ret_kind = star                 ? NAME_GLOB
 		    : to[len - 1] == '@' ? NAME_LOCAL
-		    : at	       ? NAME_ADDRESS
-				       : NAME_DOMAIN;
+		    : at                 ? NAME_ADDRESS
+					 : NAME_DOMAIN;
 	if (strcmp(to, "<>") == 0)
 		*ret_kind = NAME_ADDRESS;
 	else if (strchr(to, '<') || strchr(to, '>'))
@@ -143,8 +143,8 @@ static uint32_t drop_doubles(struct name_entry *e, uint32_t n)
 	return kept;
 }
 
-void *nameset_build(struct name_entry *entries, uint32_t n, uint32_t n_sets, const char *strings,
-    size_t *ret_len)
+void *nameset_build(
+    struct name_entry *entries, uint32_t n, uint32_t n_sets, const char *strings, size_t *ret_len)
 {
 	struct nameset_header *h;
 	struct nameset_slot *slots;
@@ -174,8 +174,7 @@ void *nameset_build(struct name_entry *entries, uint32_t n, uint32_t n_sets, con
 		memcpy(slots + n_slots, entries, n * sizeof(*entries));
 	for (uint32_t i = 0; i < n; i++) {
 		const char *text = strings + entries[i].text;
-		uint32_t hash =
-		    nameset_hash(entries[i].set, entries[i].kind, text, strlen(text));
+		uint32_t hash = nameset_hash(entries[i].set, entries[i].kind, text, strlen(text));
 		uint32_t k = 0;
 
 		kinds[entries[i].set] |= (uint8_t)(1u << entries[i].kind);

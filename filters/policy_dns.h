@@ -71,7 +71,7 @@ struct policy_dns {
 	uint32_t probe_interval_s; /* of the lists' test points (P25) */
 	uint32_t accepted_percent; /* a list whose hits' mail the backend takes in so many is suspended */
 	uint32_t accepted_least;   /* ... of at least so many */
-	uint32_t forwarders;     /* set of names that SPF does not count against; DNS_NO_SET */
+	uint32_t forwarders;       /* set of names that SPF does not count against; DNS_NO_SET */
 	uint8_t host, sender, spf; /* 1: asked */
 	uint8_t reserved;
 	struct policy_recursor recursors[POLICY_MAX_RECURSORS];

@@ -14,9 +14,9 @@ struct policy_grey {
 	uint32_t life_s;         /* of what was accepted, since the last time */
 	uint32_t white_life_s;   /* of what was accepted white_after times, since the last time */
 	uint32_t trap_s;         /* how long a pool stays trapped after it wrote to a greytrap */
-	uint32_t white_after;    /* accepted messages that make a triplet or a pool white; 0: never */
-	int32_t from_score;      /* hundredths; clients below it are not asked to come back */
-	uint32_t capacity;       /* entries; taken at start */
+	uint32_t white_after; /* accepted messages that make a triplet or a pool white; 0: never */
+	int32_t from_score;   /* hundredths; clients below it are not asked to come back */
+	uint32_t capacity;    /* entries; taken at start */
 	/* rows among the rules, and numbers of sets of names; by the writer. Rule 0: no greylist */
 	uint32_t rule, rule_trapped, rule_spamtrap;
 	uint32_t exempt, greytraps, spamtraps;

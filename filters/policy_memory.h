@@ -37,7 +37,7 @@ enum memory_measure {
 };
 
 struct policy_rate {
-	uint32_t rule; /* its row among the rules */
+	uint32_t rule;                 /* its row among the rules */
 	uint32_t per_minute, per_hour; /* 0: no limit */
 	uint8_t subject, measure;
 	uint8_t learned; /* 1: of a sender; what it does regularly is not too much */
@@ -53,9 +53,9 @@ struct policy_batv_key {
 
 struct policy_memory {
 	uint32_t capacity; /* sources, senders and recipients counted; taken at start; 0: no memory */
-	uint32_t burst_floor;   /* recipients an hour that any sender may have */
-	uint32_t burst_percent; /* ... and of its largest hour in the weeks before */
-	uint32_t unknown_floor; /* unknown recipients an hour that any sender may have */
+	uint32_t burst_floor;     /* recipients an hour that any sender may have */
+	uint32_t burst_percent;   /* ... and of its largest hour in the weeks before */
+	uint32_t unknown_floor;   /* unknown recipients an hour that any sender may have */
 	uint32_t harvest_unknown; /* unknown recipients an hour, from which a client harvests ... */
 	uint32_t harvest_percent; /* ... where they are so much of all it asked for */
 	uint32_t spread_unknown;  /* unknown recipients an hour that any domain may be asked for */

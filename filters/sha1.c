@@ -79,8 +79,8 @@ void sha1(const void *a, size_t a_len, const void *b, size_t b_len, uint8_t ret_
 		ret_hash[i] = (uint8_t)(s.h[i / 4] >> (24 - 8 * (i % 4)));
 }
 
-void hmac_sha1(const void *key, size_t key_len, const void *data, size_t len,
-    uint8_t ret_mac[SHA1_BYTES])
+void hmac_sha1(
+    const void *key, size_t key_len, const void *data, size_t len, uint8_t ret_mac[SHA1_BYTES])
 {
 	uint8_t inner[SHA1_BLOCK] = { 0 }, outer[SHA1_BLOCK], hash[SHA1_BYTES];
 

@@ -314,7 +314,8 @@ static enum go do_term(struct spf *s)
 	if (t.spec.len == 0)
 		return start_term(s, &t, domain_of(s, f));
 	vars = vars_of(s, f);
-	return start_term(s, &t, (struct text){ name, spf_macro_name(&vars, t.spec, name) });
+	size_t len = spf_macro_name(&vars, t.spec, name);
+	return start_term(s, &t, (struct text){ name, len });
 }
 
 /* ---- the explanation: whatever goes wrong, there is none (6.2) ---- */

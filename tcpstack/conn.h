@@ -185,7 +185,7 @@ _Static_assert(
 struct tcp_half {
 	uint64_t now_ns; /* of the call under way */
 	uint32_t now_us, tick;
-	struct tcp_conn *conns; /* conns[0] is never used */
+	struct tcp_conn *conns;  /* conns[0] is never used */
 	struct conn_pace *paces; /* by the same index */
 	uint32_t max_conns, free_head, fresh, n_conns;
 	uint32_t max_servers; /* places for the server role while clients' share is kept */

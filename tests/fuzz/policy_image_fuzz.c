@@ -72,7 +72,8 @@ static void ask(const struct policy *p)
 	for (unsigned i = 0; i < N_CLIENTS; i++) {
 		CHECK(verdicts[i].kind < VERDICT_N_KINDS && verdicts[i].reason < REASON_N);
 		memcpy(facts.client, clients[i], 16);
-		CHECK(policy_judge(p, PHASE_RCPT, &facts, &(struct tally){ 0 }).kind < VERDICT_N_KINDS);
+		CHECK(policy_judge(p, PHASE_RCPT, &facts, &(struct tally){ 0 }).kind <
+		      VERDICT_N_KINDS);
 	}
 	if (policy_route_domain(p, (struct text){ "a.b.example.org", 15 }, &pool, &tenant) == 0)
 		CHECK(pool < s->n_pools);

@@ -68,10 +68,10 @@ static void a_file_is_read_to_its_end(void **state)
 	image_writer_settings(w)->default_pool = -1;
 	assert_int_equal(image_writer_finish(w, parts, &n_parts, &error), 0);
 	assert_int_equal(policy_open(parts, n_parts, 1, &p, &error), 0);
-	assert_true(nameset_find(policy_namesets(p), (unsigned)set,
-	    (struct text){ "good@example.org", 16 }, 1, NULL));
-	assert_true(nameset_find(policy_namesets(p), (unsigned)set,
-	    (struct text){ "last@example.org", 16 }, 1, NULL));
+	assert_true(nameset_find(
+	    policy_namesets(p), (unsigned)set, (struct text){ "good@example.org", 16 }, 1, NULL));
+	assert_true(nameset_find(
+	    policy_namesets(p), (unsigned)set, (struct text){ "last@example.org", 16 }, 1, NULL));
 	/* 2030-01-02 00:00 UTC is the first second after its last day */
 	assert_true(nameset_find(policy_namesets(p), (unsigned)set,
 	    (struct text){ "a.example.net", 13 }, 1893542399, NULL));

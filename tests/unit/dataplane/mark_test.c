@@ -41,7 +41,8 @@ static void forged_fields_go_whatever_the_pieces(void **state)
 		const char *in, *out;
 	} rows[] = {
 		{ "X-Postern: mark\r\nTo: a\r\n\r\nx\r\n", "To: a\r\n\r\nx\r\n" },
-		{ "To: a\r\nx-postern: mark\r\n\tfolded\r\n more\r\nCc: b\r\n\r\n", "To: a\r\nCc: b\r\n\r\n" },
+		{ "To: a\r\nx-postern: mark\r\n\tfolded\r\n more\r\nCc: b\r\n\r\n",
+		    "To: a\r\nCc: b\r\n\r\n" },
 		{ "X-Postern: 1\r\nX-Postern: 2\r\nX-POSTERN: 3\r\nA: b\r\n\r\n", "A: b\r\n\r\n" },
 		/* of the body, or another name: not ours to touch */
 		{ "A: b\r\n\r\nX-Postern: quoted\r\n", "A: b\r\n\r\nX-Postern: quoted\r\n" },

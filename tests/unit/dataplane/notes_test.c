@@ -42,17 +42,18 @@ static void test_order_and_kinds(void **state)
 
 	(void)state;
 	assert_int_equal(notes_new(2, &n), 0);
-	assert_int_equal(notes_subscribe(n,
-			     &(struct notes_subscriber){
-				 1u << NOTE_MESSAGE | 1u << NOTE_SESSION, hear, tick, &all }),
-	    0);
-	assert_int_equal(notes_subscribe(n,
-			     &(struct notes_subscriber){ 1u << NOTE_GREY, hear, NULL, &greys }),
+	assert_int_equal(
+	    notes_subscribe(n, &(struct notes_subscriber){ 1u << NOTE_MESSAGE | 1u << NOTE_SESSION,
+				   hear, tick, &all }),
 	    0);
 	assert_int_equal(
-	    notes_subscribe(n, &(struct notes_subscriber){ 1u << NOTE_RCPT, NULL, NULL, &nobody }), 0);
-	assert_int_equal(notes_kinds(n), 1u << NOTE_MESSAGE | 1u << NOTE_SESSION | 1u << NOTE_GREY |
-					     1u << NOTE_RCPT);
+	    notes_subscribe(n, &(struct notes_subscriber){ 1u << NOTE_GREY, hear, NULL, &greys }),
+	    0);
+	assert_int_equal(
+	    notes_subscribe(n, &(struct notes_subscriber){ 1u << NOTE_RCPT, NULL, NULL, &nobody }),
+	    0);
+	assert_int_equal(notes_kinds(n),
+	    1u << NOTE_MESSAGE | 1u << NOTE_SESSION | 1u << NOTE_GREY | 1u << NOTE_RCPT);
 	assert_int_equal(notes_start(n), 0);
 	for (uint32_t i = 0; i < 5 * NOTES_RING; i++) {
 		note.value = i;

@@ -58,8 +58,8 @@ static void test_precedence(void **state)
 	add_access(&f, ACCESS_SENDER, VERDICT_REFUSE, "x.example", "good@x.example");
 	add_access(&f, ACCESS_HOST, VERDICT_REFUSE, ".dialup.example", NULL);
 	fixture_open(&f);
-	assert_int_equal(
-	    ask(&f, "a.dialup.example", "s@x.example", "b@y.example", 1).reason, REASON_ACCESS_HOST);
+	assert_int_equal(ask(&f, "a.dialup.example", "s@x.example", "b@y.example", 1).reason,
+	    REASON_ACCESS_HOST);
 	assert_int_equal(ask(&f, "", "s@x.example", "b@y.example", 1).reason, REASON_ACCESS_SENDER);
 	assert_int_equal(
 	    ask(&f, "", "s@z.example", "b@y.example", 1).reason, REASON_ACCESS_RECIPIENT);

@@ -63,9 +63,8 @@ static void test_bare(void **state)
 	assert_int_equal(bare.len, 0);
 }
 
-static enum batv_result check(
-    const struct policy_batv_key *keys, unsigned n, const struct policy_batv_key *by, unsigned day,
-    const char *address)
+static enum batv_result check(const struct policy_batv_key *keys, unsigned n,
+    const struct policy_batv_key *by, unsigned day, const char *address)
 {
 	char tag[11], path[64];
 

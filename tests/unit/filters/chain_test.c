@@ -39,8 +39,10 @@ static void test_allow_beats_limits(void **state)
 
 	(void)state;
 	begin(&f);
-	assert_int_equal(policy_judge(f.p, PHASE_SYN, &facts, &(struct tally){ 0 }).kind, VERDICT_PASS);
-	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_PASS);
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_SYN, &facts, &(struct tally){ 0 }).kind, VERDICT_PASS);
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_PASS);
 	facts.trusted = true; /* as the session notes it */
 	for (enum phase phase = PHASE_SYN; phase < PHASE_N; phase++) {
 		struct verdict v = policy_judge(f.p, phase, &facts, &(struct tally){ .score = -5 });
@@ -61,11 +63,13 @@ static void test_lists_before_limits(void **state)
 
 	(void)state;
 	begin(&f);
-	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_DROP);
-	client4(facts.client, 0x0b000001);
 	assert_int_equal(
-	    policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).reason, REASON_CONNECTION_LIMIT);
-	assert_int_equal(policy_judge(f.p, PHASE_SYN, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
+	    policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_DROP);
+	client4(facts.client, 0x0b000001);
+	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).reason,
+	    REASON_CONNECTION_LIMIT);
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_SYN, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
 	fixture_end(&f);
 }
 

@@ -99,10 +99,9 @@ static void asked(struct world *w, const uint8_t *client, bool internal, const c
 static struct memory_answer judge(const struct world *w, enum phase phase, const uint8_t *client,
     bool internal, const char *sender, const char *rcpt, uint32_t now_s)
 {
-	struct memory_query q = { .client = client,
-		.internal = internal,
-		.sender = text(sender),
-		.rcpt = text(rcpt) };
+	struct memory_query q = {
+		.client = client, .internal = internal, .sender = text(sender), .rcpt = text(rcpt)
+	};
 	struct memory_answer a;
 
 	memory_judge(w->m, &w->s, phase, &q, now_s, &a);
@@ -192,13 +191,15 @@ static void test_each_subject(void **state)
 		rate(&w, rows[i].subject, rows[i].measure, 0, 5);
 		for (unsigned n = 0; n < 5; n++)
 			asked(&w, v4(7), false, rows[i].sender, rows[i].rcpt, true, T0);
-		assert_int_equal(judge(&w, rows[i].phase, v4(7), false, rows[i].sender,
-				     rows[i].rcpt, T0).rates_over, 1);
+		assert_int_equal(
+		    judge(&w, rows[i].phase, v4(7), false, rows[i].sender, rows[i].rcpt, T0).rates_over,
+		    1);
 		assert_int_equal(judge(&w, PHASE_CONNECT, v4(7), false, "", "", T0).rates_over, 0);
 		if (rows[i].other_rcpt)
 			assert_int_equal(judge(&w, rows[i].phase, v4(7), false,
 					     rows[i].other_sender, rows[i].other_rcpt, T0)
-					     .rates_over, 0);
+					     .rates_over,
+			    0);
 		end(&w);
 	}
 }
@@ -223,8 +224,8 @@ static void test_tags_are_stripped(void **state)
 /* ---- baselines ---- */
 
 /* How many of n recipients pass, where each that passes is counted. */
-static unsigned burst(struct world *w, bool internal, const char *sender, const char *who, unsigned n,
-    uint32_t now_s)
+static unsigned burst(
+    struct world *w, bool internal, const char *sender, const char *who, unsigned n, uint32_t now_s)
 {
 	unsigned passed = 0;
 	char rcpt[64];
@@ -240,8 +241,8 @@ static unsigned burst(struct world *w, bool internal, const char *sender, const 
 	return passed;
 }
 
-static unsigned shadow_burst(struct world *w, bool internal, const char *sender, const char *who,
-    unsigned n, uint32_t now_s)
+static unsigned shadow_burst(
+    struct world *w, bool internal, const char *sender, const char *who, unsigned n, uint32_t now_s)
 {
 	char rcpt[64];
 
@@ -266,7 +267,8 @@ static void test_school_and_captured_account(void **state)
 
 		begin(&w);
 		for (unsigned week = 0; week < 9; week++, now_s += WEEK) {
-			shadow_burst(&w, sides[side], "office@school.example", "parent", 1000, now_s);
+			shadow_burst(
+			    &w, sides[side], "office@school.example", "parent", 1000, now_s);
 			for (unsigned i = 0; i < 5; i++) {
 				snprintf(rcpt, sizeof(rcpt), "friend%u@example.org", i);
 				asked(&w, v4(9), sides[side], "teacher@school.example", rcpt, true,
@@ -274,20 +276,23 @@ static void test_school_and_captured_account(void **state)
 			}
 		}
 		memset(w.told, 0, sizeof(w.told));
-		assert_int_equal(burst(&w, sides[side], "office@school.example", "parent", 1000, now_s),
-		    1000);
+		assert_int_equal(
+		    burst(&w, sides[side], "office@school.example", "parent", 1000, now_s), 1000);
 		assert_int_equal(w.told[MEMORY_ALARM_UNUSUAL], 0);
 		/* another account of the same school: nobody ever saw it write so much */
-		assert_in_range(burst(&w, sides[side], "teacher@school.example", "victim", 1000,
-				    now_s + 7200), 1, 50);
+		assert_in_range(
+		    burst(&w, sides[side], "teacher@school.example", "victim", 1000, now_s + 7200),
+		    1, 50);
 		assert_int_equal(w.told[MEMORY_ALARM_UNUSUAL], 1);
 		assert_int_equal(w.alarms[0].internal, sides[side]);
 		/* the very account that writes to a thousand, but to strangers this time */
-		assert_in_range(burst(&w, sides[side], "office@school.example", "victim", 1000,
-				    now_s + 86400), 1, 70);
+		assert_in_range(
+		    burst(&w, sides[side], "office@school.example", "victim", 1000, now_s + 86400),
+		    1, 70);
 		/* ... and the week after it may write to the parents again */
-		assert_int_equal(burst(&w, sides[side], "office@school.example", "parent", 1000,
-				     now_s + WEEK), 1000);
+		assert_int_equal(
+		    burst(&w, sides[side], "office@school.example", "parent", 1000, now_s + WEEK),
+		    1000);
 		end(&w);
 	}
 }
@@ -301,8 +306,8 @@ static void test_slow_poison(void **state)
 	(void)state;
 	begin(&w);
 	for (unsigned week = 0; week < 5; week++) {
-		unsigned passed = burst(&w, true, "spy@school.example", "victim", 5000,
-		    T0 + week * WEEK);
+		unsigned passed =
+		    burst(&w, true, "spy@school.example", "victim", 5000, T0 + week * WEEK);
 
 		assert_in_range(passed, 40, last);
 		last = passed * 3 / 2 + 1;
@@ -358,10 +363,14 @@ static void test_learned_rate(void **state)
 		shadow_burst(&w, false, "office@school.example", "parent", 1000, T0 + week * WEEK);
 	shadow_burst(&w, false, "office@school.example", "parent", 900, T0 + 9 * WEEK);
 	assert_int_equal(judge(&w, PHASE_RCPT, v4(9), false, "office@school.example",
-			     "parent1@example.org", T0 + 9 * WEEK + 90).rates_over, 0);
+			     "parent1@example.org", T0 + 9 * WEEK + 90)
+			     .rates_over,
+	    0);
 	w.s.rates[0].learned = 0;
 	assert_int_equal(judge(&w, PHASE_RCPT, v4(9), false, "office@school.example",
-			     "parent1@example.org", T0 + 9 * WEEK + 90).rates_over, 1);
+			     "parent1@example.org", T0 + 9 * WEEK + 90)
+			     .rates_over,
+	    1);
 	end(&w);
 }
 
@@ -379,8 +388,9 @@ static void test_recipients_are_learned(void **state)
 	    MEMORY_KNOWN);
 	assert_int_equal(judge(&w, PHASE_RCPT, v4(2), false, "", "nobody@example.org", T0 + 5).found,
 	    MEMORY_NO_SUCH);
-	assert_int_equal(judge(&w, PHASE_RCPT, v4(2), false, "", "nobody@example.org",
-			     T0 + w.s.unknown_s + 1).found, 0);
+	assert_int_equal(
+	    judge(&w, PHASE_RCPT, v4(2), false, "", "nobody@example.org", T0 + w.s.unknown_s + 1).found,
+	    0);
 	end(&w);
 }
 
@@ -427,12 +437,15 @@ static void test_spread_harvest(void **state)
 		asked(&w, v4(0xc0000000 + i * 256), false, sender, rcpt, false, T0 + i);
 	}
 	assert_int_equal(w.told[MEMORY_ALARM_SPREAD], 1);
-	assert_int_equal(judge(&w, PHASE_RCPT, v4(5), false, "b@example.net", "fresh@example.org",
-			     T0 + 150).found, MEMORY_SPREAD);
-	assert_int_equal(judge(&w, PHASE_RCPT, v4(5), false, "b@example.net", "known@example.org",
-			     T0 + 150).found, MEMORY_KNOWN);
-	assert_int_equal(judge(&w, PHASE_RCPT, v4(5), false, "b@example.net", "fresh@example.com",
-			     T0 + 150).found, 0);
+	assert_int_equal(
+	    judge(&w, PHASE_RCPT, v4(5), false, "b@example.net", "fresh@example.org", T0 + 150).found,
+	    MEMORY_SPREAD);
+	assert_int_equal(
+	    judge(&w, PHASE_RCPT, v4(5), false, "b@example.net", "known@example.org", T0 + 150).found,
+	    MEMORY_KNOWN);
+	assert_int_equal(
+	    judge(&w, PHASE_RCPT, v4(5), false, "b@example.net", "fresh@example.com", T0 + 150).found,
+	    0);
 	/* a domain of which that is known: its baseline has grown */
 	for (unsigned week = 1; week < 6; week++)
 		for (unsigned i = 0; i < 150; i++) {
@@ -441,7 +454,9 @@ static void test_spread_harvest(void **state)
 			    T0 + week * WEEK);
 		}
 	assert_int_equal(judge(&w, PHASE_RCPT, v4(5), false, "b@example.net", "fresh@example.org",
-			     T0 + 5 * WEEK + 5).found, 0);
+			     T0 + 5 * WEEK + 5)
+			     .found,
+	    0);
 	end(&w);
 }
 
@@ -491,7 +506,8 @@ static void test_flood_of_made_up_sources(void **state)
 	}
 	assert_int_equal(resident_kib() - before, 0);
 	assert_in_range(throttled, 0, honest / 1000);
-	for (unsigned n = 0; n < 31; n++) /* their counts are still known: with 31 more it is too much */
+	for (unsigned n = 0; n < 31;
+	     n++) /* their counts are still known: with 31 more it is too much */
 		for (uint32_t i = 0; i < 300; i++)
 			opened(&w, v4(0x0a000000 + i * 256), T0 + 1250);
 	throttled = 0;
@@ -553,11 +569,12 @@ static void test_snapshot(void **state)
 	assert_int_equal(memory_restore(again.m, buf, len - 1, T0 + 9 * WEEK), -EBADMSG);
 	assert_int_equal(memory_restore(again.m, buf, 3, T0 + 9 * WEEK), -EBADMSG);
 	assert_int_equal(memory_restore(again.m, buf, len, T0 + 9 * WEEK), 0);
-	assert_int_equal(burst(&again, true, "office@school.example", "parent", 1000, T0 + 9 * WEEK),
-	    1000);
+	assert_int_equal(
+	    burst(&again, true, "office@school.example", "parent", 1000, T0 + 9 * WEEK), 1000);
 	assert_int_equal(burst(&again, true, "office@school.example", "parent", 0, T0), 0);
-	assert_true(judge(&again, PHASE_RCPT, v4(1), false, "", "parent5@example.org",
-			T0 + 9 * WEEK).found & MEMORY_KNOWN);
+	assert_true(
+	    judge(&again, PHASE_RCPT, v4(1), false, "", "parent5@example.org", T0 + 9 * WEEK).found &
+	    MEMORY_KNOWN);
 	free(buf);
 	end(&w);
 	end(&again);

@@ -6,7 +6,8 @@
 
 #include <errno.h>
 
-static unsigned add_set(struct fixture *f, bool pairs, const char *const *entries, uint32_t expires_s)
+static unsigned add_set(
+    struct fixture *f, bool pairs, const char *const *entries, uint32_t expires_s)
 {
 	int set = image_writer_set(f->w);
 
@@ -18,8 +19,7 @@ static unsigned add_set(struct fixture *f, bool pairs, const char *const *entrie
 
 		if (wrong)
 			fail_msg("%s: %s", *entries, wrong);
-		assert_int_equal(
-		    image_writer_name(f->w, (unsigned)set, kind, text, expires_s), 0);
+		assert_int_equal(image_writer_name(f->w, (unsigned)set, kind, text, expires_s), 0);
 	}
 	return (unsigned)set;
 }
@@ -61,12 +61,14 @@ static void test_forms(void **state)
 	fixture_open(&f);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		enum name_kind kind;
-		bool found = nameset_find(
-		    policy_namesets(f.p), set, text_of(rows[i].asked), 1, &kind);
+		bool found =
+		    nameset_find(policy_namesets(f.p), set, text_of(rows[i].asked), 1, &kind);
 
 		if (found != (rows[i].kind >= 0) || (found && (int)kind != rows[i].kind))
-			fail_msg("\"%s\": found %d as %d", rows[i].asked, found, found ? (int)kind : -1);
-		assert_false(nameset_find(policy_namesets(f.p), empty, text_of(rows[i].asked), 1, NULL));
+			fail_msg(
+			    "\"%s\": found %d as %d", rows[i].asked, found, found ? (int)kind : -1);
+		assert_false(
+		    nameset_find(policy_namesets(f.p), empty, text_of(rows[i].asked), 1, NULL));
 	}
 	assert_true(nameset_empty(policy_namesets(f.p), empty));
 	assert_true(nameset_empty(policy_namesets(f.p), 4000));
@@ -136,9 +138,9 @@ static void test_wrong_entries(void **state)
 	static const struct {
 		const char *entry;
 		bool pairs;
-	} rows[] = { { "", false }, { "a b", false }, { "@", false }, { ".", false }, { "..a", false },
-		{ "a..b", false }, { "a.", false }, { "<a@b>", false }, { "a\tb", false },
-		{ "a@b", true }, { "* x*y@z", true } };
+	} rows[] = { { "", false }, { "a b", false }, { "@", false }, { ".", false },
+		{ "..a", false }, { "a..b", false }, { "a.", false }, { "<a@b>", false },
+		{ "a\tb", false }, { "a@b", true }, { "* x*y@z", true } };
 	char text[NAMES_MAX_LEN + 1], long_name[NAMES_MAX_LEN + 2];
 	enum name_kind kind;
 
@@ -169,10 +171,10 @@ static void test_bounds(void **state)
 	assert_int_equal(image_writer_name(f.w, set + 1, NAME_DOMAIN, "x", 0), -EINVAL);
 	fixture_open(&f);
 	memset(long_name, 'a', sizeof(long_name));
-	assert_true(nameset_find(policy_namesets(f.p), set,
-	    (struct text){ long_name, NAMES_MAX_LEN }, 1, NULL));
-	assert_false(nameset_find(policy_namesets(f.p), set,
-	    (struct text){ long_name, NAMES_MAX_LEN + 1 }, 1, NULL));
+	assert_true(nameset_find(
+	    policy_namesets(f.p), set, (struct text){ long_name, NAMES_MAX_LEN }, 1, NULL));
+	assert_false(nameset_find(
+	    policy_namesets(f.p), set, (struct text){ long_name, NAMES_MAX_LEN + 1 }, 1, NULL));
 	assert_false(nameset_find(policy_namesets(f.p), set, (struct text){ "a\0b", 3 }, 1, NULL));
 	fixture_end(&f);
 }
@@ -193,9 +195,11 @@ static void test_many(void **state)
 	fixture_open(&f);
 	for (unsigned i = 0; i < 50000; i++) {
 		snprintf(text, sizeof(text), "user%u@example%u.org", i, i % 77);
-		assert_true(nameset_find(policy_namesets(f.p), (unsigned)set, text_of(text), 1, NULL));
+		assert_true(
+		    nameset_find(policy_namesets(f.p), (unsigned)set, text_of(text), 1, NULL));
 		snprintf(text, sizeof(text), "user%u@example%u.org", i, i % 77 + 1);
-		assert_false(nameset_find(policy_namesets(f.p), (unsigned)set, text_of(text), 1, NULL));
+		assert_false(
+		    nameset_find(policy_namesets(f.p), (unsigned)set, text_of(text), 1, NULL));
 	}
 	fixture_end(&f);
 }

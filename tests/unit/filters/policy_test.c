@@ -149,7 +149,7 @@ static void test_out_of_range(void **state)
 	BAD(((struct policy_list *)array_of(&f, s->lists_off))->verify_share = 101);
 	BAD(((struct policy_list *)array_of(&f, s->lists_off))->reason = REASON_N);
 	BAD(((struct policy_list *)array_of(&f, s->lists_off))->pool = 1);
-	BAD(s->n_lists = 0); /* the table still names one */
+	BAD(s->n_lists = 0);                   /* the table still names one */
 	BAD(f.parts[0].kind = IMAGE_PATTERNS); /* the settings are missing */
 	BAD(f.parts[2].kind = IMAGE_PATTERNS); /* an address table is none */
 	BAD(f.parts[0].kind = IMAGE_N_KINDS);

@@ -4,8 +4,8 @@
 
 #include "rules.h"
 
-static unsigned add_rule(struct fixture *f, const char *name, int32_t weight, enum verdict_kind action,
-    enum rule_state state, unsigned share)
+static unsigned add_rule(struct fixture *f, const char *name, int32_t weight,
+    enum verdict_kind action, enum rule_state state, unsigned share)
 {
 	struct policy_rule rule = {
 		.weight = weight,

@@ -4,9 +4,7 @@
 
 static struct td *paced(void **state, uint32_t bytes, uint32_t interval_ms)
 {
-	struct td_options o = {
-		.v6 = td_family(state), .ts = true, .sack = true, .peer_mss = 1460
-	};
+	struct td_options o = { .v6 = td_family(state), .ts = true, .sack = true, .peer_mss = 1460 };
 	struct td *d = td_make(TCP_ESTABLISHED, &o);
 
 	tcp_set_pace(&d->st, d->c, bytes, interval_ms);
