@@ -355,8 +355,8 @@ static void compile_lists(struct compiler *c)
 	}
 }
 
-struct image *image_compile(
-    const struct config *config, uint32_t epoch, struct complaints *complaints)
+struct image *image_compile(const struct config *config, uint32_t epoch,
+    const struct compile_options *options, struct complaints *complaints)
 {
 	struct image *image = calloc(1, sizeof(*image));
 	struct compiler c = { .config = config, .complaints = complaints };
@@ -380,6 +380,8 @@ struct image *image_compile(
 	keep_error(&c, compile_dns(config, c.writer));
 	keep_error(&c, compile_grey(config, c.writer));
 	compile_lists(&c);
+	if (c.error == 0 && complaints->total == before)
+		keep_error(&c, compile_patterns(config, c.writer, options, complaints));
 	settings->default_pool = config->default_pool_index;
 	if (c.error != 0 || complaints->total != before)
 		goto failed;
@@ -398,12 +400,13 @@ failed:
 	return image_free(image);
 }
 
-struct image *image_from_file(const char *path, uint32_t epoch, struct complaints *complaints)
+struct image *image_from_file(const char *path, uint32_t epoch,
+    const struct compile_options *options, struct complaints *complaints)
 {
 	struct config *config = config_read(path, complaints);
 	struct image *image = NULL;
 	if (config != NULL)
-		image = image_compile(config, epoch, complaints);
+		image = image_compile(config, epoch, options, complaints);
 	config_free(config);
 	return image;
 }

@@ -26,11 +26,20 @@ struct image {
 	unsigned long n_addresses; /* entries of all lists, as written */
 };
 
-/* NULL with complaints filled when list files or bounds refuse it. */
-struct image *image_compile(
-    const struct config *config, uint32_t epoch, struct complaints *complaints);
+/* Patterns may take a minute to compile. */
+struct compile_options {
+	const char *cache; /* directory for compiled patterns; NULL: none is kept */
+	/* called as databases get ready: zone or header name. NULL is allowed */
+	void (*progress)(void *arg, unsigned done, unsigned total, const char *what);
+	void *arg;
+};
+
+/* NULL with complaints filled when list files or bounds refuse it. options NULL: none. */
+struct image *image_compile(const struct config *config, uint32_t epoch,
+    const struct compile_options *options, struct complaints *complaints);
 /* config_read() and image_compile(). */
-struct image *image_from_file(const char *path, uint32_t epoch, struct complaints *complaints);
+struct image *image_from_file(const char *path, uint32_t epoch,
+    const struct compile_options *options, struct complaints *complaints);
 struct image *image_free(struct image *image); /* NULL is allowed; returns NULL */
 
 /* A rule's state and share. */

@@ -12,13 +12,14 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: postern-compile [-o IMAGE] [--check] [--json] [--epoch N] CONFIG\n"
+    "usage: postern-compile [-o IMAGE] [--check] [--json] [--epoch N] [--cache DIR] CONFIG\n"
     "       postern-compile --patterns-cost [--sample FILE] [--json] PATTERNS...\n"
     "Checks a configuration and compiles it to a policy image.\n"
     "\n"
     "  -o, --output IMAGE  where the image goes (default: CONFIG with .img for .yaml)\n"
     "  --check             check everything, list files too, and write nothing\n"
     "  --epoch N           number of the image (default 1)\n"
+    "  --cache DIR         keep compiled patterns there, and take them from there\n"
     "  --patterns-cost     measure each expression of pattern files, the slowest first\n"
     "  --sample FILE       text to measure with (default: made up)\n"
     "  --json              say what was made, or what is wrong, as JSON\n"
@@ -27,7 +28,7 @@ static const char usage[] =
     "Exit: 0 good, 1 the configuration is wrong or the image cannot be written, 2 usage.\n";
 
 static const char *const kinds[] = { "?", "settings", "strings", "addresses", "domains", "patterns",
-	"names" };
+	"names", "emergency" };
 
 static const char *kind_of(uint32_t kind)
 {
@@ -122,6 +123,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "output", required_argument, NULL, 'o' },
+		{ "cache", required_argument, NULL, 'C' },
 		{ "check", no_argument, NULL, 'c' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "epoch", required_argument, NULL, 'e' },
@@ -132,7 +134,7 @@ int main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *output = NULL;
-	const char *sample = NULL;
+	const char *sample = NULL, *cache = NULL;
 	bool check = false, json = false, costs = false;
 	unsigned long epoch = 1;
 	char *end, *made = NULL;
@@ -140,6 +142,7 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
 		switch (option) {
 		case 'o': output = optarg; break;
+		case 'C': cache = optarg; break;
 		case 'c': check = true; break;
 		case 'j': json = true; break;
 		case 'p': costs = true; break;
@@ -167,7 +170,8 @@ int main(int argc, char **argv)
 	}
 	struct complaints complaints;
 	complaints_init(&complaints);
-	struct image *image = image_from_file(argv[optind], (uint32_t)epoch, &complaints);
+	const struct compile_options how = { .cache = cache };
+	struct image *image = image_from_file(argv[optind], (uint32_t)epoch, &how, &complaints);
 	if (image == NULL && json) {
 		json_t *root = complaints_json(&complaints);
 		json_dumpf(root, stdout, JSON_INDENT(2));

@@ -109,6 +109,7 @@ struct config_score {
 
 #include "config_dns.h"
 #include "config_grey.h"
+#include "config_patterns.h"
 #include "config_shape.h"
 
 #include "config_access.h"
@@ -133,6 +134,7 @@ struct config {
 	struct config_shape shape;
 	struct config_dns dns;
 	struct config_grey grey;
+	struct config_patterns patterns;
 	struct config_checks checks;
 	struct config_items listeners, pools, domains, lists;
 	int default_pool_index; /* by config_check(); -1: none */

@@ -316,6 +316,8 @@ static const struct schema_key top_keys[] = {
 	    .doc = "What name service says of clients and senders: lists, names, SPF." },
 	{ "greylist", SCHEMA_SECTION, 0, AT(grey), .section = &grey_schema,
 	    .doc = "Who is asked to come back later (RFC 6647), and traps." },
+	{ "patterns", SCHEMA_SECTION, 0, AT(patterns), .section = &patterns_schema,
+	    .doc = "What is looked for in messages." },
 	{ "listeners", SCHEMA_SECTION, SCHEMA_MANY | SCHEMA_REQUIRED, AT(listeners), 1,
 	    POLICY_MAX_LISTENERS, .section = &listener_section, .doc = "Where clients connect." },
 	{ "pools", SCHEMA_SECTION, SCHEMA_MANY | SCHEMA_REQUIRED, AT(pools), 1, POLICY_MAX_POOLS,

@@ -8,6 +8,7 @@
 #include "history.h"
 #include "methods.h"
 #include "override.h"
+#include "patterns_cache.h"
 #include "rpc.h"
 #include "state_file.h"
 
@@ -146,6 +147,26 @@ static void fetch_rollback(struct load *load)
 	json_decref(row);
 }
 
+static void progress(void *arg, unsigned done, unsigned total, const char *what)
+{
+	struct load *load = arg;
+	(void)what;
+	atomic_store(&load->job.percent, 30 + 50 * done / (total == 0 ? 1 : total));
+}
+
+static struct image *compile_image(struct load *load, const struct config *config)
+{
+	char *cache = NULL;
+	if (asprintf(&cache, "%s/patterns", load->state) < 0)
+		cache = NULL;
+	const struct compile_options how = { .cache = cache, .progress = progress, .arg = load };
+	struct image *image = image_compile(config, load->epoch, &how, &load->complaints);
+	if (image != NULL && cache != NULL)
+		patterns_cache_trim(cache);
+	free(cache);
+	return image;
+}
+
 static void compile(struct load *load)
 {
 	struct config *config = NULL;
@@ -165,7 +186,7 @@ static void compile(struct load *load)
 	json_t *files = config == NULL ? NULL : history_files(load->state, config);
 	atomic_store(&load->job.percent, 30);
 	if (config != NULL)
-		load->image = image_compile(config, load->epoch, &load->complaints);
+		load->image = compile_image(load, config);
 	atomic_store(&load->job.percent, 80);
 	if (load->image == NULL)
 		load->error = -EINVAL;

@@ -133,7 +133,7 @@ static void run_look(struct job *job)
 			json_object_set_new(look->result, "drift", config_drift(&old, look->result));
 		}
 	} else if (read_side(look, &look->new)) {
-		struct image *image = image_compile(look->new.config, 1, &look->complaints);
+		struct image *image = image_compile(look->new.config, 1, NULL, &look->complaints);
 		if (image != NULL)
 			look->result = json_pack("{s:b, s:I}", "changes",
 			    look->current == NULL || !image_same(image, look->current), "addresses",

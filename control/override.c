@@ -4,6 +4,7 @@
 #include "config_walk.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct position nowhere = { 0, 0 };
@@ -72,6 +73,42 @@ static void apply_list(struct config *c, const struct config_place *place, const
 	*items = (struct config_items){ .n = n, .items = values };
 }
 
+static const char *pattern_of(const char *key)
+{
+	static const char emergency[] = "patterns.emergency.";
+	size_t len = sizeof(emergency) - 1;
+	return strncmp(key, emergency, len) == 0 ? key + len : NULL;
+}
+
+/* `patterns.emergency.NAME`: a line of a pattern file, without its name; one setting each, so that each
+ * has its own time. */
+bool override_is_pattern(const char *key)
+{
+	return pattern_of(key) != NULL;
+}
+
+static void add_pattern(
+    struct config *c, const char *key, const char *text, struct complaints *complaints)
+{
+	struct config_items *items = &c->patterns.emergency;
+	const char *name = pattern_of(key);
+	size_t len = name == NULL ? 0 : strlen(text) + strlen(name) + sizeof(" name=");
+	if (items->items == NULL)
+		items->items =
+		    arena_take(&c->arena, PATTERNS_MAX_EMERGENCY, sizeof(struct config_value));
+	char *line = arena_take(&c->arena, len, 1);
+	if (items->items == NULL || line == NULL || name == NULL)
+		return;
+	if (items->n == PATTERNS_MAX_EMERGENCY) {
+		complain(complaints, "set", nowhere, "%s: more than %d such patterns", key,
+		    PATTERNS_MAX_EMERGENCY);
+		return;
+	}
+	snprintf(line, len, "%s name=%s", text, name);
+	struct config_value *value = (struct config_value *)items->items + items->n++;
+	*value = (struct config_value){ .given = true, .text = line };
+}
+
 void overrides_apply(struct config *c, const json_t *overrides, struct complaints *complaints)
 {
 	size_t i;
@@ -80,6 +117,10 @@ void overrides_apply(struct config *c, const json_t *overrides, struct complaint
 		struct config_place place;
 		one = json_array_get(overrides, i);
 		const char *value = text_of(one, "value");
+		if (override_is_pattern(text_of(one, "key"))) {
+			add_pattern(c, text_of(one, "key"), value, complaints);
+			continue;
+		}
 		if (!config_find(c, text_of(one, "key"), &place, complaints))
 			continue;
 		if (place.flags & SCHEMA_MANY)

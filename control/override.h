@@ -20,6 +20,9 @@ enum { OVERRIDES_MAX = 256, OVERRIDE_VALUE_MAX = 4096 };
  * of the file "set". overrides: NULL for none. */
 void overrides_apply(struct config *c, const json_t *overrides, struct complaints *complaints);
 
+/* The key names a pattern of `posternctl pattern add`. */
+bool override_is_pattern(const char *key);
+
 /* A copy of the list with this one in it (until 0: for good). -ENOSPC, -ENOMEM. */
 int overrides_set(const json_t *overrides, const char *key, const char *value, int64_t until,
     int64_t now, const char *user, const char *reason, json_t **ret_overrides);

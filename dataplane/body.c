@@ -55,6 +55,7 @@ static void leave_inspected(struct worker *w, struct relay *r)
 
 void body_end(struct worker *w, struct relay *r)
 {
+	scan_end(r);
 	if (r->body.phase == BODY_NONE)
 		return;
 	leave_inspected(w, r);
@@ -88,6 +89,7 @@ static void relieve(struct worker *w)
 
 void body_discard(struct worker *w, struct relay *r)
 {
+	scan_end(r); /* it is decided: its memory is another's */
 	leave_inspected(w, r);
 	window_clear(&w->windows, &r->body.window);
 	body_account(w, r);
@@ -146,14 +148,21 @@ static bool body_mark(struct worker *w, struct session *s)
 	return true;
 }
 
-/* PHASE_BODY, once, when the window ends. False: refused. */
-bool body_judge(struct worker *w, struct session *s)
+static void refuse_content(struct worker *w, struct session *s, struct verdict v)
+{
+	if (v.kind >= VERDICT_REFUSE)
+		s->condemned = true;
+	body_refuse(w, s->relay, reply_code(v.kind, v.reason, PHASE_BODY), v.reason);
+}
+
+/* PHASE_BODY, when the window ends; `whole`: and the message with it. False: refused. */
+bool body_judge(struct worker *w, struct session *s, bool whole)
 {
 	struct relay *r = s->relay;
 	struct verdict v;
 
 	leave_inspected(w, r);
-	v = session_judge(w, s, PHASE_BODY);
+	v = r->scan.begun ? scan_judge(w, s, whole) : session_judge(w, s, PHASE_BODY);
 	session_note_verdict(w, s, v, PHASE_BODY);
 	if (v.kind <= VERDICT_MARK) {
 		if (body_mark(w, s))
@@ -161,10 +170,36 @@ bool body_judge(struct worker *w, struct session *s)
 		body_refuse(w, r, 451, REASON_WINDOW_MEMORY);
 		return false;
 	}
-	if (v.kind >= VERDICT_REFUSE)
-		s->condemned = true;
-	body_refuse(w, r, reply_code(v.kind, v.reason, PHASE_BODY), v.reason);
+	refuse_content(w, s, v);
 	return false;
+}
+
+/* Once more behind the window: what streams by has something that refuses, or (`whole`) the message
+ * has ended. What only marks comes too late to be told. False: refused. */
+static bool judge_again(struct worker *w, struct session *s, bool whole)
+{
+	struct verdict v = scan_judge(w, s, whole);
+
+	if (v.kind <= VERDICT_MARK)
+		v.kind = VERDICT_NONE;
+	session_note_verdict(w, s, v, PHASE_BODY);
+	if (v.kind == VERDICT_NONE)
+		return true;
+	if (v.reason == REASON_PATTERN)
+		brain_count(w, BRAIN_messages_hit_late);
+	refuse_content(w, s, v);
+	return false;
+}
+
+bool body_check_content(struct worker *w, struct session *s, bool whole)
+{
+	struct relay *r = s->relay;
+
+	if (!scan_is_due(r))
+		return true;
+	if (whole || scan_is_hot(r))
+		return judge_again(w, s, whole);
+	return true;
 }
 
 /* ---- beginnings and ends ---- */
@@ -338,8 +373,12 @@ size_t body_decode(
 {
 	struct body *b = &r->body;
 	uint8_t *to = w->scratch + SCRATCH_HEAD;
+	size_t plain = 0;
 
-	n = smtp_data_feed(&b->data, p, n, to, ret_out, NULL, NULL);
+	n = smtp_data_feed(
+	    &b->data, p, n, to, ret_out, scan_is_due(r) ? w->plain : NULL, &plain);
+	if (plain)
+		scan_feed(w, r, w->plain, plain);
 	*ret_out = mark_strip_feed(&b->strip, to, *ret_out, w->scratch);
 	if (b->data.ended)
 		*ret_out += mark_strip_end(&b->strip, w->scratch + *ret_out);
@@ -401,7 +440,7 @@ static enum body_step collect(struct worker *w, struct session *s)
 	}
 	if (!relay_has_room(w, r))
 		return BODY_WAITS_BACKEND;
-	if (!body_judge(w, s))
+	if (!body_judge(w, s, b->data.ended))
 		return BODY_GOES_ON;
 	b->phase = BODY_OPENING;
 	relay_data(w, r);
@@ -418,6 +457,8 @@ static enum body_step stream(struct worker *w, struct session *s)
 	if (!body_flush(w, r))
 		return BODY_WAITS_BACKEND;
 	if (b->data.ended) {
+		if (!body_check_content(w, s, true))
+			return BODY_GOES_ON;
 		if (relay_dot(w, r) < 0)
 			return BODY_WAITS_BACKEND;
 		s->state = SESSION_FINAL;
@@ -437,6 +478,8 @@ static enum body_step stream(struct worker *w, struct session *s)
 	s->moved = true;
 	if (!body_check(w, s))
 		return s->state == SESSION_BODY ? BODY_GOES_ON : BODY_GONE;
+	if (!body_check_content(w, s, false))
+		return BODY_GOES_ON;
 	body_push(w, r, w->scratch, out);
 	return BODY_GOES_ON;
 }

@@ -32,7 +32,9 @@ void body_account(struct worker *w, struct relay *r);
 void body_discard(struct worker *w, struct relay *r);
 void body_refuse(struct worker *w, struct relay *r, unsigned code, enum reason reason);
 bool body_check(struct worker *w, struct session *s);
-bool body_judge(struct worker *w, struct session *s);
+bool body_judge(struct worker *w, struct session *s, bool whole);
+/* Behind the window, before what was decoded goes on; `whole`: nothing follows. False: refused. */
+bool body_check_content(struct worker *w, struct session *s, bool whole);
 enum body_step body_idle(struct worker *w, struct session *s);
 void body_refused(struct worker *w, struct session *s);
 bool body_dropped_enough(struct worker *w, struct session *s, uint64_t n);

@@ -86,6 +86,7 @@ struct worker {
 	struct worker_config config;
 	char tarpit_text[HOSTNAME_MAX + 16]; /* lent to the stack */
 	uint8_t scratch[SCRATCH_OUT];
+	uint8_t plain[SCRATCH_OUT]; /* the same piece as the scanner sees it */
 };
 
 static inline void brain_count(struct worker *w, enum brain_counter c)

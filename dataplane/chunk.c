@@ -69,7 +69,7 @@ static enum body_step collect(struct worker *w, struct session *s)
 		session_reply(w, s, REPLY_CHUNK_OK);
 		return chunk_taken(w, s);
 	}
-	if (!body_judge(w, s))
+	if (!body_judge(w, s, b->chunk_last && s->chunk_left == 0))
 		return BODY_GOES_ON;
 	/* from here on the backend knows each chunk's size beforehand: nothing is taken out any more */
 	window_append(&w->windows, &b->window, held, mark_strip_end(&b->strip, held));
@@ -103,6 +103,8 @@ static enum body_step stream(struct worker *w, struct session *s)
 	const uint8_t *p;
 	size_t run, n, out;
 
+	if (b->chunk_last && s->chunk_left == 0 && !body_check_content(w, s, true))
+		return BODY_GOES_ON;
 	if (b->announce) {
 		uint64_t size = b->window.bytes + s->chunk_left;
 
@@ -128,7 +130,7 @@ static enum body_step stream(struct worker *w, struct session *s)
 	session_consume(w, s, n);
 	s->chunk_left -= n;
 	s->moved = true;
-	if (!body_check(w, s))
+	if (!body_check(w, s) || !body_check_content(w, s, b->chunk_last && s->chunk_left == 0))
 		return BODY_GOES_ON;
 	body_push(w, r, w->scratch, out);
 	return BODY_GOES_ON;

@@ -171,6 +171,7 @@ static enum outcome rcpt_forward(struct worker *w, struct session *s, const stru
 		return refuse_rcpt(w, s, REASON_BACKEND_WORDS);
 	if (s->facts.rcpts_accepted == 0 && r->pending == 0)
 		session_note_rcpt(s, cmd->path.whole);
+	scan_rcpt(w, s, cmd->path.whole);
 	session_grey_forward(w, s);
 	relay_rcpt(w, r, cmd);
 	return OUTCOME_DONE;

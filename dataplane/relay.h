@@ -19,6 +19,7 @@
 
 #include "backend.h"
 #include "mark.h"
+#include "scan.h"
 
 enum relay_state {
 	RELAY_WAITING,
@@ -107,6 +108,7 @@ struct relay {
 	uint16_t stored_code;
 	bool reply_cut;
 	struct relay_grey grey;
+	struct scan scan;
 	struct body body;
 };
 _Static_assert(sizeof(struct relay) <= 384, "counted in the budget of a relaying session");

@@ -123,6 +123,10 @@ void session_quit(struct worker *w, struct session *s);
 void session_deadline(struct worker *w, struct session *s, uint64_t ms); /* 0: none */
 /* Asks the filters; what hit is kept by session_note_verdict(), for the run that counts. */
 struct verdict session_judge(struct worker *w, struct session *s, enum phase phase);
+/* PHASE_BODY, with what a scan found. */
+struct content;
+struct verdict session_judge_content(
+    struct worker *w, struct session *s, const struct content *content);
 void session_note_verdict(struct worker *w, struct session *s, struct verdict v, enum phase phase);
 void session_consume(struct worker *w, struct session *s, size_t n);
 /* The token that a refusal of now for this reason would carry. */

@@ -5,6 +5,7 @@
  */
 #include "session_private.h"
 
+#include "filters/content.h"
 #include "filters/token.h"
 
 /* ---- writing ---- */
@@ -136,6 +137,15 @@ struct verdict session_judge(struct worker *w, struct session *s, enum phase pha
 	w->judged = s;
 	w->tally = s->tally;
 	return policy_judge(w->policy, phase, &s->facts, &w->tally);
+}
+
+struct verdict session_judge_content(
+    struct worker *w, struct session *s, const struct content *content)
+{
+	s->facts.now_s = (uint32_t)(w->now_ns / 1000000000u);
+	w->judged = s;
+	w->tally = s->tally;
+	return policy_judge_content(w->policy, &s->facts, content, &w->tally);
 }
 
 void session_note_verdict(struct worker *w, struct session *s, struct verdict v, enum phase phase)

@@ -198,6 +198,7 @@ static void policy_changed(struct worker *w)
 	for (unsigned i = 0; i < STATS_CLASSES; i++) /* one text; its number is the class */
 		stack_set_tarpit_text(w->stack, i, w->tarpit_text, (size_t)n);
 	backends_update(w);
+	scans_update(w);
 }
 
 /* ---- life ---- */

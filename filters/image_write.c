@@ -33,7 +33,7 @@ struct image_writer {
 	uint64_t ids_taken[(RULE_ID_MASK + 1) / 64];
 	struct array v4, v6; /* struct addrset_entry4, 6; order is set by finish */
 	void *made[IMAGE_N_KINDS];
-	size_t patterns_len;
+	size_t patterns_len[POLICY_PATTERN_SETS];
 	char error[256];
 };
 
@@ -235,13 +235,12 @@ int image_writer_list(struct image_writer *w, const struct policy_list *list)
 int image_writer_rule(struct image_writer *w, const struct policy_rule *rule)
 {
 	struct policy_rule row = *rule;
-	uint64_t h = string_hash((const char *)w->strings.p + rule->name);
-	unsigned id = (unsigned)(h ^ h >> 32) & RULE_ID_MASK;
+	unsigned id = policy_rule_first_id((const char *)w->strings.p + rule->name);
 
 	if (w->rules.n >= POLICY_MAX_RULES)
 		return -E2BIG;
-	while (id == 0 || w->ids_taken[id / 64] >> id % 64 & 1)
-		id = (id + 1) & RULE_ID_MASK;
+	while (w->ids_taken[id / 64] >> id % 64 & 1)
+		id = policy_rule_next_id(id);
 	w->ids_taken[id / 64] |= 1ull << id % 64;
 	row.id = (uint16_t)id;
 	return row_add(&w->rules, sizeof(row), POLICY_MAX_RULES, &row);
@@ -584,21 +583,24 @@ static int finish_strings(struct image_writer *w, size_t *ret_len)
 	return 0;
 }
 
-int image_writer_patterns(struct image_writer *w, void *part, size_t len)
+int image_writer_patterns(struct image_writer *w, unsigned set, void *part, size_t len)
 {
-	if (w->made[IMAGE_PATTERNS]) {
+	unsigned kind = set == PATTERN_SET_FILES ? IMAGE_PATTERNS : IMAGE_PATTERNS_2;
+
+	if (w->made[kind]) {
 		free(part);
 		return -EEXIST;
 	}
-	w->made[IMAGE_PATTERNS] = part;
-	w->patterns_len = len;
+	w->made[kind] = part;
+	w->patterns_len[set] = len;
 	return 0;
 }
 
 int image_writer_finish(struct image_writer *w, struct image_part ret_parts[IMAGE_MAX_PARTS],
     unsigned *ret_n_parts, const char **ret_error)
 {
-	size_t len[IMAGE_N_KINDS] = { [IMAGE_PATTERNS] = w->patterns_len };
+	size_t len[IMAGE_N_KINDS] = { [IMAGE_PATTERNS] = w->patterns_len[PATTERN_SET_FILES],
+		[IMAGE_PATTERNS_2] = w->patterns_len[PATTERN_SET_EMERGENCY] };
 	unsigned n = 0;
 	int r;
 

@@ -76,9 +76,9 @@ int image_writer_v6_range(
 int image_writer_prefix(
     struct image_writer *w, unsigned list, const uint8_t addr[16], unsigned prefix_len);
 
-/* The PATTERNS part, as control/compile_patterns made it: 64-byte aligned, by aligned_alloc(). The
+/* A pattern part (PATTERN_SET_FILES or _EMERGENCY), as control/compile_patterns made it: 64-byte aligned, by aligned_alloc(). The
  * writer's from now on, whatever this returns. -EEXIST: there is one. */
-int image_writer_patterns(struct image_writer *w, void *part, size_t len);
+int image_writer_patterns(struct image_writer *w, unsigned set, void *part, size_t len);
 
 /* Builds the parts; they belong to the writer and live until image_writer_free(). Once only.
  * -ENOMEM; -EEXIST or -E2BIG with a sentence in ret_error (the writer's storage). */

@@ -121,6 +121,10 @@ int pattern_workspace_new(const struct pattern_set *set, const struct pattern_li
 struct pattern_workspace *pattern_workspace_free(struct pattern_workspace *ws);
 /* Messages open on it: the pins of the part. Read by the publisher, written by the worker. */
 unsigned pattern_workspace_open(const struct pattern_workspace *ws);
+/* Its messages are to end soon; asked by their worker, said by another thread. */
+void pattern_workspace_condemn(struct pattern_workspace *ws);
+bool pattern_workspace_condemned(const struct pattern_workspace *ws);
+const struct pattern_set *pattern_workspace_set(const struct pattern_workspace *ws);
 size_t pattern_workspace_bytes(const struct pattern_workspace *ws); /* of its pools, for budgets */
 
 /* What a message hit. */
@@ -157,6 +161,7 @@ void pattern_line(struct pattern_workspace *ws, enum pattern_zone zone, const vo
 
 /* NULL: the pool is empty, counted; the message is `patterns-failed`. */
 struct pattern_message *pattern_message_begin(struct pattern_workspace *ws);
+struct pattern_workspace *pattern_message_workspace(const struct pattern_message *m);
 /* Makes HELO and envelope known to the metas of this message; any time before the end. */
 void pattern_message_line(
     struct pattern_message *m, enum pattern_zone zone, const void *text, size_t len);

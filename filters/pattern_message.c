@@ -259,6 +259,11 @@ struct pattern_message *pattern_message_begin(struct pattern_workspace *ws)
 	return m;
 }
 
+struct pattern_workspace *pattern_message_workspace(const struct pattern_message *m)
+{
+	return m->ws;
+}
+
 void pattern_message_line(
     struct pattern_message *m, enum pattern_zone zone, const void *text, size_t len)
 {

@@ -83,6 +83,7 @@ struct pattern_workspace {
 	struct pattern_counts counts;
 	size_t bytes;
 	uint32_t n_open;
+	bool condemned;
 	uint32_t n_gathered;
 	struct pattern_message *gathering; /* whose bytes stand in gather[] */
 	uint8_t gather[PATTERN_GATHER];

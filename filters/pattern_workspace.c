@@ -106,6 +106,21 @@ unsigned pattern_workspace_open(const struct pattern_workspace *ws)
 	return __atomic_load_n(&ws->n_open, __ATOMIC_ACQUIRE);
 }
 
+void pattern_workspace_condemn(struct pattern_workspace *ws)
+{
+	__atomic_store_n(&ws->condemned, true, __ATOMIC_RELEASE);
+}
+
+bool pattern_workspace_condemned(const struct pattern_workspace *ws)
+{
+	return __atomic_load_n(&ws->condemned, __ATOMIC_ACQUIRE);
+}
+
+const struct pattern_set *pattern_workspace_set(const struct pattern_workspace *ws)
+{
+	return ws->set;
+}
+
 size_t pattern_workspace_bytes(const struct pattern_workspace *ws)
 {
 	return ws->bytes;

@@ -25,6 +25,8 @@ struct part {
 struct opening {
 	const struct policy_settings *s;
 	struct part parts[IMAGE_N_KINDS];
+	policy_scanner_for *scanner_for;
+	void *arg;
 	const char *error;
 };
 
@@ -245,6 +247,47 @@ static bool check_access(struct opening *o, struct policy *p)
 	return true;
 }
 
+static struct scanner *own_scanner(void *arg, const struct image_part *part,
+    const struct policy_settings *settings, const char **ret_error)
+{
+	unsigned n = settings->host.workers ? settings->host.workers : 1;
+	struct pattern_limits limits = scanner_limits(&settings->patterns, n);
+	struct scanner *s = NULL;
+
+	(void)arg;
+	return scanner_new(part->base, part->len, &limits, n, &s, ret_error) < 0 ? NULL : s;
+}
+
+static bool check_patterns(struct opening *o, struct policy *p)
+{
+	static const uint32_t kinds[POLICY_PATTERN_SETS] = { IMAGE_PATTERNS, IMAGE_PATTERNS_2 };
+	const struct policy_patterns *s = &o->s->patterns;
+
+	if (s->on_failure != VERDICT_NONE && s->on_failure != VERDICT_DEFER &&
+	    s->on_failure != VERDICT_REFUSE)
+		return fail(o, "policy: what a message that was not scanned gets is out of range");
+	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++) {
+		struct image_part part = { kinds[i], o->parts[kinds[i]].base, o->parts[kinds[i]].len };
+
+		if (!part.base)
+			continue;
+		p->scanners[i] = o->scanner_for(o->arg, &part, o->s, &o->error);
+		if (!p->scanners[i])
+			return false;
+	}
+	for (unsigned i = 0; i < o->s->n_rules; i++) {
+		uint32_t set = p->rules[i].index >> 16, rule = p->rules[i].index & 0xffff;
+
+		if (p->rules[i].kind != RULE_PATTERN || set >= POLICY_PATTERN_SETS ||
+		    !p->scanners[set]) /* without its set it is never hit */
+			continue;
+		if (rule >= pattern_n_rules(scanner_set(p->scanners[set])))
+			return fail(o, "policy: a rule's pattern is not there");
+		p->pattern_rows[set][rule] = (uint16_t)(i + 1);
+	}
+	return true;
+}
+
 static bool check_tables(struct opening *o, struct policy *p)
 {
 	const struct part *a = &o->parts[IMAGE_ADDRESSES], *d = &o->parts[IMAGE_DOMAINS];
@@ -256,9 +299,7 @@ static bool check_tables(struct opening *o, struct policy *p)
 	    nameset_open(o->parts[IMAGE_NAMES].base, o->parts[IMAGE_NAMES].len, p->strings,
 		o->parts[IMAGE_STRINGS].len, &p->namesets, &o->error) < 0)
 		return false;
-	if (o->parts[IMAGE_PATTERNS].base &&
-	    pattern_open(o->parts[IMAGE_PATTERNS].base, o->parts[IMAGE_PATTERNS].len, &p->patterns,
-		&o->error) < 0)
+	if (!check_patterns(o, p))
 		return false;
 	if (d->base)
 		return domains_open(d->base, d->len, p->domain_rows, o->s->n_domains, p->strings,
@@ -271,7 +312,13 @@ static bool check_tables(struct opening *o, struct policy *p)
 int policy_open(const struct image_part *parts, unsigned n_parts, uint32_t epoch,
     struct policy **ret_policy, const char **ret_error)
 {
-	struct opening o = { .error = NULL };
+	return policy_open_with(parts, n_parts, epoch, NULL, NULL, ret_policy, ret_error);
+}
+
+int policy_open_with(const struct image_part *parts, unsigned n_parts, uint32_t epoch,
+    policy_scanner_for *scanner_for, void *arg, struct policy **ret_policy, const char **ret_error)
+{
+	struct opening o = { .scanner_for = scanner_for ? scanner_for : own_scanner, .arg = arg };
 	struct policy *p = aligned_alloc(64, (sizeof(*p) + 63) & ~(size_t)63);
 	const char *base;
 
@@ -280,6 +327,7 @@ int policy_open(const struct image_part *parts, unsigned n_parts, uint32_t epoch
 		return -ENOMEM;
 	}
 	memset(p, 0, sizeof(*p));
+	p->owns_scanners = !scanner_for;
 	if (!find_parts(&o, parts, n_parts) || !check_strings(&o) || !check_frame(&o))
 		goto bad;
 	base = o.parts[IMAGE_SETTINGS].base;
@@ -305,15 +353,20 @@ bad:
 
 struct policy *policy_close(struct policy *p)
 {
-	if (p)
-		pattern_close(p->patterns);
+	for (unsigned i = 0; p && p->owns_scanners && i < POLICY_PATTERN_SETS; i++)
+		scanner_free(p->scanners[i]);
 	free(p);
 	return NULL;
 }
 
 const struct pattern_set *policy_patterns(const struct policy *p)
 {
-	return p->patterns;
+	return p->scanners[PATTERN_SET_FILES] ? scanner_set(p->scanners[PATTERN_SET_FILES]) : NULL;
+}
+
+struct scanner *policy_scanner(const struct policy *p, unsigned set)
+{
+	return p->scanners[set];
 }
 
 const struct policy_settings *policy_settings(const struct policy *p)

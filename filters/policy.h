@@ -17,6 +17,7 @@
 #include "policy_dns.h"
 #include "policy_shape.h"
 #include "policy_grey.h"
+#include "policy_patterns.h"
 #include "rules.h"
 #include "verdict.h"
 
@@ -189,6 +190,7 @@ struct policy_settings {
 	struct policy_shape shape;
 	struct policy_grey grey;
 	struct policy_dns dns;
+	struct policy_patterns patterns;
 	uint32_t n_listeners, n_pools, n_servers, n_domains, n_lists, n_rules;
 	int32_t default_pool; /* for domains not named; -1: not served (550 5.7.1) */
 	struct policy_listener listeners[POLICY_MAX_LISTENERS];
@@ -212,6 +214,16 @@ struct pattern_set;
  */
 int policy_open(const struct image_part *parts, unsigned n_parts, uint32_t epoch,
     struct policy **ret_policy, const char **ret_error);
+/*
+ * The same with scanners of the caller's: asked once the settings are known to be sound, for each
+ * pattern part there is; what it gives must outlive the policy. NULL with a sentence: no policy.
+ * policy_open() makes its own, for settings.host.workers workers.
+ */
+struct scanner;
+typedef struct scanner *policy_scanner_for(void *arg, const struct image_part *part,
+    const struct policy_settings *settings, const char **ret_error);
+int policy_open_with(const struct image_part *parts, unsigned n_parts, uint32_t epoch,
+    policy_scanner_for *scanner_for, void *arg, struct policy **ret_policy, const char **ret_error);
 struct policy *policy_close(struct policy *p); /* NULL is allowed; returns NULL */
 
 /* Strings, tables. Indexes are checked by policy_open(), so these cannot fail. */
@@ -222,9 +234,10 @@ const struct policy_server *policy_server(const struct policy *p, unsigned index
 const struct policy_list *policy_list(const struct policy *p, unsigned index);
 const struct nameset *policy_namesets(const struct policy *p);
 uint32_t policy_epoch(const struct policy *p); /* of the commit it came from */
-/* The pattern set (pattern.h), NULL without one. Lives as long as the policy: whoever has a workspace
- * or a message open on it keeps the policy from being closed. */
+/* The configured pattern set (pattern.h), NULL without one. */
 const struct pattern_set *policy_patterns(const struct policy *p);
+/* A pattern set with its workspaces (scanner.h), PATTERN_SET_FILES or _EMERGENCY; NULL: none. */
+struct scanner *policy_scanner(const struct policy *p, unsigned set);
 
 /* The name of a domain by its place among settings->n_domains, sorted by name. */
 const char *policy_domain_name(const struct policy *p, unsigned index);

@@ -13,6 +13,7 @@
 #include "nameset.h"
 #include "pattern.h"
 #include "policy.h"
+#include "scanner.h"
 
 struct policy {
 	/* by value of the address table: at SYN, in bulk. 0 and what has no list: NONE */
@@ -37,7 +38,9 @@ struct policy {
 	const char *strings;
 	struct domains domains;
 	struct nameset namesets; /* all zeros: no set has an entry */
-	struct pattern_set *patterns; /* owned; NULL: none */
+	struct scanner *scanners[POLICY_PATTERN_SETS]; /* NULL: none */
+	bool owns_scanners;
+	uint16_t pattern_rows[POLICY_PATTERN_SETS][PATTERN_MAX_RULES]; /* rule of a set: row plus one */
 	uint32_t epoch;
 	uint16_t rule_of_id[RULE_ID_MASK + 1]; /* row plus one; 0: none */
 };

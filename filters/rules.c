@@ -24,6 +24,23 @@ const struct policy_rule *policy_rule_by_id(const struct policy *p, unsigned id)
 	return row ? &p->rules[row - 1] : NULL;
 }
 
+unsigned policy_rule_first_id(const char *name)
+{
+	uint64_t h = 14695981039346656037ull;
+
+	for (; *name; name++)
+		h = (h ^ (uint8_t)*name) * 1099511628211ull;
+	h ^= h >> 29;
+	h = (h ^ h >> 32) & RULE_ID_MASK;
+	return h ? (unsigned)h : 1;
+}
+
+unsigned policy_rule_next_id(unsigned id)
+{
+	id = (id + 1) & RULE_ID_MASK;
+	return id ? id : 1;
+}
+
 unsigned rule_place(const uint8_t client[16], unsigned id)
 {
 	uint64_t a, b;
@@ -80,4 +97,5 @@ void tally_forget_transaction(struct tally *t)
 	t->n = (uint8_t)kept;
 	t->score -= t->transaction;
 	t->transaction = 0;
+	t->unlisted = 0;
 }

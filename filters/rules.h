@@ -66,6 +66,7 @@ struct policy_score {
 struct tally {
 	int32_t score;       /* sum of weights, those of the transaction included */
 	int32_t transaction; /* of that: what goes with the transaction */
+	int32_t unlisted; /* of that: patterns of the message that found no room below */
 	uint8_t n;
 	bool full; /* more hit than there was room for; those count nothing */
 	uint16_t hits[TALLY_MAX];
@@ -82,6 +83,10 @@ bool tally_hit(const struct policy *p, struct tally *t, const struct facts *fact
     unsigned index);
 /* A new transaction: forgets what was found since MAIL. */
 void tally_forget_transaction(struct tally *t);
+
+/* The number a rule of this name has unless another took it first, and where it is looked for next. */
+unsigned policy_rule_first_id(const char *name);
+unsigned policy_rule_next_id(unsigned id);
 
 /* The client's place in 0..99 for a share: by address and rule, so that a client always meets the
  * same answer and shares of two rules are not the same clients. */

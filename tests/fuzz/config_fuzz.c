@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(*complaints.items[i].text != '\0');
 	}
 	if (c != NULL && c->lists.n == 0) { /* a table of addresses takes milliseconds: not here */
-		struct image *image = image_compile(c, 1, &complaints);
+		struct image *image = image_compile(c, 1, NULL, &complaints);
 		CHECK(image != NULL || complaints.total != 0);
 		image_free(image);
 	}

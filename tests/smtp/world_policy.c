@@ -9,6 +9,9 @@
 #include "filters/image.h"
 #include "filters/image_write.h"
 
+#include "control/compile_patterns.h"
+#include "control/config.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +73,8 @@ static const struct setting settings[] = {
 	LIMIT(connection_rate),
 	LIMIT(received_hops),
 	{ "refuse", AT(struct policy_settings, score.refuse) },
+	{ "mark", AT(struct policy_settings, score.mark) },
+	{ "scanned", AT(struct policy_settings, patterns.messages) },
 	{ "teaser", AT(struct policy_settings, shape.teaser) },
 	{ "default_pool", AT(struct policy_settings, default_pool) },
 };
@@ -454,6 +459,47 @@ static bool each(struct world *w, struct options *o, struct image_writer *iw, co
 	return good;
 }
 
+/* @pattern LINE, of a pattern file: rules are enforced; @emergency LINE: of the second set */
+static bool add_patterns(struct world *w, struct image_writer *iw)
+{
+	static const char *const kinds[POLICY_PATTERN_SETS] = { "pattern ", "emergency " };
+	bool good = true;
+
+	for (unsigned set = 0; set < POLICY_PATTERN_SETS && good; set++) {
+		struct complaints complaints;
+		struct patterns_report report;
+		struct patterns p;
+		void *part = NULL;
+		size_t len = 0;
+
+		complaints_init(&complaints);
+		patterns_init(&p);
+		for (unsigned i = 0; i < w->script->n; i++) {
+			const char *text = w->script->lines[i].text;
+			size_t skip = strlen(kinds[set]);
+
+			if (w->script->lines[i].who == '@' && strncmp(text, kinds[set], skip) == 0)
+				patterns_parse(&p, "@pattern", NULL, text + skip, strlen(text + skip),
+				    &complaints);
+		}
+		if (p.n_expressions > 0 &&
+		    (!patterns_finish(&p, &complaints) ||
+			patterns_compile(&p, NULL, &complaints, &part, &len, &report) < 0 ||
+			complaints.total > 0)) {
+			complaints_print(&complaints, stderr);
+			good = wrong(w, "@pattern", "see above");
+		}
+		if (good && part) {
+			good = compile_patterns_rules(NULL, iw, set, part, len) == 0 &&
+			       image_writer_patterns(iw, set, part, len) == 0;
+			image_writer_settings(iw)->patterns.on_failure = VERDICT_DEFER;
+		}
+		patterns_fini(&p);
+		complaints_fini(&complaints);
+	}
+	return good;
+}
+
 static bool write_all(struct world *w, struct image_writer *iw, char *change)
 {
 	static const char all_words[] =
@@ -471,7 +517,8 @@ static bool write_all(struct world *w, struct image_writer *iw, char *change)
 	for (unsigned i = 0; i < w->n_servers; i++)
 		memcpy(w->servers[i].ehlo, all_words, sizeof(all_words));
 	if (!each(w, &o, iw, "ehlo") || !each(w, &o, iw, "domain") || !each(w, &o, iw, "list") ||
-	    !each(w, &o, iw, "class") || !each(w, &o, iw, "grey"))
+	    !each(w, &o, iw, "class") || !each(w, &o, iw, "grey") ||
+	    !add_patterns(w, iw))
 		return false;
 	if (!o.domains)
 		image_writer_domain(iw, "example.org", DOMAIN_EXACT, 0, 0);

@@ -21,7 +21,7 @@ static struct image *compile(const char *text, uint32_t epoch, const char *wante
 	complaints_init(&complaints);
 	struct config *c = config_parse("a.yaml", text, strlen(text), &complaints);
 	if (c != NULL)
-		image = image_compile(c, epoch, &complaints);
+		image = image_compile(c, epoch, NULL, &complaints);
 	char *wrong = complaints_text(&complaints);
 	assert_string_equal(wrong, wanted);
 	free(wrong);
@@ -54,7 +54,7 @@ static void the_example_compiles(void **state)
 	struct complaints complaints;
 	(void)state;
 	complaints_init(&complaints);
-	struct image *image = image_from_file(POSTERN_EXAMPLES "/appliance.yaml", 7, &complaints);
+	struct image *image = image_from_file(POSTERN_EXAMPLES "/appliance.yaml", 7, NULL, &complaints);
 	char *wrong = complaints_text(&complaints);
 	assert_string_equal(wrong, "");
 	assert_non_null(image);

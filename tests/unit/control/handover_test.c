@@ -16,7 +16,7 @@ static int make(void **state)
 {
 	struct complaints complaints;
 	complaints_init(&complaints);
-	*state = image_from_file(POSTERN_EXAMPLES "/appliance.yaml", 3, &complaints);
+	*state = image_from_file(POSTERN_EXAMPLES "/appliance.yaml", 3, NULL, &complaints);
 	complaints_fini(&complaints);
 	return *state == NULL ? -1 : 0;
 }

@@ -28,7 +28,7 @@ static int make(void **state)
 	if (mkdtemp(folder.path) == NULL)
 		return -1;
 	complaints_init(&complaints);
-	folder.image = image_from_file(POSTERN_EXAMPLES "/appliance.yaml", 1, &complaints);
+	folder.image = image_from_file(POSTERN_EXAMPLES "/appliance.yaml", 1, NULL, &complaints);
 	complaints_fini(&complaints);
 	*state = &folder;
 	return folder.image == NULL ? -1 : history_init(folder.path);

@@ -163,8 +163,8 @@ static void test_policy(void **state)
 	(void)state;
 	assert_non_null(w);
 	image_writer_settings(w)->default_pool = -1;
-	assert_int_equal(image_writer_patterns(w, made, len), 0);
-	assert_int_equal(image_writer_patterns(w, malloc(64), 64), -EEXIST);
+	assert_int_equal(image_writer_patterns(w, PATTERN_SET_FILES, made, len), 0);
+	assert_int_equal(image_writer_patterns(w, PATTERN_SET_FILES, malloc(64), 64), -EEXIST);
 	assert_int_equal(image_writer_finish(w, parts, &n, &error), 0);
 	assert_int_equal(parts[n - 1].kind, IMAGE_PATTERNS);
 	assert_int_equal(policy_open(parts, n, 1, &p, &error), 0);

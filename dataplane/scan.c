@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Patterns over messages (scan.h). */
+#include "scan.h"
+
+#include "relay.h"
+#include "session.h"
+
+#include "filters/content.h"
+#include "filters/scanner.h"
+
+#include <string.h>
+
+static void line(struct pattern_message *m, const char *prefix, struct text text)
+{
+	char buf[8 + UINT16_MAX / 32];
+	size_t n = strlen(prefix), room = sizeof(buf) - n;
+	size_t len = text.len < room ? text.len : room;
+
+	memcpy(buf, prefix, n);
+	if (len)
+		memcpy(buf + n, text.p, len);
+	pattern_message_line(m, PATTERN_ENVELOPE, buf, n + len);
+}
+
+static void begin(struct worker *w, struct session *s)
+{
+	struct scan *scan = &s->relay->scan;
+
+	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++) {
+		const struct scanner *scanner = policy_scanner(w->policy, i);
+		struct pattern_workspace *ws;
+		struct pattern_message *m;
+
+		if (!scanner)
+			continue;
+		scan->begun = true;
+		ws = scanner_workspace(scanner, w->config.index);
+		m = ws ? pattern_message_begin(ws) : NULL;
+		scan->messages[i] = m;
+		if (!m) {
+			scan->failed = true;
+			continue;
+		}
+		if (pattern_has_zone(scanner_set(scanner), PATTERN_HELO)) {
+			struct text helo = session_helo(s);
+
+			pattern_message_line(m, PATTERN_HELO, helo.p, helo.len);
+		}
+		if (pattern_has_zone(scanner_set(scanner), PATTERN_ENVELOPE))
+			line(m, "from:", session_mail(s));
+	}
+}
+
+void scan_rcpt(struct worker *w, struct session *s, struct text rcpt)
+{
+	struct scan *scan = &s->relay->scan;
+
+	if (s->facts.trusted)
+		return;
+	if (!scan->begun)
+		begin(w, s);
+	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++) {
+		struct pattern_message *m = scan->messages[i];
+
+		if (m && pattern_has_zone(pattern_workspace_set(pattern_message_workspace(m)),
+			     PATTERN_ENVELOPE))
+			line(m, "to:", rcpt);
+	}
+}
+
+void scan_feed(struct worker *w, struct relay *r, const uint8_t *p, size_t n)
+{
+	(void)w;
+	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++)
+		if (r->scan.messages[i])
+			pattern_message_feed(r->scan.messages[i], p, n);
+}
+
+bool scan_is_hot(struct relay *r)
+{
+	if (r->scan.looked)
+		return false;
+	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++)
+		if (r->scan.messages[i] && pattern_message_hot(r->scan.messages[i]))
+			r->scan.looked = true;
+	return r->scan.looked;
+}
+
+bool scan_is_due(const struct relay *r)
+{
+	return r->scan.begun && !r->scan.judged;
+}
+
+struct verdict scan_judge(struct worker *w, struct session *s, bool whole)
+{
+	struct scan *scan = &s->relay->scan;
+	struct content content = { .failed = scan->failed, .partial = !whole };
+
+	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++) {
+		struct pattern_message *m = scan->messages[i];
+		struct pattern_hits hits;
+		const struct pattern_set *set;
+
+		if (!m)
+			continue;
+		set = pattern_workspace_set(pattern_message_workspace(m));
+		if (whole) {
+			pattern_message_end(m, &hits);
+			scan->messages[i] = NULL;
+			brain_add(w, BRAIN_patterns_unconfirmed,
+			    (uint64_t)hits.n_confirm + hits.n_unconfirmed);
+			if (hits.n_more)
+				brain_count(w, BRAIN_pattern_hits_cut);
+		} else {
+			pattern_message_peek(m, &hits);
+		}
+		content_add(w->policy, &content, set, &hits);
+	}
+	if (whole) {
+		scan->judged = true;
+		brain_count(
+		    w, content.failed ? BRAIN_messages_unscanned : BRAIN_messages_scanned);
+	}
+	return session_judge_content(w, s, &content);
+}
+
+void scan_end(struct relay *r)
+{
+	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++)
+		pattern_message_drop(r->scan.messages[i]);
+	memset(&r->scan, 0, sizeof(r->scan));
+}
+
+void scans_update(struct worker *w)
+{
+	struct relay *r;
+
+	LIST_FOREACH(r, &w->all_relays, all)
+	{
+		for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++) {
+			struct pattern_message *m = r->scan.messages[i];
+
+			if (!m || !pattern_workspace_condemned(pattern_message_workspace(m)))
+				continue;
+			pattern_message_drop(m);
+			r->scan.messages[i] = NULL;
+			r->scan.failed = true;
+		}
+	}
+}
