@@ -2,6 +2,7 @@
 /* The manager's loop (manager.h): signals, dataplane, clients, deadlines. */
 #include "manager.h"
 #include "events_stream.h"
+#include "metrics_http.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -164,6 +165,7 @@ out:
 int manager_run(const struct manager_options *options)
 {
 	struct manager *m = calloc(1, sizeof(*m));
+	struct metrics_http *http = NULL;
 	int ret = 1;
 	if (m == NULL)
 		return 1;
@@ -173,11 +175,17 @@ int manager_run(const struct manager_options *options)
 	m->lock_fd = lock_run(options->run);
 	if (m->lock_fd < 0)
 		goto out;
-	if (start(m) == 0) {
+	char *why = NULL;
+	if (options->metrics != NULL &&
+	    metrics_http_new(options->metrics, options->run, &http, &why) != 0) {
+		manager_log("%s", why == NULL ? "no memory" : why);
+		free(why);
+	} else if (start(m) == 0) {
 		while (!m->stop)
 			turn(m);
 		ret = m->failed ? 1 : 0;
 	}
+	metrics_http_free(http);
 	streams_free(m->streams);
 	m->streams = NULL;
 	free(m->events_path);

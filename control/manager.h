@@ -35,6 +35,7 @@ enum {
 struct manager_options {
 	const char *config; /* absolute */
 	const char *run, *state;
+	const char *metrics; /* where they are served; NULL: nowhere */
 	struct roles roles;
 };
 

@@ -23,6 +23,7 @@ static const char usage[] =
     "  --admin WHO       may do everything; WHO: a user, or @ and a group; may be repeated\n"
     "  --operator WHO    may reload the configured file, and drain\n"
     "  --viewer WHO      may look\n"
+    "  --metrics WHERE   serves /metrics to Prometheus at ADDRESS:PORT, or a port of loopback\n"
     "  --help, --version\n"
     "\n"
     "Root and the manager's own user are admins. SIGTERM ends it; the dataplane goes on.\n";
@@ -36,6 +37,7 @@ int main(int argc, char **argv)
 		{ "admin", required_argument, NULL, 'A' },
 		{ "operator", required_argument, NULL, 'O' },
 		{ "viewer", required_argument, NULL, 'V' },
+		{ "metrics", required_argument, NULL, 'm' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
@@ -49,6 +51,7 @@ int main(int argc, char **argv)
 		case 'c': chosen.config = optarg; break;
 		case 'r': chosen.run = optarg; break;
 		case 's': chosen.state = optarg; break;
+		case 'm': chosen.metrics = optarg; break;
 		case 'A':
 		case 'O':
 		case 'V':

@@ -20,10 +20,10 @@ LISTS = {"lists": [{"name": "bad", "action": "refuse", "verify_share": 0, "entri
 class Managed(Appliance):
     manager = None
 
-    def start_manager(self):
+    def start_manager(self, *words):
         self.manager = self.lab.start(self.lab.app, [
             MANAGER, "--config", self.path("appliance.yaml"), "--run", self.state, "--state",
-            self.path("manager-state")], "manager.log")
+            self.path("manager-state"), *words], "manager.log")
         until("the manager's answer", 10, lambda: self.ctl("status")[0] == 0, 0.1)
 
     def ctl(self, *words):

@@ -4,15 +4,17 @@ rules, frames of one client, and the same figures scraped."""
 
 import json
 import os
+import re
 import subprocess
 import time
 
 import clients
 import mail
-from lab import until
+from lab import TOP, until
 from t_manager import Managed
 from target import CTL
 
+METRICS = 9125
 LISTED = "203.0.113.91"
 WATCHED = "203.0.113.92"
 OTHER = "203.0.113.93"
@@ -28,6 +30,9 @@ class Seen(Managed):
 
     def path(self, name):
         return os.path.join(self.state, name) if name.startswith("events.jsonl") else super().path(name)
+
+    def start_manager(self):
+        super().start_manager("--metrics", str(METRICS))
 
     def asked(self, *words):
         code, out = self.ctl("--json", *words)
@@ -209,3 +214,60 @@ def test_slow_reader_hurts_nobody(a):
     assert json.loads(lines.readline())["result"]["stream"] > 0
     assert json.loads(lines.readline())["method"] == "events.event"
     s.close()
+
+
+METRIC = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
+
+
+def exposition(text):
+    """Prometheus' text format, strictly: HELP and TYPE before each metric's samples, which stand
+    together, no sample twice. {metric: {labels: value}}"""
+    metrics, typed, helped, last = {}, {}, set(), None
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            name = line.split(" ", 3)[2]
+            assert name not in helped, line
+            helped.add(name)
+        elif line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name in helped and name not in typed and kind in ("counter", "gauge"), line
+            typed[name] = kind
+            metrics[name] = {}
+            last = name
+        else:
+            m = METRIC.fullmatch(line)
+            assert m and m.group(1) == last, line
+            assert m.group(2) not in metrics[last], line
+            metrics[last][m.group(2)] = float(m.group(3))
+            assert typed[last] != "counter" or last.endswith("_total"), line
+    return metrics
+
+
+def scrape(a, path="/metrics"):
+    code, out = a.lab.run(a.lab.app, ["curl", "-sS", "--max-time", "5", f"http://127.0.0.1:{METRICS}{path}"])
+    assert code == 0, out
+    return out
+
+
+def test_metrics(a):
+    assert refused(a) == 521
+    def seen():
+        return exposition(scrape(a))
+    before = seen()
+    assert before["postern_up"][None] == 1
+    assert before["postern_server_up"]['server="mail1"'] == 1, before["postern_server_up"]
+    for _ in range(5):
+        refused(a)
+    until("the refusals in the metrics", 5, lambda: seen()["postern_reason_total"]['reason="listed"'] >=
+          before["postern_reason_total"]['reason="listed"'] + 5, 0.1)
+    assert before["postern_rule_shadow_total"]['rule="checks.helo_no_dot"'] > 0
+    assert "nothing else" in scrape(a, "/")
+
+
+def test_the_dashboard_names_metrics_that_are_there(a):
+    with open(os.path.join(TOP, "control", "grafana", "postern.json")) as f:
+        board = json.load(f)
+    known = set(exposition(scrape(a)))
+    named = set(re.findall(r"postern_[a-z0-9_]+", json.dumps(board["panels"]) + json.dumps(board["templating"])))
+    assert len(named) > 20 and named <= known, named - known
