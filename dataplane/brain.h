@@ -77,6 +77,7 @@ struct worker {
 	uint32_t epoch;               /* of the policy last seen */
 	uint64_t minute;              /* of the refusal texts */
 	bool draining, drain_told;
+	uint8_t overload_rung; /* overload.h */
 	uint16_t session_seq;
 	uint32_t syn_event_budget;
 	uint64_t syn_event_refill_ns;

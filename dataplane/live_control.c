@@ -72,6 +72,30 @@ static uint64_t sessions(const struct live *l)
 	return sum;
 }
 
+/* The highest rung of the overload ladder among the workers, in words (overload.h). */
+static const char *overload(const struct live *l)
+{
+	static const char *const words[] = {
+		"0: none",
+		"1: listed sources are no longer verified",
+		"2: new sessions without good history get 421",
+		"3: SYNs without good history get 421 without state",
+	};
+	uint64_t rung = 0;
+
+	for (unsigned i = 0; i < l->stats->n_counters; i++) {
+		if (strcmp(l->stats->names[i].name, "overload_rung") != 0)
+			continue;
+		for (unsigned w = 0; w < l->n_workers; w++) {
+			uint64_t of_worker = __atomic_load_n(
+			    &l->stats->workers[w].counters[i], __ATOMIC_RELAXED);
+
+			rung = of_worker > rung ? of_worker : rung;
+		}
+	}
+	return words[rung < 4 ? rung : 3];
+}
+
 static void hex(const uint8_t *bytes, size_t n, char *ret_text)
 {
 	for (size_t i = 0; i < n; i++)
@@ -126,8 +150,8 @@ static json_t *status(
 	for (unsigned i = 0; i < l->host.n_routes; i++)
 		json_array_append_new(gateways, json_pack("{s:s,s:b}", "gateway", l->route_text[i],
 						    "reachable", !(silent >> i & 1)));
-	return json_pack("{s:I,s:s,s:i,s:I,s:I,s:o,s:s,s:s,s:o,s:I,s:s?}", "epoch",
-	    (json_int_t)l->running->epoch, "state",
+	return json_pack("{s:I,s:s,s:s,s:i,s:I,s:I,s:o,s:s,s:s,s:o,s:I,s:s?}", "epoch",
+	    (json_int_t)l->running->epoch, "overload", overload(l), "state",
 	    atomic_load(&l->draining) ? "draining" : "running", "workers", (int)l->n_workers,
 	    "uptime_s", (json_int_t)((hw_now_ns() - l->started_ns) / 1000000000), "sessions",
 	    (json_int_t)sessions(l), "needs_restart", restart_keys(l), "name", l->name, "build",

@@ -230,6 +230,8 @@ void session_final(struct worker *w, struct session *s, unsigned code, const cha
 		brain_count(w, BRAIN_messages_accepted);
 		s->messages++;
 		s->facts.messages++;
+		if (s->tracked)
+			sources_praise(w->sources, s->facts.client);
 		session_note_message(w, s);
 		session_grey_accepted(w, s);
 	} else {

@@ -165,6 +165,8 @@ void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events)
 	s->facts.source_connections = counts.connections;
 	s->facts.source_rate = counts.rate;
 	s->facts.prefix_connections = counts.prefix_connections;
+	s->facts.good_history = s->tracked && counts.good;
+	s->facts.overload_rung = w->overload_rung;
 	if (tcp_unread(conn) > 0)
 		session_out_of_turn(w, s, true);
 	if (!session_judge_connect(w, s))

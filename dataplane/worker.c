@@ -9,6 +9,7 @@
  */
 #include "ask.h"
 #include "backend.h"
+#include "overload.h"
 #include "inquire.h"
 #include "relay.h"
 #include "session.h"
@@ -118,6 +119,19 @@ static void apply_verdict(struct worker *w, struct syn_judgement *j, const struc
 	syn_event(w, j, v);
 }
 
+/* The last rung: who is neither trusted nor known to send mail is told to come back, without state. */
+static void turn_away_strangers(
+    struct worker *w, const uint8_t (*clients)[16], unsigned n, struct verdict *verdicts)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (verdicts[i].kind == VERDICT_NONE && !sources_good(w->sources, clients[i]))
+			verdicts[i] = (struct verdict){
+				.kind = VERDICT_DEFER,
+				.phase = PHASE_SYN,
+				.reason = REASON_OVERLOAD,
+			};
+}
+
 static void judge_syns(void *arg, struct syn_judgement *syns, unsigned n)
 {
 	struct worker *w = arg;
@@ -141,6 +155,8 @@ static void judge_syns(void *arg, struct syn_judgement *syns, unsigned n)
 			memcpy(clients[i], syns[at + i].src.b, 16);
 		policy_judge_syns(w->policy, (const uint8_t(*)[16])clients, k,
 		    (uint32_t)(w->now_ns / 1000000000u), verdicts);
+		if (w->overload_rung == OVERLOAD_RUNGS - 1)
+			turn_away_strangers(w, (const uint8_t(*)[16])clients, k, verdicts);
 		for (unsigned i = 0; i < k; i++)
 			apply_verdict(w, &syns[at + i], &verdicts[i]);
 	}
@@ -378,6 +394,15 @@ static void set_gauges(struct worker *w)
 	w->counters[BRAIN_chunks_used] = u.chunks_used;
 	w->counters[BRAIN_neighbours] = u.neigh;
 	backends_stats(w);
+	const struct overload_table tables[] = {
+		{ w->sessions.used, w->config.max_sessions },
+		{ u.conns, w->config.stack.max_conns },
+		{ u.chunks_used, u.chunks_max },
+		{ w->windows.extents.used, w->windows.extents.total },
+	};
+	w->overload_rung = (uint8_t)overload_rung(
+	    w->overload_rung, tables, sizeof(tables) / sizeof(tables[0]));
+	w->counters[BRAIN_overload_rung] = w->overload_rung;
 }
 
 void worker_turn(struct worker *w, const struct policy *policy, struct frame *frames,

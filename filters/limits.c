@@ -24,6 +24,8 @@ struct opinion limits_connections(
 	const struct policy_limits *l = &p->settings->limits;
 
 	(void)phase, (void)tally;
+	if (facts->overload_rung >= 2 && !facts->good_history) /* dataplane/overload.h */
+		return defer(REASON_OVERLOAD);
 	if (above(facts->source_connections, l->connections))
 		return defer(REASON_CONNECTION_LIMIT);
 	if (above(facts->prefix_connections, l->prefix_connections))

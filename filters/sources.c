@@ -26,7 +26,8 @@ enum {
 #define NS_PER_TICK 250000000ull
 
 struct source {
-	uint32_t connections;
+	uint32_t connections : 31;
+	uint32_t good : 1; /* a message of it was accepted since it is remembered */
 	uint32_t window_bytes;
 	uint32_t seen_ticks;   /* since the table's first connection; 34 years */
 	uint16_t slots[SLOTS]; /* connections opened, by ten seconds */
@@ -114,7 +115,13 @@ static struct source *source_find(struct bucket *table, uint32_t mask, uint64_t 
 	return NULL;
 }
 
-/* Finds, or takes a free place, or that of the idle source seen longest ago. NULL: all are busy. */
+/* Is `a` to give up its place before `b`? Those without good history first, then the oldest. */
+static bool goes_first(const struct source *a, const struct source *b)
+{
+	return a->good != b->good ? b->good : a->seen_ticks < b->seen_ticks;
+}
+
+/* Finds, or takes a free place, or that of an idle source. NULL: all are busy. */
 static struct source *source_take(struct bucket *table, uint32_t mask, uint64_t key)
 {
 	struct bucket *b = &table[key & mask];
@@ -125,8 +132,8 @@ static struct source *source_take(struct bucket *table, uint32_t mask, uint64_t 
 			return &b->sources[i];
 		if (b->sources[i].connections)
 			continue;
-		if (best < 0 || (b->keys[best] && (!b->keys[i] || b->sources[i].seen_ticks <
-								      b->sources[best].seen_ticks)))
+		if (best < 0 || (b->keys[best] &&
+				    (!b->keys[i] || goes_first(&b->sources[i], &b->sources[best]))))
 			best = (int)i;
 	}
 	if (best < 0)
@@ -183,6 +190,7 @@ bool sources_open(
 	ret_counts->connections = ++address->connections;
 	ret_counts->prefix_connections = ++prefix->connections;
 	ret_counts->window_bytes = address->window_bytes;
+	ret_counts->good = address->good;
 	return true;
 }
 
@@ -207,4 +215,19 @@ uint32_t sources_window(struct sources *s, const uint8_t client[16], int32_t del
 	sum = (int64_t)address->window_bytes + delta;
 	address->window_bytes = sum < 0 ? 0 : sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
 	return address->window_bytes;
+}
+
+void sources_praise(struct sources *s, const uint8_t client[16])
+{
+	struct source *address = source_find(s->addresses, s->mask, address_key(s, client));
+
+	if (address)
+		address->good = 1;
+}
+
+bool sources_good(const struct sources *s, const uint8_t client[16])
+{
+	const struct source *address = source_find(s->addresses, s->mask, address_key(s, client));
+
+	return address && address->good;
 }

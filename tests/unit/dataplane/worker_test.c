@@ -302,10 +302,9 @@ static void a_full_session_table_answers_421(void **state)
 
 	f->config.worker_conns = 32; /* hence 16 sessions */
 	start(f);
-	for (unsigned i = 0; i < 17; i++) {
+	for (unsigned i = 0; i < 17; i++) /* at once: before the ladder is looked at */
 		dial(f, i);
-		pass(f, 2ull * SECOND);
-	}
+	pass(f, 2ull * SECOND);
 	for (unsigned i = 0; i < 16; i++) {
 		assert_int_equal(count_lines(&f->t[i], "220 "), 1);
 		assert_false(f->t[i].ended);
@@ -313,10 +312,41 @@ static void a_full_session_table_answers_421(void **state)
 	assert_int_equal(count_lines(&f->t[16], "421 4.3.2 "), 1);
 	assert_true(f->t[16].ended);
 	assert_int_equal(counter(f, BRAIN_session_table_full), 1);
-	say(f, &f->t[0], "QUIT\r\n");
+	assert_int_equal(counter(f, BRAIN_overload_rung), 3);
+	for (unsigned i = 0; i < 8; i++)
+		say(f, &f->t[i], "QUIT\r\n");
+	pass(f, 1ull * SECOND);
+	assert_int_equal(counter(f, BRAIN_overload_rung), 0);
 	dial(f, 17);
 	pass(f, 3ull * SECOND);
 	assert_int_equal(count_lines(&f->t[17], "220 "), 1);
+}
+
+/* As tables fill, strangers are turned away; who sent accepted mail before keeps coming in. */
+static void the_ladder_keeps_room_for_good_history(void **state)
+{
+	struct fixture *f = *state;
+	struct talker *known;
+
+	f->config.worker_conns = 32;
+	start(f);
+	known = dial(f, 0);
+	transaction(f, known);
+	say(f, known, "Subject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n");
+	pass(f, 20ull * SECOND);
+	for (unsigned i = 1; i < 15; i++) {
+		dial(f, i);
+		pass(f, 1ull * SECOND);
+		assert_int_equal(count_lines(&f->t[i], "220 "), 1);
+	}
+	assert_int_equal(counter(f, BRAIN_overload_rung), 2); /* 14 of 16 */
+	dial(f, 15);
+	pass(f, 1ull * SECOND);
+	assert_int_equal(count_lines(&f->t[15], "421 4.3.2 "), 1);
+	assert_int_equal(counter(f, BRAIN_session_table_full), 0);
+	known = dial(f, 0);
+	pass(f, 1ull * SECOND);
+	assert_int_equal(count_lines(known, "220 "), 2); /* the first session's, too */
 }
 
 /* 24 windows of up to 1 MiB in 3.5 MiB of extents: some are judged early, none is refused. */
@@ -613,6 +643,7 @@ int main(void)
 		CASE(a_session_is_told_in_one_event),
 		CASE(open_sessions_are_listed),
 		CASE(a_full_session_table_answers_421),
+		CASE(the_ladder_keeps_room_for_good_history),
 		CASE(short_window_memory_judges_early_and_loses_nothing),
 		CASE(a_sources_quota_ends_its_window),
 		CASE(a_long_group_is_answered_in_order),

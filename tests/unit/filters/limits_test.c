@@ -152,11 +152,38 @@ static void test_other_phases(void **state)
 	fixture_end(&f);
 }
 
+/* The ladder's second rung turns strangers away, and nobody else. */
+static void test_overload(void **state)
+{
+	struct fixture f;
+	struct facts facts = { .overload_rung = 1 };
+
+	(void)state;
+	fixture_begin(&f);
+	fixture_open(&f);
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
+	facts.overload_rung = 2;
+	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).reason,
+	    REASON_OVERLOAD);
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_MAIL, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
+	facts.good_history = true;
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
+	facts.good_history = false;
+	facts.trusted = true;
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_PASS);
+	fixture_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_other_phases),
+		cmocka_unit_test(test_overload),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

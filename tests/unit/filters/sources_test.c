@@ -176,6 +176,36 @@ static void test_window(void **state)
 	sources_free(s);
 }
 
+/* Good history is remembered while the source is, and such sources are forgotten last. */
+static void test_good_history(void **state)
+{
+	struct sources *s = sources_new(64, key);
+	struct source_counts counts;
+	uint8_t good[16], other[16];
+	unsigned kept = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 16; i++) {
+		client4(good, 0x0a000001 + (i << 8));
+		assert_true(sources_open(s, good, 1000, &counts));
+		assert_false(counts.good);
+		sources_praise(s, good);
+		sources_close(s, good);
+	}
+	for (uint32_t i = 0; i < 5000; i++) { /* a flood of sources without any */
+		client4(other, 0x0b000001 + (i << 8));
+		if (sources_open(s, other, 1000000000ull * i, &counts))
+			sources_close(s, other);
+		assert_false(sources_good(s, other));
+	}
+	for (uint32_t i = 0; i < 16; i++) {
+		client4(good, 0x0a000001 + (i << 8));
+		kept += sources_good(s, good);
+	}
+	assert_true(kept >= 14); /* a bucket of eight may hold more than eight good ones */
+	sources_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_oldest_idle_goes),
 		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_good_history),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
