@@ -117,17 +117,73 @@ static void put_address(struct line *l, const char *key, const uint8_t addr[16])
 }
 
 /* Reasons are enum words in the header, lower case in logs and metrics. */
+static const char *reason_word(unsigned reason, char text[STATS_NAME_LEN])
+{
+	size_t i;
+
+	for (i = 0; reason_infos[reason].name[i] && i < STATS_NAME_LEN - 1; i++)
+		text[i] = (char)tolower((unsigned char)reason_infos[reason].name[i]);
+	text[i] = '\0';
+	return text;
+}
+
 static void put_reason(struct line *l, unsigned reason)
 {
 	char text[STATS_NAME_LEN];
-	size_t i;
 
-	if (reason >= REASON_N)
-		return;
-	for (i = 0; reason_infos[reason].name[i] && i < sizeof(text) - 1; i++)
-		text[i] = (char)tolower((unsigned char)reason_infos[reason].name[i]);
-	text[i] = '\0';
-	put(l, ",\"reason\":\"%s\"", text);
+	if (reason < REASON_N)
+		put(l, ",\"reason\":\"%s\"", reason_word(reason, text));
+}
+
+/* Reasons of which the client has a token. */
+static void put_given(struct line *l, uint64_t given)
+{
+	char text[STATS_NAME_LEN];
+	unsigned n = 0;
+
+	for (unsigned r = 0; r < REASON_N; r++)
+		if (given >> (r & 63) & 1)
+			put(l, "%s\"%s\"", n++ ? "," : ",\"given\":[", reason_word(r, text));
+	if (n > 0)
+		put(l, "]");
+}
+
+static const char *const host_words[] = { "unknown", "none", "unconfirmed", "confirmed", "failed" };
+static const char *const sender_words[] = { "unknown", "exists", "none", "null_mx", "failed" };
+static const char *const spf_words[] = { "unknown", "none", "neutral", "pass", "fail", "softfail",
+	"temperror", "permerror" };
+static const char *const grey_words[] = { "unasked", "first", "early", "passed", "white", "trap" };
+static const char *const fact_words[] = { "talked_early", "pipelined_early", "bare_command",
+	"non_smtp", "esmtp", "tls", "host_generic", "sender_is_mx", "trusted" };
+
+#define WORD(words, i) ((i) < sizeof(words) / sizeof((words)[0]) ? (words)[i] : "?")
+
+/* What was known of the client: only what is known is told. */
+static void put_facts(struct line *l, const struct event *event, const struct stats_file *stats)
+{
+	unsigned n = 0;
+
+	put(l, ",\"facts\":{\"connections\":%u,\"rate\":%u,\"errors\":%u", event->connections,
+	    event->rate, event->errors);
+	if (event->host)
+		put(l, ",\"host\":\"%s\"", WORD(host_words, event->host));
+	if (event->host_name[0])
+		put_text(l, "host_name", event->host_name);
+	if (event->sender)
+		put(l, ",\"sender\":\"%s\"", WORD(sender_words, event->sender));
+	if (event->spf)
+		put(l, ",\"spf\":\"%s\"", WORD(spf_words, event->spf));
+	if (event->grey)
+		put(l, ",\"grey\":\"%s\"", WORD(grey_words, event->grey));
+	for (unsigned i = 0; i < event->n_dns && i < EVENT_DNS; i++)
+		put(l, "%s\"%.47s\"", i ? "," : ",\"dns\":[",
+		    stats->rule_names[event->dns[i] & RULE_ID_MASK]);
+	if (event->n_dns)
+		put(l, "]");
+	for (unsigned i = 0; i < sizeof(fact_words) / sizeof(fact_words[0]); i++)
+		if (event->facts >> i & 1)
+			put(l, "%s\"%s\"", n++ ? "," : ",\"true\":[", fact_words[i]);
+	put(l, n ? "]}" : "}");
 }
 
 /* Names of the rules that hit, those in shadow apart. */
@@ -187,6 +243,9 @@ size_t events_format(const struct event *event, const struct stats_file *stats,
 		if (event->backend_refused)
 			put(&l, ",\"backend_refused\":%u,\"backend_code\":%u",
 			    event->backend_refused, event->backend_code);
+		put(&l, ",\"session\":%u", event->session);
+		put_given(&l, event->given);
+		put_facts(&l, event, stats);
 		put_text(&l, "helo", event->helo);
 		put_text(&l, "mail", event->mail);
 		put_text(&l, "rcpt", event->rcpt);

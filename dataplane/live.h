@@ -178,6 +178,12 @@ json_t *live_relay_test(void *arg, const json_t *params, const int *fds, unsigne
 /* live_resolver.c: name service; its settings follow the policy. */
 int live_resolver_open(struct live *l, const struct policy *policy, char **ret_error);
 void live_resolver_policy(struct live *l, const struct policy *policy);
+/* live_explain.c */
+json_t *live_token_read(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+json_t *live_explain_now(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+
 json_t *live_dns_lists(void *arg, const json_t *params, const int *fds, unsigned n_fds,
     struct control_error *error);
 json_t *live_dns_lookup(void *arg, const json_t *params, const int *fds, unsigned n_fds,

@@ -342,6 +342,8 @@ const struct control_method live_methods[] = {
 	{ "event", event },
 	{ "pass_all.set", live_pass_set },
 	{ "relay.test", live_relay_test },
+	{ "token.read", live_token_read },
+	{ "explain.now", live_explain_now },
 	{ "dns.lists", live_dns_lists },
 	{ "dns.lookup", live_dns_lookup },
 	{ "dns.flush", live_dns_flush },

@@ -38,6 +38,44 @@ void session_copy_text(char *dst, size_t cap, struct text t)
 	dst[n] = 0;
 }
 
+/* Names of DNS rows go with the policy they came from; the rules' numbers stay. */
+static void tell_dns(const struct worker *w, const struct session *s, struct event *e)
+{
+	const struct policy_dns *dns = &w->set->dns;
+	uint32_t rows = s->facts.dns_listed;
+
+	for (; rows && s->dns_version == dns->version; rows &= rows - 1) {
+		unsigned i = (unsigned)__builtin_ctz(rows);
+
+		if (i < dns->n_lists && e->n_dns < EVENT_DNS)
+			e->dns[e->n_dns++] = policy_rule(w->policy, dns->lists[i].rule)->id;
+	}
+}
+
+static void tell_facts(const struct worker *w, const struct session *s, struct event *e)
+{
+	const struct facts *f = &s->facts;
+	bool kept = s->verdict.kind > VERDICT_PASS;
+
+	e->host = f->host;
+	e->sender = kept ? s->told_sender : f->sender;
+	e->spf = kept ? s->told_spf : f->spf;
+	e->grey = kept ? s->told_grey : f->grey;
+	e->connections = f->source_connections;
+	e->rate = f->source_rate;
+	e->errors = f->errors;
+	e->given = s->given;
+	e->facts = (f->talked_early ? EVENT_TALKED_EARLY : 0u) |
+		   (f->pipelined_early ? EVENT_PIPELINED_EARLY : 0u) |
+		   (f->bare_command ? EVENT_BARE_COMMAND : 0u) |
+		   (f->non_smtp ? EVENT_NON_SMTP : 0u) | (f->esmtp ? EVENT_ESMTP : 0u) |
+		   (f->tls ? EVENT_TLS : 0u) | (f->host_generic ? EVENT_HOST_GENERIC : 0u) |
+		   (f->sender_is_mx ? EVENT_SENDER_IS_MX : 0u) |
+		   (f->trusted ? EVENT_TRUSTED : 0u);
+	tell_dns(w, s, e);
+	session_copy_text(e->host_name, sizeof(e->host_name), f->host_name);
+}
+
 static void session_tell(struct worker *w, struct session *s, enum event_kind kind)
 {
 	struct event *e = event_new(w, kind);
@@ -73,6 +111,7 @@ static void session_tell(struct worker *w, struct session *s, enum event_kind ki
 	memcpy(e->rules, tally->hits, sizeof(e->rules));
 	e->bytes_in = s->bytes_in;
 	e->bytes_out = s->bytes_out;
+	tell_facts(w, s, e);
 	session_copy_text(e->helo, sizeof(e->helo), session_helo(s));
 	session_copy_text(e->mail, sizeof(e->mail), session_mail(s));
 	session_copy_text(e->rcpt, sizeof(e->rcpt), session_rcpt(s));

@@ -66,6 +66,7 @@ struct session {
 	/* the gravest reply of ours that no filter asked for, for the event: its kind by its class */
 	uint8_t told_kind : 4, told_phase : 4; /* enum verdict_kind, enum phase */
 	uint8_t told_reason;                   /* enum reason */
+	uint8_t told_sender, told_spf, told_grey; /* facts of the transaction at the gravest verdict */
 	struct tcp_conn *conn; /* NULL: the client has gone, the backend's last word is awaited */
 	struct relay *relay;
 	struct extent *line;      /* a command line that lies in two pieces, so far */
@@ -83,9 +84,10 @@ struct session {
 	uint64_t size_limit;    /* bytes, for MAIL and DATA */
 	uint64_t asked[SESSION_QUESTIONS]; /* questions under way (inquire.c), by the bits of facts.due */
 	uint64_t opened_ns, bytes_in, bytes_out;
+	uint64_t given; /* reasons whose token the client has: bit of the reason, modulo 64 */
 	uint32_t epoch;
 	uint32_t dns_version; /* of the policy whose rows the facts name */
-	uint16_t number; /* in the token */
+	uint16_t number; /* in the token; different among all workers (session_number()) */
 	uint16_t backend_refused, backend_code; /* refusals of the backend, and the last one's code */
 	uint16_t last_code, messages, rcpts, server;
 	uint16_t pace_bytes; /* per lot, now: never less while anything is queued */

@@ -117,6 +117,13 @@ static void session_turn_away(struct worker *w, struct tcp_conn *conn, enum reas
 	tcp_close(w->stack, conn);
 }
 
+uint16_t session_number(uint16_t last, unsigned worker, unsigned n_workers)
+{
+	uint32_t next = last + n_workers;
+
+	return last == 0 || next > UINT16_MAX ? (uint16_t)(worker + 1) : (uint16_t)next;
+}
+
 void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events)
 {
 	struct source_counts counts;
@@ -148,9 +155,7 @@ void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events)
 	s->epoch = w->epoch;
 	s->server = BACKEND_NONE;
 	s->eof = events & TCP_EV_EOF;
-	if (++w->session_seq == 0)
-		w->session_seq = 1;
-	s->number = w->session_seq;
+	s->number = w->session_seq = session_number(w->session_seq, w->config.index, w->config.n_workers);
 	memcpy(s->facts.client, info.remote.b, 16);
 	memcpy(s->facts.server, info.local.b, 16);
 	s->facts.client_port = info.remote_port;

@@ -79,6 +79,7 @@ void session_refuse(struct worker *w, struct session *s, unsigned code, enum rea
 
 	count_reason(w, reason);
 	note_told(s, code, reason);
+	s->given |= 1ull << (reason & 63);
 	session_write(w, s, buf, n, code);
 }
 
@@ -166,6 +167,9 @@ void session_note_verdict(struct worker *w, struct session *s, struct verdict v,
 		s->verdict = v;
 		s->verdict.phase = (uint8_t)phase;
 		s->told = s->tally;
+		s->told_sender = s->facts.sender;
+		s->told_spf = s->facts.spf;
+		s->told_grey = s->facts.grey;
 	}
 	session_shape(w, s);
 }

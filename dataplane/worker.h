@@ -122,6 +122,20 @@ enum event_kind {
 	EVENT_POSSIBLE_DOUBLE, /* the backend said 250 to the final dot and the client could not be told */
 };
 
+enum { EVENT_DNS = 8 }; /* DNS lists told of, at most */
+
+enum event_fact {
+	EVENT_TALKED_EARLY = 1,
+	EVENT_PIPELINED_EARLY = 2,
+	EVENT_BARE_COMMAND = 4,
+	EVENT_NON_SMTP = 8,
+	EVENT_ESMTP = 16,
+	EVENT_TLS = 32,
+	EVENT_HOST_GENERIC = 64,
+	EVENT_SENDER_IS_MX = 128,
+	EVENT_TRUSTED = 256,
+};
+
 struct event {
 	uint8_t kind;
 	uint8_t worker;
@@ -146,8 +160,16 @@ struct event {
 	uint16_t backend_code;    /* the last of them */
 	int32_t score;
 	uint32_t epoch;
-	uint32_t commands;
+	uint32_t commands, errors;
+	/* facts (filters/facts.h), those of the transaction at the gravest verdict */
+	uint16_t facts;                  /* enum event_fact */
+	uint8_t host, sender, spf, grey; /* enum fact_host ... */
+	uint8_t n_dns;
+	uint16_t dns[EVENT_DNS];    /* rules of the DNS lists that named the client, by number */
+	uint32_t connections, rate; /* of the source, when it came */
+	uint64_t given; /* reasons whose token the client has, as in the session */
 	uint64_t bytes_in, bytes_out;      /* of the client's connection, payload */
+	char host_name[64];                /* the confirmed one */
 	char helo[64], mail[64], rcpt[64]; /* cut, zero-terminated; rcpt is the first accepted */
 };
 
