@@ -18,7 +18,7 @@ enum {
 	EVENTS_RING = 4096,         /* records a worker may have unwritten */
 	EVENTS_FILE_MAX = 64 << 20, /* bytes; then FILE becomes FILE.1, .1 becomes .2 ... */
 	EVENTS_FILES_KEPT = 31,
-	EVENTS_LINE_MAX = 4096,
+	EVENTS_LINE_MAX = 6144,
 };
 
 struct events;

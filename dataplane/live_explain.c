@@ -123,6 +123,8 @@ json_t *live_explain_now(
 	facts.now_s = now_s;
 	facts.pass_all = atomic_load(&l->pass_all_until_s) > now_s;
 	policy_judge_syns(p, (const uint8_t(*)[16])facts.client, 1, now_s, &syn);
+	if (facts.pass_all) /* as the workers do */
+		syn = (struct verdict){ .kind = VERDICT_NONE };
 	goes_on = syn.kind == VERDICT_NONE || syn.kind == VERDICT_PASS;
 	connect = policy_judge(p, PHASE_CONNECT, &facts, &tally);
 	end = goes_on ? verdict_json(&connect) : json_null();

@@ -18,7 +18,7 @@ bool session_judge_connect(struct worker *w, struct session *s); /* false: it en
 void session_greet(struct worker *w, struct session *s);
 void session_tarpit(struct worker *w, struct session *s); /* tries; the record may be gone */
 
-/* The number after `last` (0: none yet) of this worker. Each has those that leave its index as the
+/* The number after `last` (0: none yet) of this worker. Each has those that leave index + 1 as the
  * remainder by n_workers, so that a token names one session of the box among 65,535 / n_workers in
  * a row; 0 is nobody's. */
 uint16_t session_number(uint16_t last, unsigned worker, unsigned n_workers);

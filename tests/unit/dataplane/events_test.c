@@ -110,6 +110,57 @@ static void a_session_is_told(void **state)
 	json_decref(json);
 }
 
+static void what_was_known_is_told(void **state)
+{
+	struct event e = session();
+	json_t *json, *facts;
+
+	(void)state;
+	snprintf(stats->rule_names[77], STATS_NAME_LEN, "dns.zen");
+	e.given = 1ull << REASON_RELAY_DENIED | 1ull << REASON_GREYLISTED;
+	e.host = HOST_CONFIRMED;
+	e.spf = FACT_SPF_FAIL;
+	e.facts = EVENT_TALKED_EARLY | EVENT_TRUSTED;
+	e.n_dns = 1;
+	e.dns[0] = 77;
+	snprintf(e.host_name, sizeof(e.host_name), "mail.example.net");
+	json = parse(&e);
+	facts = json_object_get(json, "facts");
+	assert_int_equal(json_integer_value(json_object_get(json, "session")), 9);
+	assert_int_equal(json_array_size(json_object_get(json, "given")), 2);
+	assert_string_equal(
+	    json_string_value(json_array_get(json_object_get(json, "given"), 0)), "relay_denied");
+	assert_string_equal(STRING(facts, "host"), "confirmed");
+	assert_string_equal(STRING(facts, "host_name"), "mail.example.net");
+	assert_string_equal(STRING(facts, "spf"), "fail");
+	assert_null(json_object_get(facts, "sender"));
+	assert_string_equal(json_string_value(json_array_get(json_object_get(facts, "dns"), 0)), "dns.zen");
+	assert_int_equal(json_array_size(json_object_get(facts, "true")), 2);
+	assert_string_equal(
+	    json_string_value(json_array_get(json_object_get(facts, "true"), 1)), "trusted");
+	json_decref(json);
+	/* the greatest line there can be keeps its end */
+	memset(&e.given, 0xff, sizeof(e.given));
+	e.facts = UINT16_MAX;
+	e.n_rules = TALLY_MAX;
+	e.n_dns = EVENT_DNS;
+	for (unsigned i = 0; i < TALLY_MAX; i++) {
+		e.rules[i] = (uint16_t)(100 + i);
+		snprintf(stats->rule_names[100 + i], STATS_NAME_LEN, "%047u", i);
+		e.dns[i % EVENT_DNS] = e.rules[i];
+	}
+	memset(e.host_name, 'h', sizeof(e.host_name) - 1);
+	memset(e.helo, 1, sizeof(e.helo) - 1);
+	memset(e.mail, 1, sizeof(e.mail) - 1);
+	memset(e.rcpt, 1, sizeof(e.rcpt) - 1);
+	e.client_port = e.listener = e.session = e.last_code = UINT16_MAX;
+	e.epoch = e.commands = e.errors = e.connections = e.rate = UINT32_MAX;
+	e.bytes_in = e.bytes_out = e.duration_ns = UINT64_MAX;
+	json = parse(&e);
+	assert_non_null(json_object_get(json, "token"));
+	json_decref(json);
+}
+
 static void hostile_bytes_stay_json(void **state)
 {
 	struct event e = session();
@@ -219,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_session_is_told),
+		cmocka_unit_test(what_was_known_is_told),
 		cmocka_unit_test(hostile_bytes_stay_json),
 		cmocka_unit_test(records_reach_the_file_and_it_rotates),
 		cmocka_unit_test(rotates_when_told),
