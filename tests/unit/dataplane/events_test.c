@@ -155,7 +155,7 @@ static void what_was_known_is_told(void **state)
 	memset(e.rcpt, 1, sizeof(e.rcpt) - 1);
 	e.client_port = e.listener = e.session = e.last_code = UINT16_MAX;
 	e.epoch = e.commands = e.errors = e.connections = e.rate = UINT32_MAX;
-	e.bytes_in = e.bytes_out = e.duration_ns = UINT64_MAX;
+	e.bytes_in = e.bytes_out = e.duration_ns = INT64_MAX;
 	json = parse(&e);
 	assert_non_null(json_object_get(json, "token"));
 	json_decref(json);
