@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rings, batches, and the mailbox of the store thread. The design is in grey.h. */
-#include "grey.h"
+/* Rings, batches, and the life of the store thread. The design is in grey.h. */
+#include "grey_private.h"
 #include "fail.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,58 +18,6 @@ enum {
 	SWEEP_BUCKETS = 2048,
 	SWEEP_CHANGES = 1024,
 	MAX_OPS = GREY_BATCH * GREYLIST_MAX_CHANGES + SWEEP_CHANGES,
-};
-
-struct ring {
-	_Alignas(64) _Atomic uint64_t head; /* notes put; the producer's */
-	_Atomic uint64_t full;              /* lost; the producer's */
-	_Alignas(64) _Atomic uint64_t tail; /* notes taken; the store thread's */
-	_Atomic uint64_t durable;           /* likewise */
-	struct grey_note *notes;
-};
-
-/* A change that waits for its commit. ABSENT: only the old one goes. */
-struct op {
-	struct greylist_entry was;
-	struct store_record is;
-};
-
-struct request {
-	void (*serve)(struct grey *g, struct request *r);
-	const void *in;
-	void *out;
-	unsigned n;
-	unsigned n_out;
-	struct store_position *position;
-	int rc;
-	bool done;
-	struct request *next;
-};
-
-struct grey {
-	struct greylist *index;
-	struct store *store;
-	struct ring *rings;
-	unsigned n_producers, ring_mask;
-	uint32_t pause_ms;
-	uint32_t (*now_s)(void *arg);
-	void *arg;
-	pthread_t thread;
-	bool started;
-
-	/* the store thread's */
-	struct policy_grey settings;
-	struct op *ops;
-	unsigned n_ops;
-	uint32_t cursor; /* of the sweep */
-	uint64_t next_sweep_ms;
-	struct grey_stats stats;
-
-	/* between threads, under the lock */
-	pthread_mutex_t lock;
-	pthread_cond_t wake, served;
-	struct request *requests;
-	bool stop;
 };
 
 static uint64_t now_ms(void)
@@ -124,7 +70,7 @@ const uint8_t *grey_secret(const struct grey *g)
 
 /* ---- batches ---- */
 
-static struct op *add_op(struct grey *g, const struct greylist_change *c)
+struct op *grey_add_op(struct grey *g, const struct greylist_change *c)
 {
 	struct op *op = &g->ops[g->n_ops++];
 
@@ -144,7 +90,7 @@ static void take_note(struct grey *g, struct grey_note *note)
 	n = greylist_apply(g->index, note, &g->settings, changes);
 
 	for (unsigned i = 0; i < n; i++) {
-		struct op *op = add_op(g, &changes[i]);
+		struct op *op = grey_add_op(g, &changes[i]);
 		struct store_record *r = &op->is;
 
 		if (r->entry.state == GREYLIST_ABSENT)
@@ -246,7 +192,7 @@ static int let_go(struct grey *g)
 }
 
 /* Writes what waits; 0: it is on disk. */
-static int commit(struct grey *g)
+int grey_commit(struct grey *g)
 {
 	int rc = 0;
 
@@ -314,7 +260,7 @@ static void sweep(struct grey *g)
 		    g->index, &g->cursor, step, g->now_s(g->arg), &g->settings, changes, step * 4);
 
 		for (unsigned i = 0; i < n; i++)
-			add_op(g, &changes[i]);
+			grey_add_op(g, &changes[i]);
 	}
 }
 
@@ -371,14 +317,14 @@ static void *run(void *arg)
 				sweep(g);
 			}
 		}
-		if (commit(g) != 0)
+		if (grey_commit(g) != 0)
 			go_on = wait(g, RETRY_MS);
 		else if (taken < GREY_BATCH / g->n_producers)
 			/* let some more come together */
 			go_on = wait(g, taken || g->pause_ms > IDLE_MS ? g->pause_ms : IDLE_MS);
 		serve_requests(g);
 	}
-	while (commit(g) == 0 && drain(g) > 0)
+	while (grey_commit(g) == 0 && drain(g) > 0)
 		;
 	serve_requests(g);
 	return NULL;
@@ -402,10 +348,10 @@ static bool load_one(void *arg, const struct store_record *r)
 	if (!greylist_expired(&r->entry, l->now_s, &g->settings))
 		n = greylist_put(g->index, r->key, &r->entry, l->now_s, &g->settings, changes);
 	if (n == 0)
-		add_op(g, &gone);
+		grey_add_op(g, &gone);
 	for (unsigned i = 0; i < n; i++)
 		if (changes[i].is.state == GREYLIST_ABSENT)
-			add_op(g, &changes[i]);
+			grey_add_op(g, &changes[i]);
 	return g->n_ops + 2 <= MAX_OPS;
 }
 
@@ -420,7 +366,7 @@ static int load(struct grey *g)
 
 		rc = store_walk(g->store, &at, GREY_BATCH, load_one, &l);
 		if (rc == 0)
-			rc = commit(g);
+			rc = grey_commit(g);
 	}
 	return rc;
 }
@@ -538,177 +484,4 @@ struct grey *grey_free(struct grey *g)
 	pthread_mutex_destroy(&g->lock);
 	free(g);
 	return NULL;
-}
-
-/* ---- requests ---- */
-
-static int ask(struct grey *g, struct request *r)
-{
-	pthread_mutex_lock(&g->lock);
-	r->next = g->requests;
-	g->requests = r;
-	pthread_cond_signal(&g->wake);
-	while (!r->done)
-		pthread_cond_wait(&g->served, &g->lock);
-	pthread_mutex_unlock(&g->lock);
-	return r->rc;
-}
-
-static void serve_settings(struct grey *g, struct request *r)
-{
-	g->settings = *(const struct policy_grey *)r->in;
-}
-
-void grey_settings(struct grey *g, const struct policy_grey *settings)
-{
-	struct request r = { .serve = serve_settings, .in = settings };
-
-	ask(g, &r);
-}
-
-struct showing {
-	const struct grey_query *query;
-	struct store_record *recs;
-	unsigned n, cap;
-};
-
-static bool matches(const struct store_record *r, const struct grey_query *q)
-{
-	if ((q->state && r->entry.state != q->state) || (q->pools_only && !r->pool))
-		return false;
-	return q->text[0] == '\0' || memmem(r->text, r->len, q->text, strlen(q->text));
-}
-
-static bool show_one(void *arg, const struct store_record *r)
-{
-	struct showing *s = arg;
-
-	if (matches(r, s->query))
-		s->recs[s->n++] = *r;
-	return s->n < s->cap;
-}
-
-static void serve_show(struct grey *g, struct request *r)
-{
-	struct showing s = { r->in, r->out, 0, r->n };
-
-	r->rc = store_walk(g->store, r->position, GREY_SCAN, show_one, &s);
-	r->n_out = s.n;
-}
-
-int grey_show(struct grey *g, const struct grey_query *query, struct store_position *position,
-    struct store_record *recs, unsigned cap, unsigned *ret_n)
-{
-	struct request r = { .serve = serve_show,
-		.in = query,
-		.out = recs,
-		.n = cap > GREY_PAGE ? GREY_PAGE : cap,
-		.position = position };
-	int rc;
-
-	if (cap == 0 || position->table > 2 || position->len > sizeof(position->key))
-		return -EINVAL;
-	rc = ask(g, &r);
-	if (rc == 0)
-		*ret_n = r.n_out;
-	return rc;
-}
-
-static void serve_add(struct grey *g, struct request *r)
-{
-	const struct store_record *recs = r->in;
-
-	if (g->n_ops) { /* a batch that could not be written stands before it */
-		r->rc = g->stats.error ? g->stats.error : -EAGAIN;
-		return;
-	}
-	for (unsigned i = 0; i < r->n; i++) {
-		struct greylist_change changes[2];
-		unsigned n = greylist_put(
-		    g->index, recs[i].key, &recs[i].entry, g->now_s(g->arg), &g->settings, changes);
-
-		for (unsigned k = 0; k < n; k++) {
-			struct op *op = add_op(g, &changes[k]);
-			struct greylist_entry is = op->is.entry;
-
-			if (is.state == GREYLIST_ABSENT)
-				continue;
-			op->is = recs[i];
-			op->is.entry = is;
-		}
-		r->n_out += n > 0;
-	}
-	r->rc = commit(g);
-}
-
-int grey_add(struct grey *g, const struct store_record *recs, unsigned n, unsigned *ret_added)
-{
-	struct request r = { .serve = serve_add, .in = recs, .n = n };
-	int rc;
-
-	if (n > GREY_PAGE)
-		return -EINVAL;
-	for (unsigned i = 0; i < n; i++)
-		if (recs[i].key == 0 || recs[i].len < 3 || recs[i].len > GREY_NOTE_TEXT ||
-		    recs[i].entry.state == GREYLIST_ABSENT ||
-		    recs[i].entry.state >= GREYLIST_N_STATES)
-			return -EINVAL;
-	rc = ask(g, &r);
-	if (rc == 0)
-		*ret_added = r.n_out;
-	return rc;
-}
-
-static void serve_del(struct grey *g, struct request *r)
-{
-	const struct greylist_entry none = { 0 };
-	struct greylist_change changes[2];
-	struct greylist_entry was;
-
-	if (g->n_ops) {
-		r->rc = g->stats.error ? g->stats.error : -EAGAIN;
-		return;
-	}
-	if (r->out && greylist_get(g->index, *(const uint64_t *)r->in, &was)) {
-		struct store_record *told = r->out;
-
-		*told =
-		    (struct store_record){ .key = *(const uint64_t *)r->in, .entry = was, .len = 3 };
-		r->rc = store_begin(g->store);
-		if (r->rc)
-			return;
-		store_text(g->store, told->key, &was, told);
-		store_abort(g->store);
-	}
-	if (greylist_put(g->index, *(const uint64_t *)r->in, &none, 0, &g->settings, changes) == 0) {
-		r->rc = -ENOENT;
-		return;
-	}
-	add_op(g, &changes[0]);
-	r->rc = commit(g);
-}
-
-int grey_del(struct grey *g, uint64_t key, struct store_record *ret_was)
-{
-	struct request r = { .serve = serve_del, .in = &key, .out = ret_was };
-
-	return ask(g, &r);
-}
-
-static void serve_stats(struct grey *g, struct request *r)
-{
-	struct grey_stats *s = r->out;
-
-	*s = g->stats;
-	s->counts = greylist_counts(g->index);
-	s->usage = store_usage(g->store);
-	for (unsigned i = 0; i < g->n_producers; i++)
-		s->ring_full += atomic_load_explicit(&g->rings[i].full, memory_order_relaxed);
-}
-
-void grey_stats(struct grey *g, struct grey_stats *ret_stats)
-{
-	struct request r = { .serve = serve_stats, .out = ret_stats };
-
-	ask(g, &r);
 }
