@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reads pattern files (patterns.h): lines, names, options. The logic of metas: patterns_meta.c. */
+/* Reads pattern files (patterns.h): lines, names, expressions. The logic of metas:
+ * patterns_meta.c; options: patterns_options.c. */
 #include "patterns.h"
-
-#include "filters/verdict.h"
 #include "patterns_private.h"
 
 #include <ctype.h>
@@ -18,7 +17,6 @@
 enum {
 	FILE_MAX = 64 << 20,
 	SLOTS = 4 * PATTERN_MAX_RULES, /* a power of two */
-	SCORE_MAX = 1000,
 };
 
 /* ---- the line ---- */
@@ -40,26 +38,17 @@ bool patterns_wrong(struct patterns_line *l, const char *format, ...)
 	return false;
 }
 
-static bool blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
 void patterns_blank(struct patterns_line *l)
 {
-	while (l->at < l->end && blank(*l->at))
+	while (l->at < l->end && patterns_is_blank(*l->at))
 		l->at++;
 }
 
 bool patterns_done(struct patterns_line *l)
 {
 	patterns_blank(l);
-	return l->at == l->end || (*l->at == '#' && (l->at == l->start || blank(l->at[-1])));
-}
-
-static bool name_char(char c)
-{
-	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.';
+	return l->at == l->end ||
+	       (*l->at == '#' && (l->at == l->start || patterns_is_blank(l->at[-1])));
 }
 
 size_t patterns_word(struct patterns_line *l, const char **ret_word)
@@ -68,15 +57,10 @@ size_t patterns_word(struct patterns_line *l, const char **ret_word)
 
 	if (start == l->end || !(isalpha((unsigned char)*start) || *start == '_'))
 		return 0;
-	while (l->at < l->end && name_char(*l->at))
+	while (l->at < l->end && patterns_is_name(*l->at))
 		l->at++;
 	*ret_word = start;
 	return (size_t)(l->at - start);
-}
-
-static bool is(const char *text, size_t len, const char *word)
-{
-	return strlen(word) == len && memcmp(text, word, len) == 0;
 }
 
 /* ---- rules by name ---- */
@@ -96,7 +80,7 @@ uint32_t patterns_rule(struct patterns_line *l, const char *name, size_t len)
 	uint32_t slot = hash(name, len) & (p->n_slots - 1);
 
 	for (; p->slots[slot]; slot = (slot + 1) & (p->n_slots - 1))
-		if (is(name, len, p->rules[p->slots[slot] - 1].name))
+		if (patterns_is(name, len, p->rules[p->slots[slot] - 1].name))
 			return p->slots[slot] - 1;
 	if (len > PATTERN_MAX_NAME) {
 		patterns_wrong(l, "a name of more than %d characters", PATTERN_MAX_NAME);
@@ -127,136 +111,6 @@ uint32_t patterns_rule(struct patterns_line *l, const char *name, size_t len)
 	return p->n_rules - 1;
 }
 
-/* ---- options ---- */
-
-bool patterns_number(struct patterns_line *l, const char *text, size_t len, int32_t *ret_hundredths)
-{
-	int32_t value = 0;
-	unsigned digits = 0, decimals = 0;
-	bool minus = len > 0 && *text == '-', point = false;
-
-	for (size_t i = minus || (len > 0 && *text == '+') ? 1 : 0; i < len; i++) {
-		if (text[i] == '.' && !point) {
-			point = true;
-		} else if (isdigit((unsigned char)text[i])) {
-			if (point && ++decimals > 2)
-				continue; /* SpamAssassin writes three: 0.001 is nothing here */
-			value = value * 10 + (text[i] - '0');
-			digits++;
-			if (value > SCORE_MAX * 100)
-				break;
-		} else {
-			digits = 0;
-			break;
-		}
-	}
-	for (; digits && decimals < 2; decimals++)
-		if (value <= SCORE_MAX * 100)
-			value *= 10;
-	if (digits == 0 || value > SCORE_MAX * 100)
-		return patterns_wrong(l,
-		    "\"%.*s\" is no score; allowed: -1000 to 1000, two decimals",
-		    (int)(len < 40 ? len : 40), text);
-	*ret_hundredths = minus ? -value : value;
-	return true;
-}
-
-bool patterns_action(struct patterns_line *l, const char *text, size_t len, uint8_t *ret_action)
-{
-	static const uint8_t allowed[] = { VERDICT_NONE, VERDICT_MARK, VERDICT_GREY, VERDICT_DEFER,
-		VERDICT_REFUSE, VERDICT_TARPIT };
-
-	for (unsigned i = 0; i < sizeof(allowed); i++)
-		if (is(text, len, verdict_words[allowed[i]])) {
-			*ret_action = allowed[i];
-			return true;
-		}
-	return patterns_wrong(l,
-	    "\"%.*s\" is no action; allowed: none, mark, grey, defer, refuse, tarpit",
-	    (int)(len < 40 ? len : 40), text);
-}
-
-static bool name_good(const char *text, size_t len)
-{
-	if (len == 0 || len > PATTERN_MAX_NAME || !(isalpha((unsigned char)*text) || *text == '_'))
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!name_char(text[i]))
-			return false;
-	return true;
-}
-
-static bool option(struct patterns_line *l, const char *key, size_t n, const char *value,
-    size_t len, bool names, uint8_t allowed, struct patterns_given *given)
-{
-	static const struct {
-		const char *word;
-		uint8_t flag;
-	} flags[] = { { "i", PATTERN_CASELESS }, { "word", PATTERN_WORD },
-		{ "confirm", PATTERN_CONFIRM } };
-
-	for (unsigned i = 0; !value && i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (is(key, n, flags[i].word) && (allowed & flags[i].flag)) {
-			given->flags |= flags[i].flag;
-			return true;
-		}
-	if (value && names && is(key, n, "name")) {
-		if (!name_good(value, len))
-			return patterns_wrong(l,
-			    "a name is letters, digits, _ - and . ; at most %d, no digit first",
-			    PATTERN_MAX_NAME);
-		given->name = value;
-		given->name_len = len;
-		return given->has_name = true;
-	}
-	if (value && is(key, n, "score"))
-		return given->has_weight = patterns_number(l, value, len, &given->weight);
-	if (value && is(key, n, "action"))
-		return given->has_action = patterns_action(l, value, len, &given->action);
-	return patterns_wrong(l, "\"%.*s\" is no option here; allowed: %s%s%s%sscore=N action=WORD",
-	    (int)(n < 40 ? n : 40), key, names ? "name=NAME " : "",
-	    allowed & PATTERN_CASELESS ? "i " : "", allowed & PATTERN_WORD ? "word " : "",
-	    allowed & PATTERN_CONFIRM ? "confirm " : "");
-}
-
-bool patterns_options(
-    struct patterns_line *l, bool names, uint8_t allowed, struct patterns_given *given)
-{
-	while (!patterns_done(l)) {
-		const char *key = l->at, *value = NULL, *end;
-
-		for (end = key; end < l->end && !blank(*end); end++)
-			if (*end == '=' && !value)
-				value = end + 1;
-		if (!option(l, key, (size_t)((value ? value - 1 : end) - key), value,
-			value ? (size_t)(end - value) : 0, names, allowed, given))
-			return false;
-		l->at = end;
-	}
-	return true;
-}
-
-bool patterns_settle(struct patterns_line *l, uint32_t rule, const struct patterns_given *given)
-{
-	struct patterns_rule *r = &l->p->rules[rule];
-
-	if (given->has_weight && r->has_weight && r->weight != given->weight)
-		return patterns_wrong(
-		    l, "%s has another score already (%s:%u)", r->name, r->file, r->line);
-	if (given->has_action && r->has_action && r->action != given->action)
-		return patterns_wrong(
-		    l, "%s has another action already (%s:%u)", r->name, r->file, r->line);
-	if (given->has_weight) {
-		r->weight = given->weight;
-		r->has_weight = true;
-	}
-	if (given->has_action) {
-		r->action = given->action;
-		r->has_action = true;
-	}
-	return true;
-}
-
 /* ---- expressions ---- */
 
 /* FILE.LINE, for an expression without a name. */
@@ -270,7 +124,7 @@ static uint32_t unnamed(struct patterns_line *l)
 	if (n == 0 || !(isalpha((unsigned char)*base) || *base == '_'))
 		name[k++] = 'p';
 	for (size_t i = 0; i < n && k < 48; i++)
-		name[k++] = name_char(base[i]) ? base[i] : '_';
+		name[k++] = patterns_is_name(base[i]) ? base[i] : '_';
 	k += (size_t)snprintf(name + k, sizeof(name) - k, ".%u", l->line);
 	return patterns_rule(l, name, k);
 }
@@ -319,16 +173,16 @@ static bool zone(struct patterns_line *l, uint8_t *ret_zone, const char **ret_he
 	while (l->at < l->end && isalpha((unsigned char)*l->at))
 		l->at++;
 	n = (size_t)(l->at - word);
-	if (is(word, n, "subject")) {
+	if (patterns_is(word, n, "subject")) {
 		*ret_zone = PATTERN_FIELD;
 		*ret_header = "subject";
 		return true;
 	}
-	if (is(word, n, "header") && l->end - l->at > 1 && *l->at == ':' &&
+	if (patterns_is(word, n, "header") && l->end - l->at > 1 && *l->at == ':' &&
 	    (isalnum((unsigned char)l->at[1]) || l->at[1] == '_')) {
 		const char *name = l->at + 1, *end = name;
 
-		while (end < l->end && (name_char(*end)))
+		while (end < l->end && (patterns_is_name(*end)))
 			end++;
 		if (end < l->end && *end == ':') { /* else m{...} */
 			char *copy = arena_text(&l->p->arena, name, (size_t)(end - name));
@@ -344,7 +198,7 @@ static bool zone(struct patterns_line *l, uint8_t *ret_zone, const char **ret_he
 		}
 	}
 	for (unsigned i = 0; i < PATTERN_N_ZONES; i++)
-		if (i != PATTERN_FIELD && is(word, n, pattern_zone_words[i])) {
+		if (i != PATTERN_FIELD && patterns_is(word, n, pattern_zone_words[i])) {
 			*ret_zone = (uint8_t)i;
 			*ret_header = header;
 			return true;
@@ -436,7 +290,7 @@ static bool letters(struct patterns_line *l, uint8_t *flags)
 		default: return patterns_wrong(l, "flag %c; allowed: i s m x", *l->at);
 		}
 	}
-	if (l->at < l->end && !blank(*l->at))
+	if (l->at < l->end && !patterns_is_blank(*l->at))
 		return patterns_wrong(l, "white space is missing behind the expression");
 	return true;
 }
@@ -460,7 +314,7 @@ static bool expression(struct patterns_line *l)
 		allowed = PATTERN_CASELESS | PATTERN_WORD;
 		if (!quoted(l, source, sizeof(source), &len))
 			return false;
-		if (l->at < l->end && !blank(*l->at))
+		if (l->at < l->end && !patterns_is_blank(*l->at))
 			return patterns_wrong(l, "white space is missing behind the text");
 	} else if (l->end - l->at > 1 &&
 		   (*l->at == '/' || (*l->at == 'm' && ispunct((unsigned char)l->at[1])))) {
@@ -581,7 +435,7 @@ static bool words(struct patterns_line *l)
 		w.end = line_end;
 		if (patterns_done(&w))
 			continue;
-		while (line_end > w.at && blank(line_end[-1]))
+		while (line_end > w.at && patterns_is_blank(line_end[-1]))
 			line_end--;
 		good = add(&w, rule, where, PATTERN_LITERAL | given.flags, header, w.at,
 		    (size_t)(line_end - w.at));
@@ -638,7 +492,7 @@ static bool set(struct patterns_line *l, bool is_score)
 	if (rule == UINT32_MAX)
 		return false;
 	patterns_blank(l);
-	for (value = l->at; l->at < l->end && !blank(*l->at);)
+	for (value = l->at; l->at < l->end && !patterns_is_blank(*l->at);)
 		l->at++;
 	n = (size_t)(l->at - value);
 	l->at = value;
@@ -664,12 +518,12 @@ static bool read_line(struct patterns_line *l)
 	while (l->at < l->end && isalpha((unsigned char)*l->at))
 		l->at++;
 	n = (size_t)(l->at - word);
-	if (l->at < l->end && blank(*l->at)) {
-		if (is(word, n, "words"))
+	if (l->at < l->end && patterns_is_blank(*l->at)) {
+		if (patterns_is(word, n, "words"))
 			return words(l);
-		if (is(word, n, "meta"))
+		if (patterns_is(word, n, "meta"))
 			return meta(l);
-		if (is(word, n, "score") || is(word, n, "action"))
+		if (patterns_is(word, n, "score") || patterns_is(word, n, "action"))
 			return set(l, *word == 's');
 	}
 	l->at = word;

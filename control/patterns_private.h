@@ -5,6 +5,9 @@
 
 #include "patterns.h"
 
+#include <ctype.h>
+#include <string.h>
+
 struct patterns_line {
 	struct patterns *p;
 	struct complaints *complaints;
@@ -14,6 +17,21 @@ struct patterns_line {
 	unsigned line;
 	unsigned long *mistakes; /* of the file so far */
 };
+
+static inline bool patterns_is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static inline bool patterns_is_name(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.';
+}
+
+static inline bool patterns_is(const char *text, size_t len, const char *word)
+{
+	return strlen(word) == len && memcmp(text, word, len) == 0;
+}
 
 /* Complains at l->at (bounded per file) and returns false. */
 __attribute__((format(printf, 2, 3))) bool patterns_wrong(
