@@ -30,6 +30,7 @@ struct ctl_command;
 struct ctl {
 	const char *run;
 	bool json, colour;
+	bool quiet; /* failures are told by the exit code alone */
 	const struct ctl_command *command; /* the one being served */
 	int *connection; /* kept between commands (`batch`), -1: none yet; NULL: one a command */
 };
@@ -116,6 +117,7 @@ __attribute__((format(printf, 3, 4))) int ctl_fail(
 struct stats_file;
 int ctl_stats(const struct ctl *ctl, struct stats_file **ret_file);
 
+int ctl_top(const struct ctl *ctl, int argc, char **argv);
 int ctl_help(const struct ctl *ctl, int argc, char **argv);
 void ctl_man(void); /* posternctl(1), made from the tables at build time */
 void ctl_complete(void); /* likewise: completion for bash */

@@ -122,6 +122,8 @@ static void show_progress(int fd, const char *path)
 static void tell_error(const struct ctl *ctl, json_t *error)
 {
 	const char *message = json_string_value(json_object_get(error, "message"));
+	if (ctl->quiet)
+		return;
 	if (ctl->json) {
 		json_t *root = json_pack("{s:O}", "error", error);
 		ctl_print_json(root);
@@ -168,7 +170,7 @@ int ctl_fail(const struct ctl *ctl, int code, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	json_t *told = json_pack("{s:s}", "message", text);
-	if (!ctl->json)
+	if (!ctl->json && !ctl->quiet)
 		fputs("posternctl: ", stderr);
 	tell_error(ctl, told);
 	json_decref(told);
@@ -195,7 +197,7 @@ int ctl_ask(const struct ctl *ctl, const char *method, json_t *params, json_t **
 	/* a manager that turns us away speaks first and closes: its words count, not our EPIPE */
 	if (send_all(fd, text) == 0)
 		send_all(fd, "\n");
-	if (!ctl->json && isatty(STDERR_FILENO))
+	if (!ctl->json && !ctl->quiet && isatty(STDERR_FILENO))
 		show_progress(fd, path);
 	line = read_line(fd);
 	if (line == NULL) {

@@ -216,6 +216,49 @@ def test_slow_reader_hurts_nobody(a):
     s.close()
 
 
+def test_top(a):
+    for _ in range(10):
+        refused(a)
+    code, out = a.ctl("top", "--once")
+    lines = out.rstrip("\n").split("\n")
+    assert code == 0 and len(lines) <= 24 and max(map(len, lines)) <= 80, out
+    for word in ("Postern", "sessions", "SYNs", "verdicts a second", "reasons", "rules", "mail1", "up", "memory"):
+        assert word in out, out
+    assert any(LISTED in line for line in lines[12:]), out
+    code, out = a.ctl("top")
+    assert code == 2 and "--once" in out, out
+
+
+def test_top_on_a_terminal(a):
+    import fcntl
+    import pty
+    import select
+    import struct
+    import termios
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(CTL, [CTL, "--run", a.state, "top", "--every", "1s"])
+
+    def read(until_word):
+        seen = b""
+        end = time.monotonic() + 10
+        while until_word not in seen and time.monotonic() < end:
+            if select.select([fd], [], [], 0.2)[0]:
+                try:
+                    seen += os.read(fd, 65536)
+                except OSError:
+                    break
+        assert until_word in seen, seen
+        return seen
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    read(b"mail servers")
+    read(b"mail servers")  # a second frame
+    os.write(fd, b"q")
+    read(b"\x1b[?1049l")  # the terminal is given back
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(fd)
+
+
 METRIC = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
 
 
