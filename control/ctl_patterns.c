@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,7 +79,122 @@ static int serve_import(const struct ctl *ctl, int argc, char **argv)
 	return ret;
 }
 
+/* ---- in an emergency: settings of their own, each with its time (override.h) ---- */
+
+static const char emergency[] = "patterns.emergency.";
+
+static bool name_good(const char *name)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	size_t len = strlen(name);
+	return len > 0 && len <= 48 && strspn(name, letters) == len;
+}
+
+static int serve_add(const struct ctl *ctl, int argc, char **argv)
+{
+	const char *name = NULL, *action = NULL, *score = NULL, *reason = NULL;
+	char made[32], key[96], *value = NULL;
+	uint64_t for_s = 0;
+	json_t *result = NULL;
+	const struct ctl_option options[] = {
+		{ "--action", CTL_TEXT, &action },
+		{ "--score", CTL_TEXT, &score },
+		{ "--for", CTL_DURATION, &for_s },
+		{ "--name", CTL_TEXT, &name },
+		{ "--reason", CTL_TEXT, &reason },
+		{ NULL, CTL_FLAG, NULL },
+	};
+	if (!ctl_options(ctl, &argc, argv, options, 1, 1))
+		return CTL_USAGE;
+	if (name == NULL) {
+		snprintf(made, sizeof(made), "E%llx", (unsigned long long)time(NULL));
+		name = made;
+	}
+	if (!name_good(name))
+		return ctl_usage(ctl, "--name is letters, digits, _ and -, 48 at most");
+	if (action == NULL && score == NULL)
+		return ctl_usage(ctl, "say --action or --score: a pattern with neither does nothing");
+	snprintf(key, sizeof(key), "%s%s", emergency, name);
+	if (asprintf(&value, "%s%s%s%s%s", argv[0], action == NULL ? "" : " action=",
+		action == NULL ? "" : action, score == NULL ? "" : " score=",
+		score == NULL ? "" : score) < 0)
+		return ctl_fail(ctl, CTL_REFUSED, "no memory");
+	json_t *params =
+	    json_pack("{s:s, s:s, s:s*}", "key", key, "value", value, "reason", reason);
+	free(value);
+	if (for_s != 0)
+		json_object_set_new(params, "for_s", json_integer((json_int_t)for_s));
+	int ret = ctl_ask(ctl, "config.set", params, &result);
+	if (ret != CTL_OK)
+		return ret;
+	json_object_set_new(result, "name", json_string(name));
+	if (ctl->json)
+		ctl_print_json(result);
+	else
+		printf("pattern %s is in force, epoch %lld\n", name, ctl_number_in(result, "epoch"));
+	json_decref(result);
+	return CTL_OK;
+}
+
+static int serve_del(const struct ctl *ctl, int argc, char **argv)
+{
+	char key[96];
+	if (!ctl_options(ctl, &argc, argv, NULL, 1, 1))
+		return CTL_USAGE;
+	if (!name_good(argv[0]))
+		return ctl_usage(ctl, "`pattern del` wants a name, as `pattern show` tells");
+	snprintf(key, sizeof(key), "%s%s", emergency, argv[0]);
+	return ctl_ask_show(
+	    ctl, "config.reset", json_pack("{s:s}", "key", key), NULL, "the pattern is gone");
+}
+
+static int serve_show(const struct ctl *ctl, int argc, char **argv)
+{
+	json_t *result = NULL, *patterns = json_array();
+	if (!ctl_options(ctl, &argc, argv, NULL, 0, 0))
+		return CTL_USAGE;
+	int ret = ctl_ask(ctl, "status", NULL, &result);
+	if (ret != CTL_OK)
+		return ret;
+	const json_t *all = json_object_get(json_object_get(result, "manager"), "overrides");
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		const json_t *one = json_array_get(all, i);
+		const char *key = ctl_text_in(one, "key");
+		long long until = ctl_number_in(one, "until");
+		char when[CTL_TIME_MAX];
+		if (strncmp(key, emergency, sizeof(emergency) - 1) != 0)
+			continue;
+		key += sizeof(emergency) - 1;
+		json_array_append_new(patterns,
+		    json_pack("{s:s, s:s, s:I, s:s, s:O?}", "name", key, "pattern",
+			ctl_text_in(one, "value"), "until", (json_int_t)until, "user",
+			ctl_text_in(one, "user"), "reason", json_object_get(one, "reason")));
+		if (!ctl->json)
+			printf("%-16s %s  (%s%s, by %s)\n", key, ctl_text_in(one, "value"),
+			    until == 0 ? "for good" : "until ",
+			    until == 0 ? "" : ctl_time(until, when), ctl_text_in(one, "user"));
+	}
+	if (ctl->json) {
+		json_t *root = json_pack("{s:O}", "patterns", patterns);
+		ctl_print_json(root);
+		json_decref(root);
+	} else if (json_array_size(patterns) == 0) {
+		puts("no pattern was added; those of files are in the configuration");
+	}
+	json_decref(patterns);
+	json_decref(result);
+	return CTL_OK;
+}
+
 const struct ctl_command ctl_patterns_commands[] = {
+	{ "pattern add", "PATTERN [--action WORD] [--score N] [--for 2h] [--name NAME] [--reason TEXT]",
+	    serve_add, "Add a pattern to what is looked for in messages, at once.",
+	    "PATTERN is written as in a pattern file (postern.patterns(5)): 'subject:/lottery/i',\n"
+	    "'url:/(^|\\.)example\\.net$/'. --action: mark, grey, defer, refuse or tarpit; --score:\n"
+	    "points. It is a setting of its own (`set`), small and quickly compiled whatever the files\n"
+	    "hold; --for ends it; `undo` takes it back." },
+	{ "pattern del", "NAME", serve_del, "Take back a pattern that was added.", NULL },
+	{ "pattern show", "", serve_show, "The patterns that were added, and until when.", NULL },
 	{ "patterns import", "DIR [--out FILE]", serve_import,
 	    "Make a pattern file of SpamAssassin's rules.",
 	    "Reads the *.cf files of a folder, as Debian's spamassassin has them in\n"

@@ -104,6 +104,10 @@ static void add_pattern(
 		    PATTERNS_MAX_EMERGENCY);
 		return;
 	}
+	if (strpbrk(text, "\r\n") != NULL) {
+		complain(complaints, "set", nowhere, "%s: more than one line", key);
+		return;
+	}
 	snprintf(line, len, "%s name=%s", text, name);
 	struct config_value *value = (struct config_value *)items->items + items->n++;
 	*value = (struct config_value){ .given = true, .text = line };

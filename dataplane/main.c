@@ -140,6 +140,7 @@ static void *duty_run(void *arg)
 		if (now_ns >= next_second_ns) {
 			next_second_ns = now_ns + 1000000000;
 			hw_clock_discipline();
+			policy_store_sweep(l->store);
 		}
 		publish_watch(l->publish, now_ns, silent, l);
 	}

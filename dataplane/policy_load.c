@@ -3,6 +3,8 @@
 #include "policy_load.h"
 #include "fail.h"
 
+#include "filters/scanner.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -14,7 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_HELD = POLICY_MAX_GENERATIONS * IMAGE_MAX_PARTS };
+enum {
+	MAX_SCANNERS = 4 * POLICY_MAX_GENERATIONS,
+	MAX_HELD = POLICY_MAX_GENERATIONS * IMAGE_MAX_PARTS + MAX_SCANNERS,
+};
 #define WANTED_SEALS   (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 #define IMAGE_MAX_SIZE (4ull << 30) /* bytes of one part; ten times what 10 M addresses need */
 
@@ -26,13 +31,38 @@ struct held_part {
 	size_t len;
 };
 
+struct held_scanner {
+	struct scanner *scanner; /* NULL: the slot is free */
+	struct held_part *part;  /* counted */
+	struct pattern_limits limits;
+	unsigned refs;    /* generations that use it; 0: messages do */
+	uint64_t retired; /* in which order */
+	bool condemned;
+};
+
 struct policy_store {
 	pthread_mutex_t lock;
 	char *dir;
 	uint32_t trusted; /* the manager's user; set before the control server starts */
 	unsigned n_generations;
 	struct held_part held[MAX_HELD];
+	struct held_scanner scanners[MAX_SCANNERS];
+	uint64_t retirements;
+	unsigned n_workers; /* of the first policy: taken at start */
 };
+
+static void part_put(struct held_part *p)
+{
+	if (--p->refs == 0 && p->base)
+		munmap(p->base, p->len);
+}
+
+static void scanner_close(struct held_scanner *h)
+{
+	scanner_free(h->scanner);
+	part_put(h->part);
+	*h = (struct held_scanner){ .scanner = NULL };
+}
 
 static const char image_name[] = "policy.image";
 
@@ -69,6 +99,9 @@ struct policy_store *policy_store_free(struct policy_store *s)
 {
 	if (!s)
 		return NULL;
+	for (unsigned i = 0; i < MAX_SCANNERS; i++)
+		if (s->scanners[i].scanner)
+			scanner_close(&s->scanners[i]); /* workers have ended */
 	pthread_mutex_destroy(&s->lock);
 	free(s->dir);
 	free(s);
@@ -104,10 +137,102 @@ static struct held_part *part_add(struct policy_store *s, uint32_t kind,
 	return NULL; /* cannot be: generations are fewer */
 }
 
-static void part_put(struct held_part *p)
+/* ---- scanners; the lock is held ---- */
+
+static void sweep(struct policy_store *s)
 {
-	if (--p->refs == 0 && p->base)
-		munmap(p->base, p->len);
+	for (unsigned i = 0; i < MAX_SCANNERS; i++) {
+		struct held_scanner *h = &s->scanners[i];
+
+		if (h->scanner && h->refs == 0 && scanner_open(h->scanner) == 0)
+			scanner_close(h);
+	}
+}
+
+/* Of what messages alone hold on to, the oldest end. */
+static void condemn(struct policy_store *s)
+{
+	struct held_scanner *oldest = NULL;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < MAX_SCANNERS; i++) {
+		struct held_scanner *h = &s->scanners[i];
+
+		if (!h->scanner || h->refs || h->condemned)
+			continue;
+		n++;
+		if (!oldest || h->retired < oldest->retired)
+			oldest = h;
+	}
+	if (n < POLICY_MAX_GENERATIONS)
+		return;
+	oldest->condemned = true;
+	scanner_condemn(oldest->scanner);
+}
+
+void policy_store_sweep(struct policy_store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	sweep(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+struct scanner_asking {
+	struct policy_store *store;
+	struct generation *gen;
+};
+
+/* Policies with the same part and limits share a scanner. */
+static struct scanner *scanner_for(void *arg, const struct image_part *part,
+    const struct policy_settings *settings, const char **ret_error)
+{
+	const struct scanner_asking *asking = arg;
+	struct policy_store *s = asking->store;
+	struct generation *gen = asking->gen;
+	struct held_scanner *slot = NULL;
+	struct held_part *held = NULL;
+	struct pattern_limits limits;
+
+	if (s->n_workers == 0)
+		s->n_workers = settings->host.workers ? settings->host.workers : 1;
+	limits = scanner_limits(&settings->patterns, s->n_workers);
+	for (unsigned i = 0; i < gen->n_parts; i++)
+		if (gen->parts[i]->base == part->base)
+			held = gen->parts[i];
+	sweep(s);
+	for (unsigned i = 0; i < MAX_SCANNERS; i++) {
+		struct held_scanner *h = &s->scanners[i];
+
+		if (!h->scanner)
+			slot = h;
+		else if (h->part == held && !h->condemned &&
+			 h->limits.messages == limits.messages &&
+			 h->limits.depth == limits.depth &&
+			 h->limits.decoded_depth == limits.decoded_depth) {
+			h->refs++;
+			gen->scanners[gen->n_scanners++] = h;
+			return h->scanner;
+		}
+	}
+	*ret_error = "patterns: earlier pattern sets are still in use";
+	if (!slot || !held)
+		return NULL;
+	condemn(s);
+	*slot = (struct held_scanner){ .part = held, .limits = limits, .refs = 1 };
+	if (scanner_new(part->base, part->len, &limits, s->n_workers, &slot->scanner, ret_error) < 0)
+		return NULL;
+	held->refs++;
+	gen->scanners[gen->n_scanners++] = slot;
+	return slot->scanner;
+}
+
+static void scanners_put(struct policy_store *s, struct generation *gen)
+{
+	for (unsigned i = 0; i < gen->n_scanners; i++)
+		if (--gen->scanners[i]->refs == 0)
+			gen->scanners[i]->retired = ++s->retirements;
+	gen->n_scanners = 0;
+	sweep(s);
 }
 
 /* ---- generations ---- */
@@ -125,6 +250,7 @@ void generation_put(struct policy_store *s, struct generation *gen)
 		return;
 	policy_close(gen->policy);
 	pthread_mutex_lock(&s->lock);
+	scanners_put(s, gen);
 	parts_put(gen);
 	s->n_generations--;
 	pthread_mutex_unlock(&s->lock);
@@ -143,15 +269,17 @@ bool generation_same(const struct generation *gen, const struct part_offer *offe
 	return true;
 }
 
-static int generation_open(struct generation *gen, char **ret_error)
+static int generation_open(struct policy_store *s, struct generation *gen, char **ret_error)
 {
+	struct scanner_asking asking = { s, gen };
 	struct image_part parts[IMAGE_MAX_PARTS];
 	const char *why = "";
 
 	for (unsigned i = 0; i < gen->n_parts; i++)
 		parts[i] = (struct image_part){ gen->parts[i]->kind, gen->parts[i]->base,
 			gen->parts[i]->len };
-	if (policy_open(parts, gen->n_parts, gen->epoch, &gen->policy, &why) != 0)
+	if (policy_open_with(parts, gen->n_parts, gen->epoch, scanner_for, &asking, &gen->policy,
+		&why) != 0)
 		return fail(ret_error, EBADMSG, "%s", why);
 	return 0;
 }
@@ -174,6 +302,7 @@ static struct generation *generation_begin(struct policy_store *s, uint32_t epoc
 
 static void generation_abandon(struct policy_store *s, struct generation *gen)
 {
+	scanners_put(s, gen);
 	parts_put(gen);
 	s->n_generations--;
 	pthread_mutex_unlock(&s->lock);
@@ -274,7 +403,7 @@ int policy_store_read(
 	rc = read_parts(s, fd, &header, gen, &why);
 	close(fd);
 	if (rc == 0) {
-		rc = generation_open(gen, ret_error);
+		rc = generation_open(s, gen, ret_error);
 		if (rc) {
 			char *inner = *ret_error;
 
@@ -369,7 +498,7 @@ enum load_error policy_store_take(struct policy_store *s, uint32_t epoch,
 		if (rc == LOAD_OK)
 			gen->n_parts++;
 	}
-	if (rc == LOAD_OK && generation_open(gen, ret_error) != 0)
+	if (rc == LOAD_OK && generation_open(s, gen, ret_error) != 0)
 		rc = LOAD_BAD_IMAGE;
 	if (rc != LOAD_OK) {
 		generation_abandon(s, gen);

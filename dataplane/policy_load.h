@@ -17,6 +17,7 @@
 enum { POLICY_MAX_GENERATIONS = 4 };
 
 struct held_part;
+struct held_scanner;
 struct policy_store;
 
 struct generation {
@@ -24,6 +25,8 @@ struct generation {
 	uint32_t epoch;
 	unsigned n_parts;
 	struct held_part *parts[IMAGE_MAX_PARTS];
+	struct held_scanner *scanners[POLICY_PATTERN_SETS];
+	unsigned n_scanners;
 };
 
 /* One part as the manager offers it. */
@@ -68,6 +71,13 @@ bool generation_same(const struct generation *gen, const struct part_offer *offe
 
 /* Frees it and those of its parts that no other generation holds. */
 void generation_put(struct policy_store *s, struct generation *gen);
+
+/*
+ * Pattern sets outlive their generation while messages are scanned with them (filters/scanner.h). This
+ * gives back those that are done; beyond POLICY_MAX_GENERATIONS the oldest are condemned when a new
+ * one comes. Any thread that is no worker; now and then.
+ */
+void policy_store_sweep(struct policy_store *s);
 
 /* Calls fn for the hash of every part held. */
 void policy_store_parts(

@@ -24,6 +24,7 @@ import t_hostile
 import t_lists
 import t_loss
 import t_manager
+import t_patterns
 import t_seeing
 import t_servers
 import t_shape
@@ -49,6 +50,7 @@ sys.exit(framework.main([
     t_flood,
     t_grey,
     t_manager,
+    t_patterns,
     t_seeing,
     t_lists,
     t_trying,

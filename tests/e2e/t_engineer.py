@@ -77,6 +77,10 @@ ROWS = (
     Row("alarm", r".", ("alarms",)),
     Row("alarm ack", r".", ()),
     Row("audit --since 2h --limit 5", r".", ()),
+    Row("pattern add subject:/wire/i --action refuse --for 2h --name WIRE", r"WIRE is in force", ("epoch", "name"),
+        bound_s=None),
+    Row("pattern show", r"WIRE +subject:/wire/i action=refuse", ("patterns",)),
+    Row("pattern del WIRE", r"gone", ("epoch",), bound_s=None, again=False),
     Row("patterns import {rules} --out {made}", r".", None, bound_s=None),
     # trying
     Row("pass-all --for 10m --reason outage", r".", ()),

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Patterns end to end: SpamAssassin's GTUBE and sample mails through a real Postfix, bodies in
+encodings and chunks, what is found behind the inspection window, patterns added in an emergency, and
+pattern sets changed under load."""
+
+import base64
+import json
+import os
+import quopri
+import threading
+import time
+
+import clients
+from framework import bound
+from lab import until
+from t_manager import Managed
+
+SAMPLES = "/usr/share/doc/spamassassin/examples"
+GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+PATTERNS = f'''
+body:"{GTUBE}"                name=GTUBE action=refuse
+body:/jackpot/i               name=JACKPOT action=refuse
+subject:/weighty words/i      name=WEIGHTY score=7
+url:/(^|\\.)spam\\.example$/  name=BAD_HOST action=refuse
+'''
+
+
+def setup():
+    a = Managed()
+    try:
+        os.makedirs(a.path("manager-state"), exist_ok=True)
+        with open(a.path("test.patterns"), "w") as f:
+            f.write(PATTERNS)
+        a.start_manager()
+        config = a.configuration(
+            {"patterns": {"files": [a.path("test.patterns")]}, "smtp": {"inspection_window": 16384},
+             "score": {"refuse": 500}})
+        # busy (5) while the manager still reads what it was started with
+        until("the load", 20, lambda: a.ctl("load", config)[0] == 0, 0.3)
+    except BaseException:
+        a.close()
+        raise
+    return a
+
+
+def send(a, text, chunks=None, **how):
+    """The final reply to a message; text has LF line ends. chunks: sizes of BDAT."""
+    wire = text.replace("\r\n", "\n").replace("\n", "\r\n").encode("latin-1")
+    with clients.Dialog(a.lab, a, timeout_s=20, **how) as d:
+        d.hello()
+        d.want(250, "MAIL FROM:<sender@client.example>")
+        d.want(250, "RCPT TO:<user@example.org>")
+        if chunks:
+            while True:
+                piece, wire = wire[:chunks], wire[chunks:]
+                d.send(b"BDAT %d%s\r\n" % (len(piece), b"" if wire else b" LAST") + piece)
+                reply = d.reply()
+                if not wire or reply[0] != 250:
+                    return reply
+        d.want(354, "DATA")
+        stuffed = wire.replace(b"\r\n.", b"\r\n..")
+        d.send(stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n") + b".\r\n")
+        return d.reply()
+
+
+def sample(name):
+    """As an SMTP client sends it: without the mbox line in front."""
+    with open(os.path.join(SAMPLES, name), encoding="latin-1") as f:
+        text = f.read()
+    return text.split("\n", 1)[1] if text.startswith("From ") else text
+
+
+def refused_and_gone(a, text, **how):
+    until("earlier mail to be delivered", 10, lambda: a.lab.queued("mail1") == 0)
+    before = len(a.lab.maildir("mail1"))
+    code, words = send(a, text, **how)
+    assert code == 550 and "5.7.1 Message refused by content" in words, words
+    time.sleep(0.3)
+    assert len(a.lab.maildir("mail1")) + a.lab.queued("mail1") == before
+
+
+@bound(60)
+def test_samples_of_spamassassin(a):
+    refused_and_gone(a, sample("sample-spam.txt"))
+    before = len(a.lab.maildir("mail1"))
+    code, words = send(a, sample("sample-nonspam.txt"))
+    assert code == 250, words
+    until("the good one", 10, lambda: len(a.lab.maildir("mail1")) == before + 1)
+
+
+@bound(60)
+def test_whatever_the_encoding(a):
+    head = "Subject: x\nMIME-Version: 1.0\nContent-Type: text/plain\n"
+    coded = base64.encodebytes(f"hello\n{GTUBE}\n".encode()).decode()
+    refused_and_gone(a, head + "Content-Transfer-Encoding: base64\n\n" + coded)
+    coded = quopri.encodestring(b"you won the jack=pot".replace(b"=", b"")).decode()
+    refused_and_gone(a, head + "Content-Transfer-Encoding: quoted-printable\n\n" +
+                     coded.replace("jackpot", "jac=\nk=70ot"))
+    words = "=?UTF-8?B?" + base64.b64encode(b"weighty words").decode() + "?="
+    code, reply = send(a, f"Subject: {words}\n\nx\n")
+    assert code == 550 and "reputation" in reply, reply
+    refused_and_gone(a, "Subject: x\n\nsee http://www.SPAM.example/path today\n")
+
+
+@bound(60)
+def test_behind_the_window(a):
+    """The appliance has passed most of it on when the pattern comes: nothing is delivered."""
+    filler = "nothing of note in this line\n" * 3000
+    refused_and_gone(a, "Subject: x\n\n" + filler + "the jackpot\n" + filler)
+    refused_and_gone(a, "Subject: x\n\n" + filler + "the jackpot")
+    refused_and_gone(a, "Subject: x\n\n" + filler + "the jackpot\n", chunks=10000)
+    assert send(a, "Subject: x\n\n" + filler)[0] == 250
+    assert send(a, "Subject: x\n\n" + filler, chunks=10000)[0] == 250
+
+
+@bound(60)
+def test_chunks(a):
+    refused_and_gone(a, "Subject: x\n\nthe jackpot\n", chunks=7)
+    assert send(a, "Subject: x\n\nthe hackpot\n", chunks=7)[0] == 250
+
+
+@bound(60)
+def test_an_emergency(a):
+    text = "Subject: urgent wire transfer\n\nx\n"
+    assert send(a, text)[0] == 250
+    began = time.monotonic()
+    code, out = a.ctl("pattern", "add", "subject:/urgent wire/i", "--action", "refuse", "--for", "2h",
+                      "--name", "WIRE")
+    assert code == 0 and "in force" in out, out
+    refused_and_gone(a, text)
+    assert time.monotonic() - began < 2.5, "it is to be live within 2 s"
+    refused_and_gone(a, "Subject: x\n\njackpot\n")
+    code, out = a.ctl("--json", "pattern", "show")
+    assert [p["name"] for p in json.loads(out)["patterns"]] == ["WIRE"], out
+    # it stays when the dataplane starts anew, and when the manager does
+    a.kill()
+    a.start(None)
+    refused_and_gone(a, text)
+    code, out = a.ctl("pattern", "del", "WIRE")
+    assert code == 0, out
+    assert send(a, text)[0] == 250
+    code, out = a.ctl("pattern", "add", "subject:/(unclosed/", "--action", "refuse")
+    assert code == 1 and "emergency" in out, out
+    # its time ends
+    code, out = a.ctl("pattern", "add", "subject:/urgent wire/i", "--action", "refuse", "--for", "3s")
+    assert code == 0, out
+    refused_and_gone(a, text)
+    until("its time to end", 20, lambda: send(a, text)[0] == 250, 0.5)
+
+
+@bound(90)
+def test_changed_under_load(a):
+    """Sets come and go while messages stream: each message has its verdict, none passes unscanned."""
+    filler = "nothing of note in this line\n" * 3000
+    wrong, done, stop = [], [0], threading.Event()
+
+    def client(bad):
+        while not stop.is_set():
+            code, words = send(a, "Subject: x\n\n" + filler + ("jackpot\n" if bad else "fine\n"))
+            if code != (550 if bad else 250):
+                wrong.append(words)
+            done[0] += 1
+
+    crowd = [threading.Thread(target=client, args=(i % 2 == 0,)) for i in range(4)]
+    for c in crowd:
+        c.start()
+    try:
+        for i in range(8):
+            code, out = a.ctl("pattern", "add", f"body:/word{i}/", "--score", "0.1", "--name", f"W{i}")
+            assert code == 0, out
+    finally:
+        stop.set()
+        for c in crowd:
+            c.join(30)
+    for i in range(8):
+        a.ctl("pattern", "del", f"W{i}")
+    assert not wrong and done[0] > 10, (done, wrong[:3])
+    assert a.counters()["messages_unscanned"] == 0
