@@ -114,6 +114,11 @@ struct config_score {
 
 #include "config_access.h"
 
+/* How long the event log is kept, and knows who somebody was. */
+struct config_events {
+	struct config_value mask_after_hours, retention_days;
+};
+
 struct config_list {
 	struct config_value name, action, state, weight, file, format, set, mmdb,
 	    verify_share, tarpit_pace_ms;
@@ -134,6 +139,7 @@ struct config {
 	struct config_shape shape;
 	struct config_dns dns;
 	struct config_grey grey;
+	struct config_events events;
 	struct config_patterns patterns;
 	struct config_checks checks;
 	struct config_items listeners, pools, domains, lists;

@@ -318,6 +318,8 @@ static const struct schema_key top_keys[] = {
 	    .doc = "Who is asked to come back later (RFC 6647), and traps." },
 	{ "patterns", SCHEMA_SECTION, 0, AT(patterns), .section = &patterns_schema,
 	    .doc = "What is looked for in messages." },
+	{ "events", SCHEMA_SECTION, 0, AT(events), .section = &events_schema,
+	    .doc = "How long the event log is kept, and knows who somebody was." },
 	{ "listeners", SCHEMA_SECTION, SCHEMA_MANY | SCHEMA_REQUIRED, AT(listeners), 1,
 	    POLICY_MAX_LISTENERS, .section = &listener_section, .doc = "Where clients connect." },
 	{ "pools", SCHEMA_SECTION, SCHEMA_MANY | SCHEMA_REQUIRED, AT(pools), 1, POLICY_MAX_POOLS,

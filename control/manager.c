@@ -109,6 +109,8 @@ static void turn(struct manager *m)
 	next = other < next ? other : next;
 	other = streams_turn(m->streams, m->now_ms);
 	next = other < next ? other : next;
+	other = manager_events(m);
+	next = other < next ? other : next;
 	other = manager_watch(m);
 	next = other < next ? other : next;
 	int wait = next == UINT64_MAX ? -1 : next <= m->now_ms ? 0 : (int)(next - m->now_ms);

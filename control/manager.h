@@ -79,6 +79,8 @@ struct manager {
 	struct link link;
 	struct jobs *jobs;
 	struct streams *streams;
+	uint64_t keep_ms; /* next look after the event log */
+	bool keeping;     /* ... is under way */
 	char *events_path; /* of the event log, as last told; NULL: not yet */
 	uint64_t now_ms;
 	bool stop, failed; /* failed: ends with 1 */
@@ -173,6 +175,8 @@ void manager_watch_settled(struct manager *m);
 
 /* The event log: as the dataplane says, else where it was last. NULL: it keeps none. */
 const char *manager_events_path(struct manager *m);
+/* Masks and deletes what is due; returns the next deadline in ms. */
+uint64_t manager_events(struct manager *m);
 
 /* ---- changes ---- */
 

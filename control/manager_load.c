@@ -307,6 +307,7 @@ static void adopt(struct manager *m, struct load *load)
 		manager_log("settings are not kept over a restart: %s", strerror(-ret));
 	json_decref(m->row);
 	m->row = json_deep_copy(load->row);
+	m->keep_ms = 0; /* how long events are kept may have changed */
 }
 
 static json_t *result_of(

@@ -130,3 +130,24 @@ def test_seeing_without_a_dataplane(f):
         same(r.returncode, 3)
     same(os.path.exists(os.path.join(f.path, "x")), False)
     same(f.ctl("capture", "--client", "192.0.2.1").returncode, 2)
+
+
+def test_old_events_lose_names(f):
+    path = log(f, 0, 3)
+    os.rename(path, path + ".1")
+    with open(path + ".1") as old:
+        lines = [json.loads(row) for row in old]
+    for row in lines:
+        row["time"] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - 7200))
+    with open(path + ".1", "w") as old:
+        old.writelines(json.dumps(row, separators=(",", ":")) + "\n" for row in lines)
+    with open(path + ".2", "w") as old:
+        old.write('{"time":"2020-01-01T00:00:00.000Z","event":"session","client":"192.0.2.7"}\n')
+    log(f, 3, 5)
+    f.change("mask_after_hours: 168", "mask_after_hours: 1")
+    m = f.manager()
+    m.wait_for("events: 3 lines masked, 1 files deleted")
+    rows = [json.loads(row) for row in f.ctl("--json", "events", "--since", "1d").stdout.splitlines()]
+    same([(r["client"], r["mail"], r["rcpt"]) for r in rows],
+         [("192.0.2.0", "@example.net", "@example.org")] * 3 + [("192.0.2.7", "a@example.net", "b@example.org")] * 2)
+    same(os.path.exists(path + ".2"), False)
