@@ -374,6 +374,8 @@ struct image *image_compile(const struct config *config, uint32_t epoch,
 	compile_pools(&c);
 	compile_domains(&c);
 	compile_checks(&c);
+	settings->waves.networks = (uint32_t)config->waves.networks.number;
+	settings->waves.life_s = (uint32_t)config->waves.life_s.number;
 	compile_score(&config->score, &settings->score);
 	keep_error(&c, compile_shape(config, c.writer));
 	keep_error(&c, compile_access(config, c.writer, complaints));

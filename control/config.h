@@ -103,6 +103,10 @@ struct config_checks {
 	struct config_check check[CHECK_N];
 };
 
+struct config_waves {
+	struct config_value networks, life_s;
+};
+
 struct config_score {
 	struct config_value mark, defer, refuse, tarpit;
 };
@@ -134,6 +138,7 @@ struct config {
 	struct config_smtp smtp;
 	struct config_limits limits;
 	struct config_score score;
+	struct config_waves waves;
 	struct config_items access; /* config_access */
 	struct config_relay relay;
 	struct config_shape shape;

@@ -308,6 +308,8 @@ static const struct schema_key top_keys[] = {
 	{ "relay", SCHEMA_SECTION, 0, AT(relay), .section = &relay_schema,
 	    .doc = "Who may send where: source (internal or not), sender (of ours or not), recipient (served "
 		   "or not)." },
+	{ "waves", SCHEMA_SECTION, 0, AT(waves), .section = &waves_schema,
+	    .doc = "Looks out for the same content from many networks (`posternctl waves`)." },
 	{ "checks", SCHEMA_SECTION, 0, AT(checks), .section = &checks_schema,
 	    .doc = "The built-in checks, each with state, weight and action." },
 	{ "shaping", SCHEMA_SECTION, 0, AT(shape), .section = &shape_schema,

@@ -58,6 +58,7 @@ extern const struct ctl_command ctl_dns_commands[];
 extern const struct ctl_command ctl_events_commands[];
 extern const struct ctl_command ctl_patterns_commands[];
 extern const struct ctl_command ctl_relay_commands[];
+extern const struct ctl_command ctl_waves_commands[];
 extern const struct ctl_command ctl_lists_commands[];
 extern const struct ctl_command ctl_grey_commands[];
 extern const struct ctl_command ctl_running_commands[];

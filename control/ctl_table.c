@@ -19,6 +19,7 @@ const struct ctl_group ctl_groups[] = {
 	{ "Lists", ctl_lists_commands },
 	{ "Running", ctl_running_commands },
 	{ "Relaying", ctl_relay_commands },
+	{ "Waves", ctl_waves_commands },
 	{ "Greylist", ctl_grey_commands },
 	{ "Name service", ctl_dns_commands },
 	{ NULL, NULL },

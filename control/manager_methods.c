@@ -18,6 +18,7 @@ static const struct method *const tables[] = {
 	methods_running,
 	methods_trying,
 	methods_relay,
+	methods_waves,
 	methods_snapshot,
 	methods_grey,
 	methods_dns,

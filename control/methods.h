@@ -32,6 +32,7 @@ extern const struct method methods_changes[];
 extern const struct method methods_running[];
 extern const struct method methods_trying[];
 extern const struct method methods_relay[];
+extern const struct method methods_waves[];
 extern const struct method methods_lists[];
 extern const struct method methods_snapshot[];
 extern const struct method methods_grey[];

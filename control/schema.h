@@ -64,7 +64,7 @@ struct schema_section {
 extern const struct schema_section config_schema; /* config_schema.c */
 /* Sections that have a file of their own. */
 extern const struct schema_section access_schema, relay_schema; /* schema_access.c */
-extern const struct schema_section checks_schema, score_schema; /* schema_checks.c */
+extern const struct schema_section checks_schema, score_schema, waves_schema; /* schema_checks.c */
 extern const struct schema_section shape_schema;                /* schema_shape.c */
 extern const struct schema_section dns_schema;                  /* schema_dns.c */
 extern const struct schema_section patterns_schema;             /* schema_patterns.c */

@@ -73,3 +73,15 @@ static const struct schema_key score_keys[] = {
 const struct schema_section score_schema = { sizeof(struct config_score), COUNT(score_keys),
 	score_keys };
 #undef SECTION_STRUCT
+
+#define SECTION_STRUCT config_waves
+static const struct schema_key waves_keys[] = {
+	{ "networks", SCHEMA_NUMBER, 0, AT(networks), 0, 1000, .def = "0", .unit = "networks",
+	    .doc = "A wave of alike messages is told of from so many networks (/24, IPv6: /64) on; 0: not "
+		   "looked for." },
+	{ "life_s", SCHEMA_NUMBER, 0, AT(life_s), 60, 604800, .def = "3600", .unit = "seconds",
+	    .doc = "A wave not seen for so long is over." },
+};
+const struct schema_section waves_schema = { sizeof(struct config_waves), COUNT(waves_keys),
+	waves_keys };
+#undef SECTION_STRUCT

@@ -13,6 +13,8 @@
  */
 #include "body.h"
 
+#include "sketch.h"
+
 #include "filters/token.h"
 
 #include <string.h>
@@ -55,6 +57,7 @@ static void leave_inspected(struct worker *w, struct relay *r)
 
 void body_end(struct worker *w, struct relay *r)
 {
+	sketch_end(w, r);
 	scan_end(r);
 	if (r->body.phase == BODY_NONE)
 		return;
@@ -89,6 +92,7 @@ static void relieve(struct worker *w)
 
 void body_discard(struct worker *w, struct relay *r)
 {
+	sketch_end(w, r);
 	scan_end(r); /* it is decided: its memory is another's */
 	leave_inspected(w, r);
 	window_clear(&w->windows, &r->body.window);
@@ -219,6 +223,7 @@ bool body_begin(struct worker *w, struct session *s, bool bdat)
 	b->bdat = bdat;
 	b->phase = body_window_limit(w, b) ? BODY_WINDOW : BODY_STREAM;
 	mark_strip_init(&b->strip);
+	sketch_begin(w, r);
 	smtp_data_init(&b->data, bdat ? SMTP_DATA_CHUNKS : policies[w->set->smtp.bare_newline]);
 	if (w->set->smtp.add_received) {
 		size_t n = greeting_received(w, s, header);
@@ -375,10 +380,12 @@ size_t body_decode(
 	uint8_t *to = w->scratch + SCRATCH_HEAD;
 	size_t plain = 0;
 
-	n = smtp_data_feed(
-	    &b->data, p, n, to, ret_out, scan_is_due(r) ? w->plain : NULL, &plain);
-	if (plain)
+	n = smtp_data_feed(&b->data, p, n, to, ret_out,
+	    scan_is_due(r) || r->sketch ? w->plain : NULL, &plain);
+	if (plain && scan_is_due(r))
 		scan_feed(w, r, w->plain, plain);
+	if (plain)
+		sketch_feed(r, w->plain, plain);
 	*ret_out = mark_strip_feed(&b->strip, to, *ret_out, w->scratch);
 	if (b->data.ended)
 		*ret_out += mark_strip_end(&b->strip, w->scratch + *ret_out);

@@ -61,7 +61,7 @@ struct worker {
 	struct stack *stack;
 	uint64_t *counters; /* stats->counters + STATS_AT_BRAIN */
 	struct stats_worker *stats;
-	struct pool sessions, relays;
+	struct pool sessions, relays, sketches;
 	struct window_pool windows;
 	struct sources *sources;
 	struct ask *ask;

@@ -171,6 +171,13 @@ uint32_t live_pass_until(const struct live *l);
 json_t *live_pass_set(void *arg, const json_t *params, const int *fds, unsigned n_fds,
     struct control_error *error);
 
+/* live_waves.c: the same content from many networks. */
+int live_waves_open(struct live *l, const struct policy *policy); /* -errno */
+void live_waves_policy(const struct policy *policy);
+void live_waves_close(void);
+json_t *live_waves_show(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+
 /* live_relay.c: what the running policy would answer. */
 json_t *live_relay_test(void *arg, const json_t *params, const int *fds, unsigned n_fds,
     struct control_error *error);

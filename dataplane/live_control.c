@@ -308,6 +308,7 @@ static json_t *policy_load(
 	l->running = gen;
 	stats_file_policy(l->stats, gen->policy);
 	live_grey_policy(l, gen->policy);
+	live_waves_policy(gen->policy);
 	live_resolver_policy(l, gen->policy);
 	for (unsigned i = 0; i < l->n_workers; i++)
 		live_order(l, i);
@@ -342,6 +343,7 @@ const struct control_method live_methods[] = {
 	{ "event", event },
 	{ "pass_all.set", live_pass_set },
 	{ "relay.test", live_relay_test },
+	{ "waves.show", live_waves_show },
 	{ "token.read", live_token_read },
 	{ "explain.now", live_explain_now },
 	{ "dns.lists", live_dns_lists },

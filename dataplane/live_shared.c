@@ -31,6 +31,9 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 	rc = live_resolver_open(l, policy, ret_error);
 	if (rc)
 		return rc;
+	rc = live_waves_open(l, policy);
+	if (rc)
+		return fail(ret_error, -rc, "no memory for waves");
 	rc = notes_start(l->notes);
 	return rc ? fail(ret_error, -rc, "no thread for notes: %s", strerror(-rc)) : 0;
 }
@@ -38,6 +41,7 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 void live_shared_close(struct live *l)
 {
 	l->notes = notes_free(l->notes); /* tells what is left first */
+	live_waves_close();
 	l->resolver = resolver_free(l->resolver);
 	l->grey = grey_free(l->grey);
 	live_lists_close(l);

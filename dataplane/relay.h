@@ -109,6 +109,7 @@ struct relay {
 	bool reply_cut;
 	struct relay_grey grey;
 	struct scan scan;
+	struct sketch *sketch; /* NULL: none is made */
 	struct body body;
 };
 _Static_assert(sizeof(struct relay) <= 384, "counted in the budget of a relaying session");

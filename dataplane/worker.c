@@ -13,6 +13,7 @@
 #include "inquire.h"
 #include "relay.h"
 #include "session.h"
+#include "sketch.h"
 
 #include "filters/token.h"
 
@@ -275,6 +276,9 @@ int worker_new(const struct worker_config *config, const struct stack_host *host
 	r = pool_init(&w->relays, sizeof(struct relay), w->config.max_sessions + POLICY_MAX_SERVERS);
 	if (r < 0)
 		goto fail;
+	r = sketches_init(w);
+	if (r < 0)
+		goto fail;
 	r = window_pool_init(&w->windows, w->config.window_bytes);
 	if (r < 0)
 		goto fail;
@@ -313,6 +317,7 @@ struct worker *worker_free(struct worker *w)
 	backends_free(w->backends);
 	ask_free(w->ask);
 	window_pool_fini(&w->windows);
+	sketches_fini(w);
 	pool_fini(&w->relays);
 	pool_fini(&w->sessions);
 	free(w);

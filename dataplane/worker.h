@@ -10,6 +10,7 @@
 #ifndef POSTERN_DATAPLANE_WORKER_H
 #define POSTERN_DATAPLANE_WORKER_H
 
+#include "filters/digest.h"
 #include "filters/policy.h"
 #include "tcpstack/tcpstack.h"
 #include "stats.h"
@@ -26,6 +27,7 @@ enum note_kind {
 	NOTE_RCPT, /* the backend (or we) answered a RCPT: code; sender, rcpt */
 	NOTE_MESSAGE, /* the backend said 250 to the final dot: value: recipients; sender, first rcpt */
 	NOTE_GREY, /* of a recipient: key: triplet, pool; code: enum grey_note_kind; sender, rcpt, pool */
+	NOTE_WAVE,    /* a message went by: digest; sender; rcpt: its subject; pool: its first URL host */
 	NOTE_N_KINDS
 };
 
@@ -43,6 +45,7 @@ struct note {
 	uint64_t key[2];
 	uint8_t client[16];
 	char sender[128], rcpt[128], pool[64]; /* cut, zero-terminated */
+	struct digest digest;
 };
 
 /* Tables that others write and all workers read, lock-free (README.md). NULL: absent. They outlive

@@ -14,6 +14,7 @@
 #include "facts.h"
 #include "nameset.h"
 #include "policy_access.h"
+#include "policy_waves.h"
 #include "policy_dns.h"
 #include "policy_shape.h"
 #include "policy_grey.h"
@@ -185,6 +186,7 @@ struct policy_settings {
 	struct policy_smtp smtp;
 	struct policy_limits limits;
 	struct policy_score score;
+	struct policy_waves waves;
 	struct policy_relay relay;
 	uint32_t n_access, access_off;
 	struct policy_shape shape;

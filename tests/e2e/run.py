@@ -32,6 +32,7 @@ import t_smuggle
 import t_sources
 import t_starttls
 import t_trying
+import t_waves
 import t_workers
 
 # in this order; one a line
@@ -57,6 +58,7 @@ sys.exit(framework.main([
     t_servers,
     t_dns,
     t_crowd,
+    t_waves,
     t_workers,
     t_loss,
 ]))
