@@ -100,6 +100,10 @@ ROWS = (
     # relaying
     Row("relay self-test", r"accepted", ()),
     Row("relay test <a@elsewhere.example> <user@example.org>", r"accepted +", ()),
+    # waves
+    Row("waves", r"wave", ("waves",)),
+    Row("waves show 4000000", r"no wave 4000000", None, REFUSED),
+    Row("waves ban 4000000", r"no wave 4000000", None, REFUSED),
     # greylist
     Row("grey stats", r"\d", ()),
     Row("grey add main <friend@elsewhere.example> <user@example.org>", r".", ()),
