@@ -48,6 +48,7 @@ static json_t *judge(const struct policy *p, struct facts *facts, const char *rc
 		return row_of(rcpt, NULL, none);
 	facts->rcpt = cmd.path.whole;
 	route_recipient(p, facts, &cmd.path, &route);
+	route.sender = relay_sender(p, facts); /* told even where it makes no difference */
 	return row_of(rcpt, &route, policy_judge(p, PHASE_RCPT, facts, &tally));
 }
 

@@ -40,11 +40,13 @@ void route_recipient(const struct policy *p, const struct facts *facts,
 
 	*r = (struct route){
 		.source = relay_source(p, facts),
-		.sender = relay_sender(p, facts),
+		.sender = RELAY_OTHER,
 		.recipient = RELAY_NOT_SERVED,
 	};
 	if (policy_route_domain(p, domain_of(path), &r->pool, &r->tenant) == 0)
 		r->recipient = RELAY_SERVED;
+	if (relay_asks_sender(p, r->source, r->recipient)) /* its forms are work */
+		r->sender = relay_sender(p, facts);
 	r->action = relay_action(p, r->source, r->sender, r->recipient);
 	if (hides_other(p, path))
 		r->action = RELAY_REFUSE;

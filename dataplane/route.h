@@ -15,7 +15,7 @@
 struct route {
 	enum relay_action action;
 	enum relay_source source;
-	enum relay_sender sender;
+	enum relay_sender sender; /* OTHER where the matrix has no use for it */
 	enum relay_recipient recipient;
 	unsigned pool, tenant; /* with ACCEPT */
 };

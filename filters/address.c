@@ -126,7 +126,7 @@ static void overlay_over(const struct policy *p, const uint8_t (*clients)[16], u
     uint32_t now_s, uint8_t *values, uint8_t *ret_bans)
 {
 	struct overlay_hit hits[BURST];
-	uint8_t compiled[BURST];
+	uint8_t compiled[BURST] = { 0 }; /* GCC with ASan does not see that n is not 0 */
 
 	for (unsigned k = 0; k < n; k++)
 		compiled[k] = p->overlay_numbers[values[k]];

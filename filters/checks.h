@@ -13,6 +13,9 @@ typedef bool check_fn(const struct policy *p, const struct facts *facts);
 
 check_fn check_talked_early, check_pipelined_early, check_banned, check_non_smtp, check_bare_command;
 
+/* Which checks each phase asks, into a policy whose rules are there. */
+void checks_open(struct policy *p);
+
 /* All checks of the phase into the tally; the gravest action that is enforced, NONE where no hit
  * has one. */
 struct opinion checks_judge(

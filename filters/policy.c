@@ -8,6 +8,7 @@
 #include "policy_view.h"
 
 #include "address.h"
+#include "checks.h"
 #include "image.h"
 #include "policy_check_grey.h"
 #include "policy_check_dns.h"
@@ -223,6 +224,7 @@ static bool check_rules(struct opening *o, struct policy *p)
 			return fail(o, "policy: a rule's number is out of range or taken");
 		p->rule_of_id[r->id] = (uint16_t)(i + 1);
 	}
+	checks_open(p);
 	return true;
 }
 

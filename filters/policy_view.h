@@ -33,6 +33,7 @@ struct policy {
 	const struct policy_domain *domain_rows;
 	const struct policy_list *lists;
 	const struct policy_rule *rules;
+	uint64_t checks[PHASE_N]; /* bits: built-in checks to ask in the phase */
 	const struct policy_access *access;
 	unsigned n_access_passes; /* of those, with action pass */
 	const char *strings;

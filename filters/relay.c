@@ -80,6 +80,15 @@ enum relay_sender relay_sender(const struct policy *p, const struct facts *facts
 	return c.n ? RELAY_OURS : RELAY_OTHER;
 }
 
+bool relay_asks_sender(
+    const struct policy *p, enum relay_source source, enum relay_recipient recipient)
+{
+	for (unsigned i = 1; i < RELAY_N_SENDERS; i++)
+		if (relay_action(p, source, i, recipient) != relay_action(p, source, 0, recipient))
+			return true;
+	return false;
+}
+
 enum relay_action relay_action(const struct policy *p, enum relay_source source,
     enum relay_sender sender, enum relay_recipient recipient)
 {

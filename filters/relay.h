@@ -19,6 +19,9 @@ void relay_defaults(struct policy_relay *relay);
 enum relay_source relay_source(const struct policy *p, const struct facts *facts);
 /* facts.mail: its canonical forms must all be ours. */
 enum relay_sender relay_sender(const struct policy *p, const struct facts *facts);
+/* False: whoever the sender is, the cell says the same. */
+bool relay_asks_sender(
+    const struct policy *p, enum relay_source source, enum relay_recipient recipient);
 enum relay_action relay_action(const struct policy *p, enum relay_source source,
     enum relay_sender sender, enum relay_recipient recipient);
 

@@ -23,7 +23,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 RESULTS = os.path.join(TOP, "build", "test-results.json")
 STILL_EVERY_S = 30
 FAILURES_SHOWN = 40
-NEEDED_BY = {"protocol": ["tcp", "smtp", "unit", "spf"]}  # runs after these, and has them run
+NEEDED_BY = {"protocol": ["tcp", "smtp", "unit", "spf", "dns"]}  # runs after these, and has them run
 
 
 class Part:
