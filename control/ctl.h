@@ -56,6 +56,7 @@ extern const struct ctl_command ctl_changes_commands[];
 extern const struct ctl_command ctl_config_commands[];
 extern const struct ctl_command ctl_dns_commands[];
 extern const struct ctl_command ctl_events_commands[];
+extern const struct ctl_command ctl_explain_commands[];
 extern const struct ctl_command ctl_patterns_commands[];
 extern const struct ctl_command ctl_relay_commands[];
 extern const struct ctl_command ctl_waves_commands[];

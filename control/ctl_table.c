@@ -12,6 +12,7 @@
 const struct ctl_group ctl_groups[] = {
 	{ "Seeing", ctl_seeing_commands },
 	{ "What goes on", ctl_events_commands },
+	{ "Explaining", ctl_explain_commands },
 	{ "Configuration", ctl_config_commands },
 	{ "Changes", ctl_changes_commands },
 	{ "Trying", ctl_trying_commands },

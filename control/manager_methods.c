@@ -12,6 +12,7 @@
 static const struct method *const tables[] = {
 	methods_seeing,
 	methods_events,
+	methods_explain,
 	methods_config,
 	methods_changes,
 	methods_lists,

@@ -38,6 +38,7 @@ extern const struct method methods_snapshot[];
 extern const struct method methods_grey[];
 extern const struct method methods_dns[];
 extern const struct method methods_events[];
+extern const struct method methods_explain[];
 
 /* The row of a name; NULL: none. Of all tables in order; NULL past the last. */
 const struct method *method_find(const char *name);

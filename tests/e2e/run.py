@@ -17,6 +17,7 @@ import t_crowd
 import t_direct
 import t_dns
 import t_engineer
+import t_explain
 import t_flood
 import t_grey
 import t_hello
@@ -57,6 +58,7 @@ sys.exit(framework.main([
     t_trying,
     t_servers,
     t_dns,
+    t_explain,
     t_crowd,
     t_waves,
     t_workers,
