@@ -334,8 +334,10 @@ static int serve_capture(const struct ctl *ctl, int argc, char **argv)
 const struct ctl_command ctl_events_commands[] = {
 	{ "top", "[--every 2s] [--once]", ctl_top,
 	    "What happens this second, on one screen; q ends it.",
-	    "Rates by verdict, reason and rule, the clients refused most within the last minute, mail "
-	    "servers, memory, what was lost. --once prints one frame and ends. The worst sources and "
+	    "Rates by verdict, reason and rule, the clients refused most within the last minute, "
+	    "mail "
+	    "servers, memory, what was lost. --once prints one frame and ends. The worst sources "
+	    "and "
 	    "the state need the manager; the rest comes straight from the dataplane." },
 	{ "events", "[--follow] [--filter EXPR] [--since 10m] [--limit N]", serve_events,
 	    "Sessions and what else happened, one line each; the newest 20.",

@@ -32,8 +32,7 @@ int64_t eventlog_time_ms(const char *line, size_t len);
 
 /* Opens at the first line that is not older than since_ms (EVENTLOG_OLDEST: the very first;
  * EVENTLOG_END: behind the last), or behind the last with `from_end`, to go backward. A log that does not exist yet is empty, not an error. -errno. */
-int eventlog_open(
-    const char *path, int64_t since_ms, bool from_end, struct eventlog **ret_log);
+int eventlog_open(const char *path, int64_t since_ms, bool from_end, struct eventlog **ret_log);
 struct eventlog *eventlog_close(struct eventlog *log); /* NULL is allowed; returns NULL */
 
 /* The next line, without its LF, lent until the next call. 1; 0: no more for now (ask again later,
