@@ -113,7 +113,7 @@ int rig_policy_new(
 		config->policy(config->arg, s, w);
 	int e = image_writer_finish(w, parts, &n_parts, &error);
 	if (e == 0)
-		e = policy_open(parts, n_parts, 1, ret_policy, &error);
+		e = policy_open(parts, n_parts, config->epoch ? config->epoch : 1, ret_policy, &error);
 	if (e < 0)
 		image_writer_free(w);
 	else
@@ -382,7 +382,11 @@ static void worker_part(struct rig *r)
 	struct frame in[2 * MODEL_BURST];
 	unsigned n = model_link_receive(r->to_worker_out, r->now_ns, 0, in, MODEL_BURST);
 	n += model_link_receive(r->to_worker_in, r->now_ns, 1, in + n, MODEL_BURST);
+	if (r->config.around_turn)
+		r->config.around_turn(r->config.arg, true);
 	worker_turn(r->worker, r->policy, in, n, NULL, 0, r->now_ns, &r->out);
+	if (r->config.around_turn)
+		r->config.around_turn(r->config.arg, false);
 	for (unsigned i = 0; i < r->out.frames.n_tx; i++) {
 		struct frame *f = &r->out.frames.tx[i];
 		model_link_send(f->port == 0 ? r->to_clients : r->to_backends, f, 1, r->now_ns);

@@ -46,6 +46,8 @@ struct rig_config {
 	/* A policy made elsewhere instead of the rig's own: its servers' addresses become the backend
 	 * host's, behind a gateway of the inside. Outlives the rig. */
 	struct policy *given_policy;
+	uint32_t epoch; /* of the rig's own policy; 0: 1 */
+	void (*around_turn)(void *arg, bool before); /* of the worker; may be NULL */
 	uint16_t backend_port; /* with given_policy: where the host listens; 0: as its first server */
 };
 
