@@ -78,6 +78,7 @@ struct worker {
 	uint64_t minute;              /* of the refusal texts */
 	bool draining, drain_told;
 	uint8_t overload_rung; /* overload.h */
+	bool ceded; /* new clients are a successor's */
 	uint16_t session_seq;
 	uint32_t syn_event_budget;
 	uint64_t syn_event_refill_ns;

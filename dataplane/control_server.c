@@ -27,6 +27,7 @@ struct control_server {
 	pthread_t thread;
 	int clients[CONTROL_MAX_CLIENTS];
 	unsigned n_clients;
+	bool retired; /* the thread's, then the one's that joined it */
 	char packet[CONTROL_MAX_PACKET + 1];
 };
 
@@ -175,8 +176,17 @@ static void *run(void *arg)
 				s->clients[i] = s->clients[--s->n_clients];
 			}
 		}
+		if (s->retired)
+			break;
 		if (fds[1].revents)
 			welcome(s);
+	}
+	for (unsigned i = 0; s->retired && i < s->n_clients; i++)
+		close(s->clients[i]);
+	if (s->retired) {
+		s->n_clients = 0;
+		close(s->listener);
+		s->listener = -1;
 	}
 	return NULL;
 }
@@ -255,6 +265,11 @@ undo:
 	return rc;
 }
 
+void control_server_retire(struct control_server *s)
+{
+	s->retired = true;
+}
+
 struct control_server *control_server_free(struct control_server *s)
 {
 	const uint64_t one = 1;
@@ -266,9 +281,11 @@ struct control_server *control_server_free(struct control_server *s)
 	pthread_join(s->thread, NULL);
 	for (unsigned i = 0; i < s->n_clients; i++)
 		close(s->clients[i]);
-	close(s->listener);
 	close(s->stop_fd);
-	unlink(s->path);
+	if (!s->retired) {
+		close(s->listener);
+		unlink(s->path);
+	}
 	free(s);
 	return NULL;
 }

@@ -40,6 +40,9 @@ uint32_t control_server_manager(const char *path);
 /* methods ends with a NULL name. On failure *ret_error is a sentence (caller frees). */
 int control_server_new(const char *path, const struct control_method *methods, void *arg,
     struct control_server **ret_server, char **ret_error);
+/* For a method: once it is answered nobody is served any more, clients are closed, the path is left to
+ * whoever takes it. */
+void control_server_retire(struct control_server *s);
 struct control_server *control_server_free(struct control_server *s); /* ends the thread */
 
 /* Fills *error and returns NULL, for methods. */

@@ -27,6 +27,8 @@ struct event_ring {
 	struct event records[EVENTS_RING];
 };
 
+enum { FILE_BUFFER = 65536 };
+
 struct events {
 	unsigned n_workers;
 	struct event_ring *rings;
@@ -38,6 +40,7 @@ struct events {
 	pthread_mutex_t lock; /* of the file; the writer and events_tell() */
 	FILE *file;
 	uint64_t written;
+	size_t pending; /* bytes in the buffer, at most */
 	pthread_t thread;
 	atomic_bool stop;
 };
@@ -274,6 +277,9 @@ static int open_file(struct events *e)
 	e->file = strcmp(e->path, "-") == 0 ? stdout : fopen(e->path, "ae");
 	if (!e->file)
 		return -errno;
+	/* whole lines: during a hand-over two processes append to one file */
+	setvbuf(e->file, NULL, _IOFBF, FILE_BUFFER);
+	e->pending = 0;
 	e->written = e->file == stdout ? 0 : (uint64_t)ftell(e->file);
 	return 0;
 }
@@ -306,6 +312,11 @@ static void write_line(struct events *e, const char *line, size_t len)
 {
 	if (!e->file)
 		return;
+	if (e->pending + len > FILE_BUFFER) {
+		fflush(e->file);
+		e->pending = 0;
+	}
+	e->pending += len;
 	if (fwrite(line, 1, len, e->file) == len)
 		e->written += len;
 	if (e->written >= e->file_max && e->file != stdout)

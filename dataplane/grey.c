@@ -462,18 +462,25 @@ fail:
 	return rc;
 }
 
-struct grey *grey_free(struct grey *g)
+void grey_stop(struct grey *g)
 {
-	if (!g)
-		return NULL;
 	if (g->started) {
 		pthread_mutex_lock(&g->lock);
 		g->stop = true;
 		pthread_cond_signal(&g->wake);
 		pthread_mutex_unlock(&g->lock);
 		pthread_join(g->thread, NULL);
+		g->started = false;
 	}
 	store_close(g->store);
+	g->store = NULL;
+}
+
+struct grey *grey_free(struct grey *g)
+{
+	if (!g)
+		return NULL;
+	grey_stop(g);
 	greylist_free(g->index);
 	for (unsigned i = 0; g->rings && i < g->n_producers; i++)
 		free(g->rings[i].notes);

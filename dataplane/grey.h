@@ -39,6 +39,8 @@ struct grey_config {
  * and *ret_error is a sentence although 0 is returned: mail is delayed once more, not refused. */
 int grey_new(const struct grey_config *config, struct grey **ret_grey, char **ret_error);
 /* Everything noted so far is committed first. */
+/* Writes what is left and lets go of the file; the index goes on to be read. No request after it. */
+void grey_stop(struct grey *g);
 struct grey *grey_free(struct grey *g);
 
 const struct greylist *grey_index(const struct grey *g);

@@ -34,10 +34,10 @@ enum {
 	LIVE_QUESTIONS = 64,
 	LIVE_PORT_FIRST = 16384, /* local ports toward backends; steering goes by them */
 	LIVE_PORT_LAST = 65535,
-	LIVE_PROBE_MS = 500,    /* quiet time at start in which others may claim our addresses */
+	LIVE_PROBE_MS = 500,     /* quiet time at start in which others may claim our addresses */
 	LIVE_PASS_MAX_S = 86400, /* pass-all at a time */
-	LIVE_LOOKS = 1024,      /* sessions a worker tells of at a time */
-	LIVE_LOOK_STEPS = 1024, /* places looked at in a turn */
+	LIVE_LOOKS = 1024,       /* sessions a worker tells of at a time */
+	LIVE_LOOK_STEPS = 1024,  /* places looked at in a turn */
 	LIVE_LOOK_MS = 50,
 	LIVE_CAPTURES_KEPT = 4,
 	LIVE_GATEWAY_MS = 3000, /* a gateway that has not answered by then is reported */
@@ -82,6 +82,7 @@ struct live_worker {
 	/* written by control, read by the worker once a turn */
 	_Alignas(64) atomic_uint orders; /* raised at each order below */
 	atomic_bool stop, drain;
+	atomic_uint sharing;                    /* enum stack_sharing */
 	atomic_bool drained[STATS_MAX_SERVERS]; /* backends drained by an operator */
 	_Atomic(struct capture *) capture;      /* frames go there; NULL: nowhere */
 	atomic_uint look_wanted, look_len;      /* the sessions in a prefix are asked for */
@@ -90,8 +91,8 @@ struct live_worker {
 	/* written by the worker, read by control */
 	_Alignas(64) atomic_bool idle; /* drained, and no session is left */
 	atomic_uint sessions;
-	atomic_uint obeyed;       /* the last of `orders` that was carried out */
-	atomic_uint look_done;    /* the look_wanted that `look` is of; until then the worker's alone */
+	atomic_uint obeyed;    /* the last of `orders` that was carried out */
+	atomic_uint look_done; /* the look_wanted that `look` is of; until then the worker's alone */
 	struct session_walk look; /* LIVE_LOOKS rows */
 	atomic_ulong unreachable; /* routes whose gateway has not answered, a bit each */
 
@@ -139,13 +140,20 @@ struct live {
 	uint64_t gateway_wait_ms; /* for gateways at start; 0: start without */
 	atomic_bool serving;      /* written by worker 0 once, when probing is over; read by all */
 
+	bool take_over;   /* from the process that has the run directory, at start */
+	bool ports_high;  /* which half of the local ports is ours; see live_take_over.c */
+	bool taken_over;  /* there was one: our addresses need no probing */
+	int predecessor;  /* a pidfd while it drains; -1: none */
+	bool handed_over; /* control's, then main's */
+	_Atomic(struct control_server *) server;
+
 	/* control's */
 	struct generation *running; /* the one last published, by the control thread */
 	unsigned look_seq, capture_id;
-	struct capture *capture; /* the last one; NULL: none yet */
-	bool capture_over;       /* ... and workers were told to let it go */
-	char needs_restart[256];    /* host keys whose new value waits, comma-separated */
-	struct live_restart taken;  /* at start */
+	struct capture *capture;   /* the last one; NULL: none yet */
+	bool capture_over;         /* ... and workers were told to let it go */
+	char needs_restart[256];   /* host keys whose new value waits, comma-separated */
+	struct live_restart taken; /* at start */
 	atomic_bool draining;
 	atomic_int exit_code;
 	_Atomic(char *) fatal; /* a sentence from the worker that found out */
@@ -168,8 +176,8 @@ void live_shared_close(struct live *l); /* the workers have ended */
 /* live_pass.c: the switch `pass-all`. live_pass_until(): 0 where it is off. */
 int live_pass_open(struct live *l, char **ret_error);
 uint32_t live_pass_until(const struct live *l);
-json_t *live_pass_set(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
+json_t *live_pass_set(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 
 /* live_waves.c: the same content from many networks. */
 int live_waves_open(struct live *l, const struct policy *policy); /* -errno */
@@ -179,42 +187,42 @@ json_t *live_waves_show(void *arg, const json_t *params, const int *fds, unsigne
     struct control_error *error);
 
 /* live_relay.c: what the running policy would answer. */
-json_t *live_relay_test(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
+json_t *live_relay_test(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 
 /* live_resolver.c: name service; its settings follow the policy. */
 int live_resolver_open(struct live *l, const struct policy *policy, char **ret_error);
 void live_resolver_policy(struct live *l, const struct policy *policy);
 /* live_explain.c */
-json_t *live_token_read(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
-json_t *live_explain_now(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
+json_t *live_token_read(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+json_t *live_explain_now(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 
-json_t *live_dns_lists(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
-json_t *live_dns_lookup(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
-json_t *live_dns_flush(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
-json_t *live_dns_resume(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
+json_t *live_dns_lists(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+json_t *live_dns_lookup(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+json_t *live_dns_flush(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+json_t *live_dns_resume(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 
 /* live_grey.c: the greylist's thread, where the policy has one; its settings follow the policy. */
 int live_grey_open(struct live *l, const struct policy *policy, char **ret_error);
 void live_grey_policy(struct live *l, const struct policy *policy);
-json_t *live_grey_show(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
-json_t *live_grey_add(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
-json_t *live_grey_del(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
-json_t *live_grey_stats(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
-json_t *live_grey_export(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
-json_t *live_grey_import(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
+json_t *live_grey_show(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+json_t *live_grey_add(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+json_t *live_grey_del(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+json_t *live_grey_stats(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+json_t *live_grey_export(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+json_t *live_grey_import(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 
 /* live_seeing.c: open sessions, captures, the log's rotation. */
 extern const struct control_method live_seeing_methods[];
@@ -228,6 +236,16 @@ extern const struct control_method live_methods[];
 struct control_method *live_all_methods(void);
 void live_order(struct live *l, unsigned worker); /* look at what is yours to read */
 void live_drain(struct live *l);
+void live_share(struct live *l, enum stack_sharing how);
+/* Writers of shared tables end and their files are closed; the tables go on to be read. */
+void live_shared_let_go(struct live *l);
+/* The half of the local ports toward backends that is this process's; the first is worker 0's. */
+void live_local_ports(const struct live *l, uint16_t *ret_first, uint16_t *ret_last);
+/* live_take_over.c: the new process asks, the old one's method answers. */
+int live_take_over(struct live *l, char **ret_error);
+bool live_predecessor_gone(struct live *l); /* true once */
+json_t *live_hand_over(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 void live_stop(struct live *l, int exit_code);
 
 /* live_privileges.c: drops what is not needed once ports are open, in every thread. */

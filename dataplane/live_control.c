@@ -33,6 +33,14 @@ void live_stop(struct live *l, int exit_code)
 	}
 }
 
+void live_share(struct live *l, enum stack_sharing how)
+{
+	for (unsigned i = 0; i < l->n_workers; i++) {
+		atomic_store(&l->workers[i]->sharing, how);
+		live_order(l, i);
+	}
+}
+
 void live_drain(struct live *l)
 {
 	if (atomic_exchange(&l->draining, true))
@@ -134,8 +142,8 @@ static json_t *hello(
 
 	(void)params, (void)fds, (void)n_fds, (void)error;
 	policy_store_parts(l->store, add_hash, parts);
-	return json_pack("{s:i,s:s,s:i,s:I,s:o,s:b,s:s?}", "protocol", 1, "build", live_version(), "pid",
-	    (int)l->stats->pid, "epoch", (json_int_t)l->running->epoch, "parts", parts,
+	return json_pack("{s:i,s:s,s:i,s:I,s:o,s:b,s:s?}", "protocol", 1, "build", live_version(),
+	    "pid", (int)l->stats->pid, "epoch", (json_int_t)l->running->epoch, "parts", parts,
 	    "needs_restart", l->needs_restart[0] != '\0', "events", events_path(l->events));
 }
 
@@ -339,6 +347,7 @@ const struct control_method live_methods[] = {
 	{ "policy.load", policy_load },
 	{ "status", status },
 	{ "drain", drain },
+	{ "hand_over", live_hand_over },
 	{ "backend.drain", backend_drain },
 	{ "event", event },
 	{ "pass_all.set", live_pass_set },

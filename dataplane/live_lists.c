@@ -71,13 +71,19 @@ int live_lists_open(struct live *l, struct policy *policy, char **ret_error)
 	return rc;
 }
 
+void live_lists_let_go(struct live *l)
+{
+	if (l->lists)
+		l->lists->journal = overlay_journal_close(l->lists->journal);
+}
+
 void live_lists_close(struct live *l)
 {
 	struct live_lists *lists = l->lists;
 
 	if (!lists)
 		return;
-	overlay_journal_close(lists->journal);
+	live_lists_let_go(l);
 	overlay_free(lists->overlay);
 	pthread_mutex_destroy(&lists->lock);
 	free(lists);

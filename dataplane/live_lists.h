@@ -34,7 +34,8 @@ struct live_lists {
 /* Opens overlay and journal under the state folder and gives the overlay to `policy`; listens to the
  * notes' ticks. *ret_error is a sentence (caller frees). */
 int live_lists_open(struct live *l, struct policy *policy, char **ret_error);
-void live_lists_close(struct live *l); /* NULL lists are allowed */
+void live_lists_let_go(struct live *l); /* closes the journal */
+void live_lists_close(struct live *l);  /* NULL lists are allowed */
 /* Before a policy is published. -ENOSPC. */
 int live_lists_attach(struct live *l, struct policy *policy);
 

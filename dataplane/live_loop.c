@@ -26,7 +26,7 @@ struct loop {
 	struct capture *capture;
 	unsigned look; /* the walk under way or done */
 	bool looking;
-	uint32_t epoch;  /* of the last turn's policy */
+	uint32_t epoch; /* of the last turn's policy */
 	uint64_t last_frame_ns, next_check_ns;
 	uint64_t max_turn_tsc;
 	unsigned sleep_us;
@@ -234,7 +234,8 @@ static void check_start(struct loop *loop, uint64_t now_ns)
 	unsigned long silent = atomic_load(&loop->w->unreachable);
 	char *sentence = NULL, names[256];
 
-	if (atomic_load(&loop->w->stop) || now_ns < l->started_ns + LIVE_PROBE_MS * 1000000ull)
+	if (atomic_load(&loop->w->stop) ||
+	    (now_ns < l->started_ns + LIVE_PROBE_MS * 1000000ull && !l->taken_over))
 		return;
 	if (silent == 0 || l->gateway_wait_ms == 0) {
 		atomic_store(&l->serving, true);
@@ -295,6 +296,7 @@ static void obey(struct loop *loop, const struct policy *policy)
 	for (unsigned i = 0; i < policy_settings(policy)->n_servers && i < STATS_MAX_SERVERS; i++)
 		worker_backend_drain(
 		    w->worker, i, atomic_load_explicit(&w->drained[i], memory_order_relaxed));
+	worker_share(w->worker, atomic_load(&w->sharing));
 	if (atomic_load(&w->drain) && !loop->drain_told) {
 		loop->drain_told = true;
 		worker_drain(w->worker);
@@ -318,9 +320,9 @@ static void ask(struct live_worker *w, const struct worker_out *out)
 	for (unsigned i = taken; i < out->n_questions; i++) {
 		struct answer *a = &w->answers[w->n_answers++];
 
-		*a = (struct answer){
-			.id = w->questions[i].id, .kind = w->questions[i].kind, .status = ANSWER_FAILED
-		};
+		*a = (struct answer){ .id = w->questions[i].id,
+			.kind = w->questions[i].kind,
+			.status = ANSWER_FAILED };
 	}
 	w->shell[SHELL_QUESTIONS_UNANSWERED] += out->n_questions - taken;
 	w->n_answers += resolver_answers(
@@ -343,8 +345,7 @@ static void give_away(struct loop *loop, struct worker_out *out, uint64_t now_ns
 		w->shell[SHELL_EVENTS_LOST] +=
 		    events_put(l->events, w->index, w->events, out->n_events);
 	if (out->n_notes)
-		w->shell[SHELL_NOTES_LOST] +=
-		    notes_put(l->notes, w->index, w->notes, out->n_notes);
+		w->shell[SHELL_NOTES_LOST] += notes_put(l->notes, w->index, w->notes, out->n_notes);
 	ask(w, out);
 }
 

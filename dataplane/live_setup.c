@@ -157,8 +157,8 @@ static void stack_of(const struct live *l, const struct policy *policy, unsigned
 	c->max_tarpit = host->max_tarpit;
 	c->syn_ring = host->syn_ring;
 	/* each worker's own residue class: see live_spread.c */
-	c->ephemeral_first = (uint16_t)(LIVE_PORT_FIRST + index);
-	c->ephemeral_last = LIVE_PORT_LAST;
+	live_local_ports(l, &c->ephemeral_first, &c->ephemeral_last);
+	c->ephemeral_first = (uint16_t)(c->ephemeral_first + index);
 	c->ephemeral_step = (uint16_t)l->n_workers;
 	c->neigh_follower = index != 0;
 }
@@ -202,8 +202,9 @@ static int make_worker(struct live *l, const struct policy *policy, unsigned ind
 	memcpy(config->token_key, l->token_key, 16);
 	config->notes = notes_kinds(l->notes);
 	config->shared = l->shared;
-	rc = w->spread && w->look.rows ? worker_new(config, &host, w->stats, policy, hw_now_ns(), &w->worker)
-		       : -ENOMEM;
+	rc = w->spread && w->look.rows
+		 ? worker_new(config, &host, w->stats, policy, hw_now_ns(), &w->worker)
+		 : -ENOMEM;
 	free(config);
 	if (rc)
 		return fail(ret_error, -rc,
@@ -303,7 +304,7 @@ void live_teardown(struct live *l)
 	live_shared_close(l);
 	l->events = events_free(l->events);
 	snprintf(path, sizeof(path), "%s/stats", l->run_dir);
-	l->stats = stats_file_free(l->stats, path);
+	l->stats = stats_file_free(l->stats, l->handed_over ? NULL : path);
 	l->hw = hw_close(l->hw);
 	free(atomic_exchange(&l->fatal, NULL));
 }

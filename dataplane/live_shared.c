@@ -38,6 +38,14 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 	return rc ? fail(ret_error, -rc, "no thread for notes: %s", strerror(-rc)) : 0;
 }
 
+void live_shared_let_go(struct live *l)
+{
+	notes_stop(l->notes);
+	if (l->grey)
+		grey_stop(l->grey);
+	live_lists_let_go(l);
+}
+
 void live_shared_close(struct live *l)
 {
 	l->notes = notes_free(l->notes); /* tells what is left first */

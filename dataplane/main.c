@@ -35,9 +35,10 @@ const char *live_version(void)
 static void usage(FILE *to)
 {
 	fputs(
-	    "usage: postern-dataplane [--image FILE] [--state DIR] [--run DIR] [--events FILE|-|none]\n"
+	    "usage: postern-dataplane [--image FILE] [--state DIR] [--run DIR] [--events "
+	    "FILE|-|none]\n"
 	    "                         [--name NAME] [--drain-timeout SECONDS]\n"
-	    "                         [--gateway-wait SECONDS] [--version] [--help]\n"
+	    "                         [--gateway-wait SECONDS] [--take-over] [--version] [--help]\n"
 	    "\n"
 	    "  --image FILE   policy image to start with; default: the last one committed (in "
 	    "--state)\n"
@@ -50,6 +51,9 @@ static void usage(FILE *to)
 	    "  --gateway-wait SECONDS   how long a gateway may be silent at start, then exit 1 "
 	    "(10);\n"
 	    "                 0: start without it and tell of it in the log of events\n"
+	    "  --take-over    from the dataplane that runs with --run DIR: it finishes its "
+	    "sessions,\n"
+	    "                 new clients are ours; virtual ports only\n"
 	    "\n"
 	    "SIGTERM drains: idle sessions are told 421, the rest finish, exit 0. A second one, or "
 	    "the\n"
@@ -142,6 +146,10 @@ static void *duty_run(void *arg)
 			hw_clock_discipline();
 			policy_store_sweep(l->store);
 		}
+		if (live_predecessor_gone(l)) {
+			live_share(l, STACK_ALONE);
+			events_tell(l->events, now_ns, "taken-over", "the predecessor has ended");
+		}
 		publish_watch(l->publish, now_ns, silent, l);
 	}
 	return NULL;
@@ -185,6 +193,9 @@ static int serve(struct live *l, struct generation *first)
 		l->publish = publish_free(l->publish);
 		return complain(error);
 	}
+	atomic_store(&l->server, server);
+	if (l->predecessor >= 0)
+		live_share(l, STACK_QUIET);
 	if (pthread_create(&duty.thread, NULL, duty_run, &duty) != 0)
 		abort();
 	rc = live_drop_privileges(l->any_xdp);
@@ -244,6 +255,7 @@ static int parse(int argc, char **argv, struct live *l)
 		{ "name", required_argument, NULL, 'n' },
 		{ "drain-timeout", required_argument, NULL, 'd' },
 		{ "gateway-wait", required_argument, NULL, 'g' },
+		{ "take-over", no_argument, NULL, 't' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -253,6 +265,7 @@ static int parse(int argc, char **argv, struct live *l)
 	l->name = "postern";
 	l->state_dir = "/var/lib/postern";
 	l->run_dir = "/run/postern";
+	l->predecessor = -1;
 	l->drain_timeout_ms = 300000;
 	l->gateway_wait_ms = 10000;
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -270,6 +283,7 @@ static int parse(int argc, char **argv, struct live *l)
 			if (!seconds("--gateway-wait", optarg, &l->gateway_wait_ms))
 				return 2;
 			break;
+		case 't': l->take_over = true; break;
 		case 'v': printf("postern-dataplane %s\n", live_version()); return 0;
 		case 'h': usage(stdout); return 0;
 		default: usage(stderr); return 2;
@@ -326,6 +340,10 @@ int main(int argc, char **argv)
 			      "image with --image "
 			      "(postern-compile makes one)\n",
 			    stderr);
+		goto out;
+	}
+	if (l->take_over && live_take_over(l, &error) != 0) {
+		complain(error);
 		goto out;
 	}
 	if (l->image_path && policy_store_write(l->store, first, &error) != 0) {

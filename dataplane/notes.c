@@ -118,14 +118,20 @@ int notes_start(struct notes *n)
 	return rc;
 }
 
+void notes_stop(struct notes *n)
+{
+	if (!n->started)
+		return;
+	atomic_store(&n->stop, true);
+	pthread_join(n->thread, NULL);
+	n->started = false;
+}
+
 struct notes *notes_free(struct notes *n)
 {
 	if (!n)
 		return NULL;
-	if (n->started) {
-		atomic_store(&n->stop, true);
-		pthread_join(n->thread, NULL);
-	}
+	notes_stop(n);
 	free(n->rings);
 	free(n);
 	return NULL;

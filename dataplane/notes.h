@@ -30,6 +30,8 @@ struct notes_subscriber {
 
 int notes_new(unsigned n_workers, struct notes **ret_notes); /* -ENOMEM */
 /* Ends the thread after a last round; subscribers may go afterwards. */
+/* Ends the thread once it has told what is there; what comes later fills the rings and is lost, counted. */
+void notes_stop(struct notes *n);
 struct notes *notes_free(struct notes *n);
 
 /* Before notes_start(). -ENOSPC. */

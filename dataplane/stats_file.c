@@ -97,7 +97,8 @@ struct stats_file *stats_file_free(struct stats_file *stats, const char *path)
 {
 	if (!stats)
 		return NULL;
-	unlink(path);
+	if (path)
+		unlink(path);
 	munmap(stats, size_of(stats->n_workers));
 	return NULL;
 }

@@ -29,6 +29,7 @@ enum shell_counter {
 /* names: n_names rows already made by the brain; the shell's follow them. *ret_size: bytes mapped. */
 int stats_file_new(const char *path, unsigned n_workers, const struct stats_name *names,
     unsigned n_names, struct stats_file **ret_stats, char **ret_error);
+/* path NULL: the file there is a successor's. */
 struct stats_file *stats_file_free(struct stats_file *stats, const char *path);
 
 /* Control's: epoch and server names of the policy just published. */

@@ -142,6 +142,11 @@ static void judge_syns(void *arg, struct syn_judgement *syns, unsigned n)
 	for (unsigned at = 0; at < n; at += SYN_BURST) {
 		unsigned k = n - at < SYN_BURST ? n - at : SYN_BURST;
 
+		if (w->ceded) {
+			for (unsigned i = 0; i < k; i++)
+				syns[at + i].verdict = SYN_DROP;
+			continue;
+		}
 		if (w->draining) { /* another MX is asked at once */
 			for (unsigned i = 0; i < k; i++)
 				syns[at + i].verdict = SYN_RESET;
@@ -229,9 +234,9 @@ static void turn_begins(
 	w->set = policy_settings(policy);
 	w->out = out;
 	w->now_ns = now_ns;
-	w->pass_all = pass_all_until_s &&
-		      now_ns < atomic_load_explicit(pass_all_until_s, memory_order_relaxed) *
-				   1000000000ull;
+	w->pass_all =
+	    pass_all_until_s &&
+	    now_ns < atomic_load_explicit(pass_all_until_s, memory_order_relaxed) * 1000000000ull;
 }
 
 static void turn_ends(struct worker *w)
@@ -449,6 +454,12 @@ uint64_t worker_next_deadline(const struct worker *w)
 void worker_drain(struct worker *w)
 {
 	w->draining = true;
+}
+
+void worker_share(struct worker *w, enum stack_sharing how)
+{
+	w->ceded = how == STACK_CEDED;
+	stack_share(w->stack, how);
 }
 
 bool worker_is_idle(const struct worker *w)

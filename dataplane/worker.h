@@ -41,7 +41,7 @@ struct note {
 	uint32_t value;
 	int32_t score;
 	uint32_t dns_listed, dns_version; /* as in the facts; of which policy_dns.version */
-	uint64_t time_ns;    /* Unix epoch */
+	uint64_t time_ns;                 /* Unix epoch */
 	uint64_t key[2];
 	uint8_t client[16];
 	char sender[128], rcpt[128], pool[64]; /* cut, zero-terminated */
@@ -205,6 +205,9 @@ uint64_t worker_next_deadline(const struct worker *w); /* ns; UINT64_MAX: none *
 
 /* 421 to idle sessions, those past 354 finish (P10); new connections are refused. Irrevocable. */
 void worker_drain(struct worker *w);
+/* Hand-over to another process on the same ports (tcpstack.h). Old: cedes and drains; new: quiet
+ * until the old one is gone. */
+void worker_share(struct worker *w, enum stack_sharing how);
 /* True when drained and no session is left. */
 bool worker_is_idle(const struct worker *w);
 

@@ -18,6 +18,10 @@ static void echo(struct stack *st, const struct packet *pkt, uint64_t now_ns, st
 	unsigned hdr = pkt->v4 ? IP4_LEN : IP6_LEN, len = pkt->payload_len;
 
 	count(st, STACK_icmp_echo_rx);
+	if (st->ceded) {
+		out_drop(out, f);
+		return;
+	}
 	if (!ratelimit_take(&st->ip->cap_icmp, prefix_key(&pkt->src, pkt->v4), now_ns)) {
 		count(st, STACK_icmp_capped);
 		out_drop(out, f);

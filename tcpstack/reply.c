@@ -121,6 +121,11 @@ void reply_rst(struct stack *st, const struct packet *pkt, uint64_t now_ns, stru
 		out_drop(out, pkt->frame);
 		return;
 	}
+	if (st->quiet) {
+		count(st, STACK_rst_withheld);
+		out_drop(out, pkt->frame);
+		return;
+	}
 	if (!ratelimit_take(&st->ip->cap_rst, prefix_key(&pkt->src, pkt->v4), now_ns)) {
 		count(st, STACK_rst_capped);
 		out_drop(out, pkt->frame);

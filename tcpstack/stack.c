@@ -145,3 +145,11 @@ void stack_usage(const struct stack *st, struct stack_usage *ret_usage)
 	ret_usage->tarpit = st->ip->tarpit.count;
 	ret_usage->neigh = st->ip->neigh.used;
 }
+
+void stack_share(struct stack *st, enum stack_sharing how)
+{
+	st->quiet = how != STACK_ALONE;
+	st->ceded = how == STACK_CEDED;
+	if (st->ceded)
+		st->config.neigh_follower = true;
+}

@@ -132,6 +132,7 @@ struct stack {
 	uint64_t *counters; /* STACK_N_COUNTERS */
 	struct ip_half *ip;
 	struct tcp_half *tcp;
+	bool quiet, ceded; /* stack_share() */
 };
 
 static inline void count(struct stack *st, enum stack_counter counter)

@@ -232,6 +232,13 @@ uint64_t stack_next_deadline(const struct stack *st); /* ns; UINT64_MAX: none */
 int stack_set_refusal(struct stack *st, unsigned refuse_class, const char *text, size_t len);
 
 /* Cookie and token secrets rotate while running: the previous key is still tried for two epochs. */
+/*
+ * Two stacks on one address: one hands over to the other, and for a while each sees all frames.
+ * STACK_QUIET: segments that belong to no connection here may be the other's, so they are not answered.
+ * STACK_CEDED: quiet, and ARP, ND and echo are the other's duty; SYNs are its owner's to drop.
+ */
+enum stack_sharing { STACK_ALONE, STACK_QUIET, STACK_CEDED };
+void stack_share(struct stack *st, enum stack_sharing how);
 void stack_set_cookie_key(struct stack *st, const uint8_t key[16]);
 
 /* True while an own address is in use elsewhere on the link (RFC 5227, RFC 4862 5.4): the shell

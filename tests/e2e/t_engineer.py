@@ -95,6 +95,8 @@ ROWS = (
     Row("ban show", r"2001:db8:bad::/48", ("entries",)),
     Row("ban del 2001:db8:bad::/48", r"no longer banned|lifted", (), again=False),
     # running
+    Row("backend list", r"mail1", ()),
+    Row("stats --watch --every 1s --count 1", r"connections|counter|sessions", (), bound_s=None),
     Row("backend drain mail1", r".", ()),
     Row("backend enable mail1", r".", ()),
     # relaying

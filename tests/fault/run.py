@@ -16,5 +16,6 @@ import t_drain
 import t_images
 import t_kill
 import t_reload
+import t_take_over
 
-sys.exit(framework.main([t_kill, t_reload, t_drain, t_images]))
+sys.exit(framework.main([t_kill, t_reload, t_take_over, t_drain, t_images]))

@@ -609,6 +609,23 @@ static void syns_are_judged_once_a_burst(void **state)
 		assert_int_equal(lab_reply(l, i).dst_port, 2000 + i);
 }
 
+/* Two processes on one address, one handing over to the other. */
+static void a_stack_that_shares_withholds_resets(void **state)
+{
+	struct lab *l = *state;
+
+	stack_share(l->st, STACK_QUIET);
+	ack(l, 5, 6);
+	assert_int_equal(l->out.n_tx, 0);
+	assert_int_equal(l->counters[STACK_rst_withheld], 1);
+	syn(l);
+	assert_int_equal(l->out.n_tx, 1); /* new clients are still ours */
+	lab_out_free(l);
+	stack_share(l->st, STACK_ALONE);
+	ack(l, 5, 6);
+	assert_int_equal(l->out.n_tx, 1);
+}
+
 static void rst_is_capped_per_prefix(void **state)
 {
 	struct lab *l = *state;
@@ -832,6 +849,7 @@ int main(void)
 		BOTH(drop_says_nothing),
 		BOTH(reset_is_a_rst),
 		BOTH(syns_are_judged_once_a_burst),
+		BOTH(a_stack_that_shares_withholds_resets),
 		BOTH(rst_is_capped_per_prefix),
 		cmocka_unit_test(synack_is_capped_per_prefix),
 		BOTH(full_table_is_a_rst),
