@@ -44,7 +44,8 @@ enum owner_kind { OWNER_SESSION = 1, OWNER_RELAY };
 
 enum {
 	SCRATCH_IN = 8192, /* body bytes decoded at a time */
-	SCRATCH_HEAD = 16, /* in front of what is decoded: for bytes held back from the piece before */
+	SCRATCH_HEAD =
+	    16, /* in front of what is decoded: for bytes held back from the piece before */
 	SCRATCH_OUT = SCRATCH_HEAD + 2 * SCRATCH_IN + 8,
 	HOSTNAME_MAX = 255,
 	ASK_CAPACITY = 4096,
@@ -66,19 +67,19 @@ struct worker {
 	struct sources *sources;
 	struct ask *ask;
 	struct backends *backends;
-	struct session_queue run;     /* to run in this turn or the next */
-	struct session_list all;      /* every session, for the drain */
-	struct relay_list all_relays; /* for changes of policy */
-	struct relay_list dead;       /* let go in this turn, given back at its end */
-	struct relay_queue inspected; /* bodies under inspection, oldest first */
+	struct session_queue run;       /* to run in this turn or the next */
+	struct session_list all;        /* every session, for the drain */
+	struct relay_list all_relays;   /* for changes of policy */
+	struct relay_list dead;         /* let go in this turn, given back at its end */
+	struct relay_queue inspected;   /* bodies under inspection, oldest first */
 	struct greylist_keys grey_keys; /* of the RCPT under hand */
-	const struct session *judged; /* whose verdict stands in `tally` and is not yet noted */
+	const struct session *judged;   /* whose verdict stands in `tally` and is not yet noted */
 	struct tally tally;
-	uint32_t epoch;               /* of the policy last seen */
-	uint64_t minute;              /* of the refusal texts */
+	uint32_t epoch;  /* of the policy last seen */
+	uint64_t minute; /* of the refusal texts */
 	bool draining, drain_told;
 	uint8_t overload_rung; /* overload.h */
-	bool ceded; /* new clients are a successor's */
+	bool ceded;            /* new clients are a successor's */
 	uint16_t session_seq;
 	uint32_t syn_event_budget;
 	uint64_t syn_event_refill_ns;

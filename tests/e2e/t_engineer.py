@@ -54,6 +54,11 @@ ROWS = (
     Row("stats", r"connections|counter|sessions", ("counters",)),
     Row("tarpit", r".", ()),
     Row("version", r"^posternctl +\d", ()),
+    Row("top --once", r"mail1", None, bound_s=None),  # it looks twice, for rates
+    Row("events --limit 5", r"^time +client", None),
+    Row("events --since 10m --filter verdict=none --limit 3", r".", None),
+    Row("sessions --limit 5", r".", ()),
+    Row("capture --client 203.0.113.0/24 --out {capture} --for 1s", r".", None, bound_s=None),
     # configuration
     Row("check {good}", r"^good", ("changes",), bound_s=None),
     Row("check {wrong}", r"wrong\.yaml:\d+", None, REFUSED, bound_s=None),
@@ -184,7 +189,7 @@ class Bench(t_manager.Managed):
 
     def files(self):
         """What the rows name in braces."""
-        places = {n: self.path(n) for n in ("snapshot", "made", "grey", "addresses", "batch", "rules")}
+        places = {n: self.path(n) for n in ("snapshot", "made", "capture", "grey", "addresses", "batch", "rules")}
         places["good"] = self.configuration(merged(CONFIG, {"limits": {"errors": 25}}), "good.yaml")
         places["wrong"] = self.configuration({"limits": {"erors": 25}}, "wrong.yaml")
         with open(places["addresses"], "w") as f:

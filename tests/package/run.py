@@ -32,7 +32,8 @@ FILES = PROGRAMS + tuple(f"lib/systemd/system/{u}" for u in UNITS) + (
     "usr/share/man/man1/postern-compile.1.gz", "usr/share/man/man1/postern-replay.1.gz",
     "usr/share/man/man5/postern.yaml.5.gz", "usr/share/man/man8/postern-dataplane.8.gz",
     "usr/share/man/man8/postern-manager.8.gz", "usr/share/doc/postern/examples/appliance.yaml",
-    "usr/share/doc/postern/copyright", "usr/libexec/postern/check", "usr/libexec/postern/setup")
+    "usr/share/postern/grafana/postern.json", "usr/share/doc/postern/copyright",
+    "usr/libexec/postern/check", "usr/libexec/postern/setup")
 # What systemd-analyze security may say at most, in tenths of its points (0 safe, 100 unsafe). The
 # dataplane must be uid 0 for a moment, see devices and the host's network; the manager nothing.
 EXPOSURE = {"postern-dataplane.service": 40, "postern-manager.service": 20}
