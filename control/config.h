@@ -114,6 +114,7 @@ struct config_score {
 #include "config_dns.h"
 #include "config_grey.h"
 #include "config_patterns.h"
+#include "config_memory.h"
 #include "config_shape.h"
 
 #include "config_access.h"
@@ -146,6 +147,10 @@ struct config {
 	struct config_grey grey;
 	struct config_events events;
 	struct config_patterns patterns;
+	struct config_memory memory;
+	struct config_items rates; /* config_rate */
+	struct config_recipients recipients;
+	struct config_batv batv;
 	struct config_checks checks;
 	struct config_items listeners, pools, domains, lists;
 	int default_pool_index; /* by config_check(); -1: none */

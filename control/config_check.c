@@ -472,4 +472,5 @@ void config_check(struct config *c, struct complaints *complaints)
 	config_check_dns(c, complaints);
 	config_check_grey(c, complaints);
 	config_check_patterns(c, complaints);
+	config_check_memory(c, complaints);
 }

@@ -18,6 +18,7 @@
 #define POSTERN_DATAPLANE_BRAIN_H
 
 #include "ask.h"
+#include "asked.h"
 #include "pool.h"
 #include "reply.h"
 #include "smtp.h"
@@ -63,6 +64,8 @@ struct worker {
 	uint64_t *counters; /* stats->counters + STATS_AT_BRAIN */
 	struct stats_worker *stats;
 	struct pool sessions, relays, sketches;
+	struct pool sessions, relays;
+	struct pool asked; /* recipients whose answer is due (asked.h) */
 	struct window_pool windows;
 	struct sources *sources;
 	struct ask *ask;

@@ -173,6 +173,7 @@ static enum outcome rcpt_forward(struct worker *w, struct session *s, const stru
 		session_note_rcpt(s, cmd->path.whole);
 	scan_rcpt(w, s, cmd->path.whole);
 	session_grey_forward(w, s);
+	session_memory_forward(w, s, cmd->path.whole);
 	relay_rcpt(w, r, cmd);
 	return OUTCOME_DONE;
 }
@@ -472,6 +473,8 @@ enum outcome command_run(struct worker *w, struct session *s, struct text line)
 				s->facts.rcpts_refused++;
 				brain_count(w, BRAIN_rcpt_refused);
 				session_grey_told(w, s, v);
+				if (v.reason == REASON_UNKNOWN_RECIPIENT)
+					session_memory_rcpt(w, s, s->facts.rcpt, 550, true);
 			}
 			if (cmd.verb == SMTP_BDAT) {
 				relay_reason(w, s->relay, reply_code(v.kind, v.reason, PHASE_DATA),

@@ -9,13 +9,14 @@
 
 #include "filters/greylist.h"
 #include "filters/image.h"
+#include "filters/memory.h"
 #include "filters/image_write.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
-enum { RIG_FRAMES = 16384, RIG_TX = 512, RIG_NOTES = 256, RIG_GREYLIST = 4096 };
+enum { RIG_FRAMES = 16384, RIG_TX = 512, RIG_NOTES = 256, RIG_GREYLIST = 4096, RIG_MEMORY = 1000 };
 
 #define RIG_START_NS 1767225600000000000ull /* 2026-01-01 00:00:00 UTC */
 
@@ -190,6 +191,8 @@ static int make_worker(struct rig *r)
 	struct stack_host host = { .arg = r->frames, .frame_alloc = memframes_get };
 	wc->shared.greylist = r->greylist;
 	wc->shared.pass_all_until_s = &r->pass_all_until_s;
+	wc->shared.memory = r->memory;
+	wc->notes |= r->memory ? MEMORY_NOTES : 0;
 	wc->notes |= r->greylist ? 1u << NOTE_GREY : 0;
 	int e = worker_new(wc, &host, r->stats, r->policy, r->now_ns, &r->worker);
 	free(wc);
@@ -327,6 +330,10 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 			r->greylist = greylist_new(RIG_GREYLIST);
 			e = r->greylist ? 0 : -ENOMEM;
 		}
+		if (!e && policy_settings(r->policy)->memory.capacity) {
+			r->memory = memory_new(RIG_MEMORY, (const uint8_t *)"a rig's own key.");
+			e = r->memory ? 0 : -ENOMEM;
+		}
 		e = e ? e : make_worker(r);
 		e = e ? e : make_hosts(r);
 		e = e ? e : make_models(r);
@@ -367,6 +374,7 @@ struct rig *rig_free(struct rig *r)
 	free(r->out.events);
 	free(r->out.questions);
 	free(r->out.notes);
+	memory_free(r->memory);
 	greylist_free(r->greylist);
 	free(r);
 	return NULL;
@@ -401,6 +409,12 @@ static void worker_part(struct rig *r)
 			continue;
 		grey_note_of(&r->out.notes[i], &note);
 		greylist_apply(r->greylist, &note, &policy_settings(r->policy)->grey, changes);
+	}
+	for (unsigned i = 0; i < r->out.n_notes && r->memory; i++) {
+		struct memory_alarm alarms[MEMORY_MAX_ALARMS];
+		struct memory_note note;
+		if (memory_note_of(&r->out.notes[i], &note))
+			memory_apply(r->memory, &policy_settings(r->policy)->memory, &note, alarms);
 	}
 	r->out.frames.n_tx = r->out.frames.n_drop = r->out.n_events = r->out.n_questions = 0;
 	r->out.n_notes = 0;

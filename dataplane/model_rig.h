@@ -66,6 +66,7 @@ struct rig {
 	struct image_writer *image;
 	struct worker_out out;
 	_Atomic uint32_t pass_all_until_s; /* the worker's switch */
+	struct memory *memory; /* likewise */
 	struct greylist *greylist; /* where the policy has one; the worker's notes are applied at once */
 };
 

@@ -149,6 +149,7 @@ static void relay_drop_server(struct worker *w, struct relay *r)
 /* RST where a message may be under way, so that none is delivered in part; else FIN. */
 static void relay_disconnect(struct worker *w, struct relay *r)
 {
+	asked_clear(&r->asked, &w->asked);
 	if (!r->conn)
 		return;
 	if (r->state == RELAY_ATTACHED || r->state == RELAY_RSET || r->state == RELAY_IDLE ||
@@ -552,6 +553,7 @@ void relay_reset(struct worker *w, struct relay *r)
 
 	body_end(w, r);
 	r->pending = 0;
+	asked_clear(&r->asked, &w->asked);
 	switch ((enum relay_state)r->state) {
 	case RELAY_ATTACHED:
 	case RELAY_RSET: return;

@@ -110,6 +110,7 @@ struct relay {
 	struct relay_grey grey;
 	struct scan scan;
 	struct sketch *sketch; /* NULL: none is made */
+	struct asked_queue asked;
 	struct body body;
 };
 _Static_assert(sizeof(struct relay) <= 384, "counted in the budget of a relaying session");

@@ -396,6 +396,7 @@ static void on_rcpt(struct worker *w, struct relay *r, const struct smtp_reply *
 		session_backend_refused(s, reply->code);
 	}
 	session_grey_answered(s, reply->code / 100 == 2);
+	session_memory_answered(w, s, reply);
 	session_write(w, s, reply->raw.p, reply->raw.len, reply->code);
 	session_wake(w, s);
 }

@@ -253,6 +253,7 @@ static void session_note_message(struct worker *w, const struct session *s)
 	if (!n)
 		return;
 	n->value = s->facts.rcpts_accepted;
+	n->internal = session_is_internal(w, s);
 	n->tenant = s->facts.tenant;
 	n->listener = s->facts.listener;
 	n->score = s->tally.score;

@@ -188,6 +188,19 @@ void session_grey_answered(struct session *s, bool accepted);
 /* The backend took the message. */
 void session_grey_accepted(struct worker *w, struct session *s);
 
+/* ---- session_memory.c ---- */
+
+/* Before the filters are asked: what the memory of sources says becomes a fact. */
+void session_memory_ask(struct worker *w, struct session *s, enum phase phase);
+/* It has connected; a recipient goes to the backend; what that said of it; what we say of one that is
+ * not among those of its domain. */
+void session_memory_opened(struct worker *w, const struct session *s);
+void session_memory_forward(struct worker *w, struct session *s, struct text rcpt);
+void session_memory_answered(struct worker *w, struct session *s, const struct smtp_reply *reply);
+void session_memory_rcpt(
+    struct worker *w, const struct session *s, struct text rcpt, unsigned code, bool unknown);
+bool session_is_internal(const struct worker *w, const struct session *s);
+
 /* ---- session_shape.c ---- */
 
 enum {

@@ -172,6 +172,7 @@ void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events)
 	s->facts.prefix_connections = counts.prefix_connections;
 	s->facts.good_history = s->tracked && counts.good;
 	s->facts.overload_rung = w->overload_rung;
+	session_memory_opened(w, s);
 	if (tcp_unread(conn) > 0)
 		session_out_of_turn(w, s, true);
 	if (!session_judge_connect(w, s))

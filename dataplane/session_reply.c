@@ -137,6 +137,7 @@ struct verdict session_judge(struct worker *w, struct session *s, enum phase pha
 	s->facts.pass_all = w->pass_all;
 	w->judged = s;
 	w->tally = s->tally;
+	session_memory_ask(w, s, phase);
 	return policy_judge(w->policy, phase, &s->facts, &w->tally);
 }
 

@@ -282,6 +282,7 @@ int worker_new(const struct worker_config *config, const struct stack_host *host
 	if (r < 0)
 		goto fail;
 	r = sketches_init(w);
+	r = pool_init(&w->asked, sizeof(struct asked), ASKED_POOL);
 	if (r < 0)
 		goto fail;
 	r = window_pool_init(&w->windows, w->config.window_bytes);
@@ -323,6 +324,7 @@ struct worker *worker_free(struct worker *w)
 	ask_free(w->ask);
 	window_pool_fini(&w->windows);
 	sketches_fini(w);
+	pool_fini(&w->asked);
 	pool_fini(&w->relays);
 	pool_fini(&w->sessions);
 	free(w);

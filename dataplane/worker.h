@@ -24,10 +24,12 @@ struct worker;
 
 enum note_kind {
 	NOTE_SESSION, /* a session has ended: verdict, phase, reason, score; value: messages accepted */
-	NOTE_RCPT, /* the backend (or we) answered a RCPT: code; sender, rcpt */
+	NOTE_RCPT, /* the backend (or we, for want of such a recipient) answered a RCPT: code; value: 1
+	              where it says that there is none; sender, rcpt */
 	NOTE_MESSAGE, /* the backend said 250 to the final dot: value: recipients; sender, first rcpt */
 	NOTE_GREY, /* of a recipient: key: triplet, pool; code: enum grey_note_kind; sender, rcpt, pool */
 	NOTE_WAVE,    /* a message went by: digest; sender; rcpt: its subject; pool: its first URL host */
+	NOTE_OPEN, /* a client has connected */
 	NOTE_N_KINDS
 };
 
@@ -38,6 +40,7 @@ struct note {
 	uint16_t reason, code;
 	uint16_t tenant;
 	uint16_t listener;
+	bool internal; /* RCPT, MESSAGE: from an internal source (filters/relay.h) */
 	uint32_t value;
 	int32_t score;
 	uint32_t dns_listed, dns_version; /* as in the facts; of which policy_dns.version */
@@ -65,6 +68,11 @@ struct worker_shared {
 /* A NOTE_GREY as the greylist's writer takes it. */
 struct grey_note;
 void grey_note_of(const struct note *from, struct grey_note *ret_note);
+
+/* A note as the memory's writer takes it, its texts lent; false: none for it. */
+struct memory_note;
+bool memory_note_of(const struct note *from, struct memory_note *ret_note);
+enum { MEMORY_NOTES = 1 << NOTE_OPEN | 1 << NOTE_RCPT | 1 << NOTE_MESSAGE };
 
 struct worker_config {
 	struct stack_config stack; /* the shell fills it from the policy's host part and from hw/ */

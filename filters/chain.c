@@ -13,6 +13,7 @@
 #include "dns_judge.h"
 #include "grey.h"
 #include "limits.h"
+#include "memory_rules.h"
 #include "score.h"
 
 #define IN(phase) (1u << (phase))
@@ -33,6 +34,8 @@ static const struct {
 	{ limits_commands, COMMANDS },
 	{ limits_transaction, IN(PHASE_MAIL) | IN(PHASE_RCPT) | IN(PHASE_BODY) },
 	{ access_judge, IN(PHASE_RCPT) },
+	{ recipients_judge, IN(PHASE_RCPT) },
+	{ rates_judge, IN(PHASE_CONNECT) | IN(PHASE_MAIL) | IN(PHASE_RCPT) },
 	{ dns_judge, IN(PHASE_CONNECT) | IN(PHASE_RCPT) },
 	{ checks_judge, NOT_SYN },
 	{ score_judge, IN(PHASE_CONNECT) | IN(PHASE_RCPT) | IN(PHASE_BODY) },

@@ -2,6 +2,8 @@
 /* The built-in checks: the table made of checks.def, and the simplest judges. See checks.h. */
 #include "checks.h"
 
+#include "memory_rules.h"
+
 #include "dns_judge.h"
 
 #define IN(phase) (1u << (phase))

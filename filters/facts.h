@@ -71,11 +71,13 @@ struct facts {
 	uint32_t dns_listed; /* rows of the policy's DNS lists that name the client, a bit each */
 	uint32_t dns_known;  /* rows that have answered */
 	uint32_t dns_asked;  /* rows that were asked */
+	uint32_t rates_over; /* rates of the policy that are exceeded, a bit each */
 	uint8_t due;         /* enum fact_due: questions still under way */
 	uint8_t host;        /* enum fact_host: reverse DNS */
 	uint8_t sender;      /* enum fact_sender: the domain of MAIL */
 	uint8_t spf;         /* enum fact_spf */
 	uint8_t grey;        /* enum fact_grey */
+	uint8_t memory;      /* bits of enum memory_found (memory.h) */
 	uint8_t host_org;    /* where in host_name the organisational domain begins */
 
 	/* the command being judged; local parts byte for byte */

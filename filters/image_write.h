@@ -50,6 +50,12 @@ int image_writer_access(struct image_writer *w, const struct policy_access *acce
  * three empty sets of names, and fills their numbers into the settings' section. Once. */
 int image_writer_greylist(struct image_writer *w);
 
+/* A rate: makes its rule "rates.NAME" (defers, enforced for all) and returns its row; rate.rule is
+ * filled in. -E2BIG, -ENOMEM. */
+int image_writer_rate(struct image_writer *w, const char *name, const struct policy_rate *rate);
+/* Recipients by file: makes the rule "recipients" (550, enforced for all) over two sets of names. */
+int image_writer_recipients(struct image_writer *w, unsigned domains, unsigned recipients);
+
 /* A new, empty set of names (nameset.h): its number, or -E2BIG. */
 int image_writer_set(struct image_writer *w);
 /* kind and text as nameset_read() gave them; expires_s: Unix time, 0 for never. -EINVAL: no such set.

@@ -12,6 +12,7 @@
 #include "image.h"
 #include "policy_check_grey.h"
 #include "policy_check_dns.h"
+#include "policy_check_memory.h"
 #include "policy_check_shape.h"
 
 #include <errno.h>
@@ -173,6 +174,8 @@ static bool check_mail(struct opening *o, const struct policy *p)
 		o->error = policy_check_grey(&s->grey, s->n_rules);
 	if (!o->error)
 		o->error = policy_check_dns(&s->dns, o->parts[IMAGE_STRINGS].len, s->n_rules);
+	if (!o->error)
+		o->error = policy_check_memory(&s->memory, s->n_rules);
 	if (o->error)
 		return false;
 	for (unsigned i = 0; i < s->n_listeners; i++)
@@ -217,7 +220,7 @@ static bool check_rules(struct opening *o, struct policy *p)
 	for (unsigned i = 0; i < o->s->n_rules; i++) {
 		const struct policy_rule *r = &p->rules[i];
 
-		if (!str_ok(o, r->name) || r->reason >= REASON_N || r->kind > RULE_BAN ||
+		if (!str_ok(o, r->name) || r->reason >= REASON_N || r->kind >= RULE_N_KINDS ||
 		    r->action >= VERDICT_N_KINDS || r->state > RULE_OFF || r->share > 100)
 			return fail(o, "policy: a rule is out of range");
 		if (r->id == 0 || r->id > RULE_ID_MASK || p->rule_of_id[r->id])

@@ -8,6 +8,7 @@
 
 #include "filters/image.h"
 #include "filters/image_write.h"
+#include "filters/memory.h"
 
 #include "control/compile_patterns.h"
 #include "control/config.h"
@@ -401,6 +402,110 @@ static bool add_grey(struct world *w, struct image_writer *iw, char *text)
 	return true;
 }
 
+#define MEMORY(field)                                                                              \
+	{                                                                                          \
+#field, AT(struct policy_memory, field)                                            \
+	}
+#define RATE(field)                                                                                \
+	{                                                                                          \
+#field, AT(struct policy_rate, field)                                              \
+	}
+
+/* @memory KEY=VALUE ... [CHECK=enforce|refuse|tarpit ...] [recipients=NAME,NAME] [batv=DOMAIN key=SECRET]:
+ * recipients are all that example.org has; the key's digit is 0 */
+static bool add_memory(struct world *w, struct image_writer *iw, char *text)
+{
+	static const struct setting memory_settings[] = { MEMORY(burst_floor), MEMORY(burst_percent),
+		MEMORY(unknown_floor), MEMORY(harvest_unknown), MEMORY(harvest_percent),
+		MEMORY(spread_unknown), MEMORY(known_s), MEMORY(unknown_s) };
+	static const struct {
+		const char *name;
+		unsigned rule;
+	} checks[] = { { "harvest", CHECK_harvest }, { "harvest_spread", CHECK_harvest_spread },
+		{ "unknown_recipient", CHECK_unknown_recipient },
+		{ "unusual_sender", CHECK_unusual_sender },
+		{ "unusual_internal", CHECK_unusual_internal },
+		{ "bounce_recipients", CHECK_bounce_recipients },
+		{ "bounce_unsigned", CHECK_bounce_unsigned } };
+	struct policy_memory *m = &image_writer_settings(iw)->memory;
+	char *word;
+
+	memory_defaults(m);
+	m->capacity = 1000;
+	while ((word = script_word(&text))) {
+		char *value = script_value(word);
+		bool good = false;
+
+		for (unsigned i = 0; value && i < sizeof(checks) / sizeof(checks[0]); i++) {
+			struct policy_rule *rule = image_writer_rule_at(iw, checks[i].rule);
+
+			if (strcmp(word, checks[i].name))
+				continue;
+			good = true;
+			rule->state = RULE_ENFORCE;
+			if (!strcmp(value, "refuse"))
+				rule->action = VERDICT_REFUSE;
+			else if (!strcmp(value, "tarpit"))
+				rule->action = VERDICT_TARPIT;
+			else
+				good = !strcmp(value, "enforce");
+		}
+		if (!good && value && !strcmp(word, "recipients")) {
+			int domains = image_writer_set(iw), names = image_writer_set(iw);
+			char domain[] = "example.org";
+
+			good = add_names(iw, (unsigned)domains, domain) &&
+			       add_names(iw, (unsigned)names, value) &&
+			       image_writer_recipients(iw, (unsigned)domains, (unsigned)names) == 0;
+		} else if (!good && value && !strcmp(word, "batv")) {
+			m->has_batv = 1;
+			m->batv_domains = (uint32_t)image_writer_set(iw);
+			good = add_names(iw, m->batv_domains, value);
+		} else if (!good && value && !strcmp(word, "key")) {
+			m->n_batv_keys = 1;
+			m->batv_keys[0].len = (uint8_t)strlen(value);
+			memcpy(m->batv_keys[0].secret, value, strlen(value) % POLICY_BATV_SECRET);
+			good = true;
+		} else if (!good) {
+			good = set(memory_settings,
+			    sizeof(memory_settings) / sizeof(memory_settings[0]), m, word, value);
+		}
+		if (!good)
+			return wrong(w, "@memory", word);
+	}
+	return true;
+}
+
+/* @rate NAME of=SUBJECT count=MEASURE per_minute=N per_hour=N learned=N, behind @memory */
+static bool add_rate(struct world *w, struct image_writer *iw, char *text)
+{
+	static const struct setting rate_settings[] = { RATE(per_minute), RATE(per_hour), RATE(learned) };
+	char *word, *name = script_word(&text);
+	struct policy_rate rate = { 0 };
+
+	while ((word = script_word(&text))) {
+		char *value = script_value(word);
+		bool good = false;
+
+		for (uint8_t i = 0; value && i < MEMORY_N_SUBJECTS && !strcmp(word, "of"); i++) {
+			if (strcmp(value, memory_subject_words[i]))
+				continue;
+			rate.subject = i;
+			good = true;
+		}
+		for (uint8_t i = 0; value && i < MEMORY_N_MEASURES && !strcmp(word, "count"); i++) {
+			if (strcmp(value, memory_measure_words[i]))
+				continue;
+			rate.measure = i;
+			good = true;
+		}
+		if (!good && !set(rate_settings,
+			    sizeof(rate_settings) / sizeof(rate_settings[0]), &rate, word, value))
+			return wrong(w, "@rate", word);
+	}
+	return name && image_writer_rate(iw, name, &rate) > 0;
+}
+
 bool world_ehlo(struct world *w, char *text)
 {
 	char *name = script_word(&text), reply[1024] = "";
@@ -449,6 +554,10 @@ static bool each(struct world *w, struct options *o, struct image_writer *iw, co
 				good = add_class(w, iw, rest);
 			else if (!strcmp(kind, "grey"))
 				good = add_grey(w, iw, rest);
+			else if (!strcmp(kind, "memory"))
+				good = add_memory(w, iw, rest);
+			else if (!strcmp(kind, "rate"))
+				good = add_rate(w, iw, rest);
 			else if (!strcmp(kind, "ehlo"))
 				good = world_ehlo(w, rest);
 			if (!good && !w->error[0])
@@ -518,7 +627,7 @@ static bool write_all(struct world *w, struct image_writer *iw, char *change)
 		memcpy(w->servers[i].ehlo, all_words, sizeof(all_words));
 	if (!each(w, &o, iw, "ehlo") || !each(w, &o, iw, "domain") || !each(w, &o, iw, "list") ||
 	    !each(w, &o, iw, "class") || !each(w, &o, iw, "grey") ||
-	    !add_patterns(w, iw))
+	    !each(w, &o, iw, "memory") || !each(w, &o, iw, "rate") || !add_patterns(w, iw))
 		return false;
 	if (!o.domains)
 		image_writer_domain(iw, "example.org", DOMAIN_EXACT, 0, 0);
