@@ -62,6 +62,7 @@ extern const struct ctl_command ctl_relay_commands[];
 extern const struct ctl_command ctl_waves_commands[];
 extern const struct ctl_command ctl_lists_commands[];
 extern const struct ctl_command ctl_grey_commands[];
+extern const struct ctl_command ctl_memory_commands[];
 extern const struct ctl_command ctl_running_commands[];
 extern const struct ctl_command ctl_seeing_commands[];
 extern const struct ctl_command ctl_trying_commands[];

@@ -22,6 +22,7 @@ const struct ctl_group ctl_groups[] = {
 	{ "Relaying", ctl_relay_commands },
 	{ "Waves", ctl_waves_commands },
 	{ "Greylist", ctl_grey_commands },
+	{ "Memory of sources", ctl_memory_commands },
 	{ "Name service", ctl_dns_commands },
 	{ NULL, NULL },
 };

@@ -22,6 +22,7 @@ static const struct method *const tables[] = {
 	methods_waves,
 	methods_snapshot,
 	methods_grey,
+	methods_memory,
 	methods_dns,
 };
 enum { N_TABLES = sizeof(tables) / sizeof(tables[0]) };

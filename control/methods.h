@@ -36,6 +36,7 @@ extern const struct method methods_waves[];
 extern const struct method methods_lists[];
 extern const struct method methods_snapshot[];
 extern const struct method methods_grey[];
+extern const struct method methods_memory[];
 extern const struct method methods_dns[];
 extern const struct method methods_events[];
 extern const struct method methods_explain[];

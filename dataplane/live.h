@@ -65,6 +65,7 @@ void live_spread_init(struct live_spread *s, const struct policy_host *host, uns
 
 struct grey;
 struct resolver;
+struct live_memory;
 struct live;
 
 struct live_bucket {
@@ -105,7 +106,7 @@ struct live_worker {
 	unsigned n_answers;
 };
 
-enum { LIVE_RESTART_KEYS = 12 };
+enum { LIVE_RESTART_KEYS = 13 };
 struct live_restart {
 	uint8_t sha256[LIVE_RESTART_KEYS][IMAGE_HASH_LEN];
 };
@@ -120,6 +121,7 @@ struct live {
 	struct grey *grey; /* the greylist's store; NULL: none */
 	struct live_lists *lists;
 	struct resolver *resolver;
+	struct live_memory *memory; /* of sources; NULL: none */
 	_Atomic uint32_t pass_all_until_s; /* Unix; control writes, workers read once a turn */
 	struct worker_shared shared;       /* given to each worker */
 	struct stats_file *stats;
@@ -207,6 +209,15 @@ json_t *live_dns_flush(
     void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 json_t *live_dns_resume(
     void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+
+/* live_memory.c: the memory of sources; its settings follow the policy. */
+int live_memory_open(struct live *l, const struct policy *policy, char **ret_error);
+void live_memory_policy(struct live *l, const struct policy *policy);
+void live_memory_close(struct live *l); /* after the notes' thread */
+json_t *live_memory_show(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+json_t *live_memory_forget(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
 
 /* live_grey.c: the greylist's thread, where the policy has one; its settings follow the policy. */
 int live_grey_open(struct live *l, const struct policy *policy, char **ret_error);

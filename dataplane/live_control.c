@@ -317,6 +317,7 @@ static json_t *policy_load(
 	stats_file_policy(l->stats, gen->policy);
 	live_grey_policy(l, gen->policy);
 	live_waves_policy(gen->policy);
+	live_memory_policy(l, gen->policy);
 	live_resolver_policy(l, gen->policy);
 	for (unsigned i = 0; i < l->n_workers; i++)
 		live_order(l, i);
@@ -359,6 +360,8 @@ const struct control_method live_methods[] = {
 	{ "dns.lookup", live_dns_lookup },
 	{ "dns.flush", live_dns_flush },
 	{ "dns.resume", live_dns_resume },
+	{ "memory.show", live_memory_show },
+	{ "memory.forget", live_memory_forget },
 	{ "grey.show", live_grey_show },
 	{ "grey.add", live_grey_add },
 	{ "grey.del", live_grey_del },

@@ -324,6 +324,7 @@ static const char *const restart_keys[LIVE_RESTART_KEYS] = {
 	"idle_sleep_max_us",
 	"listeners",
 	"greylist",
+	"memory.capacity",
 };
 
 /* A key's value in words, strings resolved: two images may keep them at different offsets. */
@@ -373,6 +374,7 @@ static void print_key(FILE *to, unsigned key, const struct policy *p)
 	case 11: /* its memory and file */
 		fprintf(to, "%u %u", s->grey.rule != 0, s->grey.rule ? s->grey.capacity : 0);
 		break;
+	case 12: fprintf(to, "%u", s->memory.capacity); break;
 	default: break;
 	}
 }

@@ -28,6 +28,9 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 	rc = live_grey_open(l, policy, ret_error);
 	if (rc)
 		return rc;
+	rc = live_memory_open(l, policy, ret_error);
+	if (rc)
+		return rc;
 	rc = live_resolver_open(l, policy, ret_error);
 	if (rc)
 		return rc;
@@ -51,6 +54,7 @@ void live_shared_close(struct live *l)
 	l->notes = notes_free(l->notes); /* tells what is left first */
 	live_waves_close();
 	l->resolver = resolver_free(l->resolver);
+	live_memory_close(l);
 	l->grey = grey_free(l->grey);
 	live_lists_close(l);
 }

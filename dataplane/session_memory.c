@@ -31,9 +31,11 @@ void session_memory_ask(struct worker *w, struct session *s, enum phase phase)
 		.client = s->facts.client,
 		.tenant = s->facts.tenant,
 		.internal = session_is_internal(w, s),
-		.sender = phase == PHASE_CONNECT ? (struct text){ 0 } : s->facts.mail,
-		.rcpt = phase == PHASE_RCPT ? s->facts.rcpt : (struct text){ 0 },
 	};
+	if (phase != PHASE_CONNECT)
+		query.sender = s->facts.mail;
+	if (phase == PHASE_RCPT)
+		query.rcpt = s->facts.rcpt;
 	memory_judge(memory, &w->set->memory, phase, &query, s->facts.now_s, &answer);
 	s->facts.rates_over = answer.rates_over;
 	s->facts.memory = answer.found;

@@ -39,6 +39,7 @@ enum {
 	MEMORY_WEEKS = 8, /* of a baseline, with the running one */
 	MEMORY_MAX_ALARMS = 4,
 	MEMORY_TEXT = 64,
+	MEMORY_NAME_MAX = 47, /* characters of a name that is shown; longer ones are cut */
 	MEMORY_UNLIMITED = UINT32_MAX,
 };
 

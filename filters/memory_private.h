@@ -7,6 +7,8 @@
 #include "memory_known.h"
 #include "memory_table.h"
 
+_Static_assert((int)MEMORY_NAME_MAX == (int)MEMORY_LABEL, "what is kept is what is shown");
+
 enum { HOUR_S = 3600, WEEK_S = 7 * 86400 };
 
 /* Rows of the meters' table. */

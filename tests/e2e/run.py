@@ -26,6 +26,7 @@ import t_lists
 import t_loss
 import t_manager
 import t_patterns
+import t_memory
 import t_seeing
 import t_servers
 import t_shape
@@ -53,6 +54,7 @@ sys.exit(framework.main([
     t_grey,
     t_manager,
     t_patterns,
+    t_memory,
     t_seeing,
     t_lists,
     t_trying,

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The memory of sources in the running appliance: a captured account stops, a harvester is held as it
+comes back, a rate defers; what was learned survives a restart and is forgotten on request."""
+
+import json
+
+import clients
+import t_manager
+from lab import until
+
+INSIDE, OUTSIDE, HARVESTER, BUSY = "203.0.113.70", "203.0.113.71", "203.0.113.72", "203.0.113.73"
+CHANGE = {
+    "memory": {"burst_floor": 30, "harvest_unknown": 5},
+    "checks": {"unusual_internal": {"state": "enforce"}, "harvest": {"action": "tarpit"}},
+    "relay": {"internal": [INSIDE + "/32"]},
+    "rates": [{"name": "busy", "of": "address", "count": "connections", "per_hour": 5}],
+    "recipients": {"domains": ["example.org"], "entries": ["user*@example.org"]},
+}
+
+
+def setup():
+    a = t_manager.Managed(CHANGE, clients=(INSIDE, OUTSIDE, HARVESTER, BUSY), name="memory")
+    try:
+        a.start_manager()
+    except BaseException:
+        a.close()
+        raise
+    return a
+
+
+def sent(a, src, sender, who, n):
+    """How many of n recipients, one a transaction, are taken before the first 4yz."""
+    with clients.Dialog(a.lab, a, False, src) as d:
+        d.hello()
+        for i in range(n):
+            code, text = d.cmd(f"MAIL FROM:<{sender}>")
+            if code == 250:
+                code, text = d.cmd(f"RCPT TO:<user-{who}{i}@example.org>")
+            if code != 250:
+                assert code == 451 and " 4.7.1 " in text, text
+                return i
+            d.want(250, "RSET")
+    return n
+
+
+def test_a_captured_account_stops(a):
+    assert sent(a, INSIDE, "teacher@example.org", "colleague", 5) == 5
+    assert 20 <= sent(a, INSIDE, "teacher@example.org", "victim", 200) <= 50
+    until("the alarm", 5, lambda: any(
+        "teacher@example.org (internal)" in e["text"] for e in a.events("sender-unusual")))
+    assert sent(a, INSIDE, "other@example.org", "colleague", 5) == 5, "only that account"
+
+
+def test_a_harvester_is_held(a):
+    with clients.Dialog(a.lab, a, False, HARVESTER) as d:
+        d.hello()
+        d.want(250, "MAIL FROM:<a@example.net>")
+        for i in range(8):
+            code, text = d.cmd(f"RCPT TO:<guess{i}@example.org>")
+            assert code == 550, text
+    until("the alarm", 5, lambda: any(HARVESTER in e["text"] for e in a.events("harvest")))
+    with clients.Dialog(a.lab, a, False, HARVESTER, 3) as d:
+        assert d.line().startswith("220-")
+        try:
+            raise AssertionError(d.line())
+        except TimeoutError:
+            pass
+    with clients.Dialog(a.lab, a, False, OUTSIDE) as d:
+        d.hello()
+
+
+def test_a_rate_defers(a):
+    def code():
+        with clients.Dialog(a.lab, a, False, BUSY) as d:
+            return d.reply()[0]
+
+    for _ in range(5):
+        assert code() == 220
+    until("its limit", 5, lambda: code() == 421, 0.1)
+
+
+def test_shown_kept_and_forgotten(a):
+    def rows(*words):
+        code, out = a.ctl("--json", "memory", "show", *words)
+        assert code == 0, out
+        return json.loads(out)["rows"]
+
+    baseline = rows("teacher@example.org", "--kind", "sender-baseline")
+    assert len(baseline) == 1 and baseline[0]["allowed"] == 30 and baseline[0]["weeks"][0] >= 20, baseline
+    code, out = a.ctl("memory", "show", "--top", "5")
+    assert code == 0 and "counted" in out, out
+    assert a.terminate() == 0
+    a.start()
+    until("it is there again", 10, lambda: rows("teacher@example.org", "--kind", "sender-baseline"))
+    assert sent(a, INSIDE, "teacher@example.org", "more", 5) == 0, "a restart forgives nothing"
+    code, out = a.ctl("memory", "forget", "teacher@example.org")
+    assert code == 0, out
+    assert sent(a, INSIDE, "teacher@example.org", "more", 5) == 5
+    assert a.ctl("memory", "forget", "nobody@example.net")[0] != 0
