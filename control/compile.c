@@ -381,6 +381,7 @@ struct image *image_compile(const struct config *config, uint32_t epoch,
 	keep_error(&c, compile_access(config, c.writer, complaints));
 	keep_error(&c, compile_dns(config, c.writer));
 	keep_error(&c, compile_grey(config, c.writer));
+	compile_bans(config, c.writer);
 	keep_error(&c, compile_memory(config, c.writer, complaints));
 	compile_lists(&c);
 	if (c.error == 0 && complaints->total == before)

@@ -114,6 +114,7 @@ struct config_score {
 #include "config_dns.h"
 #include "config_grey.h"
 #include "config_patterns.h"
+#include "config_bans.h"
 #include "config_memory.h"
 #include "config_shape.h"
 
@@ -148,6 +149,7 @@ struct config {
 	struct config_events events;
 	struct config_patterns patterns;
 	struct config_memory memory;
+	struct config_bans bans;
 	struct config_items rates; /* config_rate */
 	struct config_recipients recipients;
 	struct config_batv batv;

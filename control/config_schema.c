@@ -316,6 +316,8 @@ static const struct schema_key top_keys[] = {
 	    .doc = "How slowly who is answered." },
 	{ "dns", SCHEMA_SECTION, 0, AT(dns), .section = &dns_schema,
 	    .doc = "What name service says of clients and senders: lists, names, SPF." },
+	{ "bans", SCHEMA_SECTION, 0, AT(bans), .section = &bans_schema,
+	    .doc = "When a client is banned by itself, and for how long." },
 	{ "memory", SCHEMA_SECTION, 0, AT(memory), .section = &memory_schema,
 	    .doc = "What is remembered of sources, senders and recipients." },
 	{ "rates", SCHEMA_SECTION, SCHEMA_MANY, AT(rates), 0, POLICY_MAX_RATES,

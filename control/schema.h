@@ -69,6 +69,7 @@ extern const struct schema_section shape_schema;                /* schema_shape.
 extern const struct schema_section dns_schema;                  /* schema_dns.c */
 extern const struct schema_section patterns_schema;             /* schema_patterns.c */
 extern const struct schema_section events_schema;               /* schema_events.c */
+extern const struct schema_section bans_schema;                 /* schema_bans.c */
 extern const struct schema_section memory_schema, rate_schema, recipients_schema,
     batv_schema; /* schema_memory.c */
 extern const struct schema_section grey_schema;                 /* schema_grey.c */

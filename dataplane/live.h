@@ -66,6 +66,7 @@ void live_spread_init(struct live_spread *s, const struct policy_host *host, uns
 struct grey;
 struct resolver;
 struct live_memory;
+struct live_bans;
 struct live;
 
 struct live_bucket {
@@ -121,6 +122,7 @@ struct live {
 	struct grey *grey; /* the greylist's store; NULL: none */
 	struct live_lists *lists;
 	struct resolver *resolver;
+	struct live_bans *bans;
 	struct live_memory *memory; /* of sources; NULL: none */
 	_Atomic uint32_t pass_all_until_s; /* Unix; control writes, workers read once a turn */
 	struct worker_shared shared;       /* given to each worker */
@@ -209,6 +211,11 @@ json_t *live_dns_flush(
     void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 json_t *live_dns_resume(
     void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+
+/* live_bans.c: automatic bans; after the lists are open. */
+int live_bans_open(struct live *l, const struct policy *policy, char **ret_error);
+void live_bans_policy(struct live *l, const struct policy *policy);
+void live_bans_close(struct live *l); /* after the notes' thread, before the lists */
 
 /* live_memory.c: the memory of sources; its settings follow the policy. */
 int live_memory_open(struct live *l, const struct policy *policy, char **ret_error);

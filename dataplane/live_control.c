@@ -317,6 +317,7 @@ static json_t *policy_load(
 	stats_file_policy(l->stats, gen->policy);
 	live_grey_policy(l, gen->policy);
 	live_waves_policy(gen->policy);
+	live_bans_policy(l, gen->policy);
 	live_memory_policy(l, gen->policy);
 	live_resolver_policy(l, gen->policy);
 	for (unsigned i = 0; i < l->n_workers; i++)

@@ -28,6 +28,9 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 	rc = live_grey_open(l, policy, ret_error);
 	if (rc)
 		return rc;
+	rc = live_bans_open(l, policy, ret_error);
+	if (rc)
+		return rc;
 	rc = live_memory_open(l, policy, ret_error);
 	if (rc)
 		return rc;
@@ -55,6 +58,7 @@ void live_shared_close(struct live *l)
 	live_waves_close();
 	l->resolver = resolver_free(l->resolver);
 	live_memory_close(l);
+	live_bans_close(l);
 	l->grey = grey_free(l->grey);
 	live_lists_close(l);
 }

@@ -176,6 +176,8 @@ static bool check_mail(struct opening *o, const struct policy *p)
 		o->error = policy_check_dns(&s->dns, o->parts[IMAGE_STRINGS].len, s->n_rules);
 	if (!o->error)
 		o->error = policy_check_memory(&s->memory, s->n_rules);
+	if (!o->error && s->bans.kind >= VERDICT_N_KINDS)
+		o->error = "policy: a ban of no known kind";
 	if (o->error)
 		return false;
 	for (unsigned i = 0; i < s->n_listeners; i++)

@@ -19,6 +19,7 @@
 #include "policy_shape.h"
 #include "policy_grey.h"
 #include "policy_patterns.h"
+#include "policy_bans.h"
 #include "policy_memory.h"
 #include "rules.h"
 #include "verdict.h"
@@ -195,6 +196,7 @@ struct policy_settings {
 	struct policy_dns dns;
 	struct policy_patterns patterns;
 	struct policy_memory memory;
+	struct policy_bans bans;
 	uint32_t n_listeners, n_pools, n_servers, n_domains, n_lists, n_rules;
 	int32_t default_pool; /* for domains not named; -1: not served (550 5.7.1) */
 	struct policy_listener listeners[POLICY_MAX_LISTENERS];

@@ -9,9 +9,11 @@ import t_manager
 from lab import until
 
 INSIDE, OUTSIDE, HARVESTER, BUSY = "203.0.113.70", "203.0.113.71", "203.0.113.72", "203.0.113.73"
+OFFENDER = "203.0.113.74"
 CHANGE = {
     "memory": {"burst_floor": 30, "harvest_unknown": 5},
     "checks": {"unusual_internal": {"state": "enforce"}, "harvest": {"action": "tarpit"}},
+    "bans": {"threshold": 25, "prefix_hosts": 0},
     "relay": {"internal": [INSIDE + "/32"]},
     "rates": [{"name": "busy", "of": "address", "count": "connections", "per_hour": 5}],
     "recipients": {"domains": ["example.org"], "entries": ["user*@example.org"]},
@@ -19,7 +21,7 @@ CHANGE = {
 
 
 def setup():
-    a = t_manager.Managed(CHANGE, clients=(INSIDE, OUTSIDE, HARVESTER, BUSY), name="memory")
+    a = t_manager.Managed(CHANGE, clients=(INSIDE, OUTSIDE, HARVESTER, BUSY, OFFENDER), name="memory")
     try:
         a.start_manager()
     except BaseException:
@@ -77,6 +79,22 @@ def test_a_rate_defers(a):
     for _ in range(5):
         assert code() == 220
     until("its limit", 5, lambda: code() == 421, 0.1)
+
+
+def test_repeated_offences_end_in_a_ban(a):
+    def code():
+        with clients.Dialog(a.lab, a, False, OFFENDER) as d:
+            return d.reply()[0]
+
+    for _ in range(3):
+        with clients.Dialog(a.lab, a, False, OFFENDER) as d:
+            d.want(220)
+            assert d.cmd("GET / HTTP/1.1")[0] == 550
+    until("the ban", 5, lambda: code() == 521, 0.1)
+    code_, out = a.ctl("ban", "show")
+    assert code_ == 0 and OFFENDER in out and "NON_SMTP" in out, out
+    with clients.Dialog(a.lab, a, False, OUTSIDE) as d:
+        d.hello()
 
 
 def test_shown_kept_and_forgotten(a):
