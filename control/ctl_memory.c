@@ -22,7 +22,7 @@ static void show_row(const struct ctl *ctl, const json_t *row)
 		printf("; %lld strangers, %lld an hour allowed, largest hour by week:",
 		    ctl_number_in(row, "strangers"), ctl_number_in(row, "allowed"));
 		json_array_foreach(weeks, i, week)
-			printf(" %lld", (long long)json_integer_value(week));
+		    printf(" %lld", (long long)json_integer_value(week));
 	}
 	printf("\n");
 }
@@ -32,10 +32,10 @@ static void show(const struct ctl *ctl, const json_t *result)
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach(json_object_get(result, "rows"), i, row)
-		show_row(ctl, row);
-	printf("%lld of %lld counted, %lld baselines, recipients: %lld known, %lld unknown; %lld made "
-	       "room, %lld were not kept\n",
+	json_array_foreach(json_object_get(result, "rows"), i, row) show_row(ctl, row);
+	printf(
+	    "%lld of %lld counted, %lld baselines, recipients: %lld known, %lld unknown; %lld made "
+	    "room, %lld were not kept\n",
 	    ctl_number_in(result, "counted"), ctl_number_in(result, "slots"),
 	    ctl_number_in(result, "baselines"), ctl_number_in(result, "known"),
 	    ctl_number_in(result, "unknown"), ctl_number_in(result, "displaced"),
@@ -77,6 +77,6 @@ const struct ctl_command ctl_memory_commands[] = {
 	    "sender, sender-domain, recipient, recipient-domain, bounces, sender-baseline, "
 	    "domain-baseline. 20 unless --top says so, 100 at most." },
 	{ "memory forget", "KEY", serve_forget,
-	    "Forgets what is remembered of KEY: its rates, its baseline, whether it is known.", NULL },
+	    "Forgets the rates and the baseline of KEY, and whether it is known.", NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
 };

@@ -22,7 +22,7 @@ enum { BANS_ENTRIES = 65536, BANS_ROUND = 64 };
 
 struct live_bans {
 	struct live *live;
-	struct bans *bans; /* the notes' thread alone */
+	struct bans *bans;    /* the notes' thread alone */
 	pthread_mutex_t lock; /* of settings */
 	struct policy_bans settings;
 	struct live_change round[BANS_ROUND];
@@ -37,18 +37,17 @@ static void commit(struct live_bans *b, uint64_t now_ns)
 	if (b->n == 0)
 		return;
 	pthread_mutex_lock(&b->live->lists->lock);
-	rc = live_lists_change(
-	    b->live->lists, b->round, b->n, (uint32_t)(now_ns / 1000000000u));
+	rc = live_lists_change(b->live->lists, b->round, b->n, (uint32_t)(now_ns / 1000000000u));
 	pthread_mutex_unlock(&b->live->lists->lock);
 	if (rc && !b->failing)
-		events_tell(b->live->events, now_ns, "ban-failed", "%u bans could not be kept: %s", b->n,
-		    strerror(-rc));
+		events_tell(b->live->events, now_ns, "ban-failed", "%u bans could not be kept: %s",
+		    b->n, strerror(-rc));
 	b->failing = rc != 0;
 	b->n = 0;
 }
 
-static void add(struct live_bans *b, const struct ban *ban, uint32_t kind, enum reason reason,
-    uint64_t now_ns)
+static void add(
+    struct live_bans *b, const struct ban *ban, uint32_t kind, enum reason reason, uint64_t now_ns)
 {
 	struct live_change *c;
 
@@ -56,11 +55,11 @@ static void add(struct live_bans *b, const struct ban *ban, uint32_t kind, enum 
 		commit(b, now_ns);
 	c = &b->round[b->n++];
 	*c = (struct live_change){ .entry = { .len = ban->len,
-					  .list = OVERLAY_BAN,
-					  .kind = (uint8_t)kind,
-					  .origin = OVERLAY_AUTOMATIC,
-					  .created_s = (uint32_t)(now_ns / 1000000000u),
-					  .expires_s = ban->expires_s } };
+				       .list = OVERLAY_BAN,
+				       .kind = (uint8_t)kind,
+				       .origin = OVERLAY_AUTOMATIC,
+				       .created_s = (uint32_t)(now_ns / 1000000000u),
+				       .expires_s = ban->expires_s } };
 	memcpy(c->entry.addr, ban->addr, 16);
 	snprintf(c->entry.reason, sizeof(c->entry.reason), "%s, ban %u",
 	    reason ? reason_infos[reason].name : "unknown recipients", ban->repeats + 1);
@@ -106,7 +105,8 @@ static void on_note(void *arg, const struct note *note)
 	n = bans_offence(b->bans, &settings.settings, note->client, points, now_s, NULL, NULL, bans);
 	for (unsigned i = 0; i < n; i++)
 		add(b, &bans[i], settings.kind,
-		    note->kind == NOTE_RCPT ? REASON_NONE : (enum reason)note->reason, note->time_ns);
+		    note->kind == NOTE_RCPT ? REASON_NONE : (enum reason)note->reason,
+		    note->time_ns);
 }
 
 static void tick(void *arg, uint64_t now_ns)

@@ -186,7 +186,8 @@ int live_memory_open(struct live *l, const struct policy *policy, char **ret_err
 	lm->copy_max = lm->memory ? memory_snapshot_max(lm->memory) : 0;
 	lm->copy = lm->memory ? malloc(lm->copy_max) : NULL;
 	if (!lm->copy)
-		return fail(ret_error, ENOMEM, "no memory for memory.capacity %u", settings->capacity);
+		return fail(
+		    ret_error, ENOMEM, "no memory for memory.capacity %u", settings->capacity);
 	restore(lm);
 	rc = pthread_create(&lm->keeper, NULL, keeper, lm);
 	if (rc)
@@ -221,8 +222,8 @@ void live_memory_close(struct live *l)
 		pthread_cond_signal(&lm->keep_wake);
 		pthread_mutex_unlock(&lm->keep_lock);
 		pthread_join(lm->keeper, NULL);
-		lm->copy_len = memory_snapshot(lm->memory, (uint32_t)(hw_now_ns() / 1000000000),
-		    lm->copy, lm->copy_max);
+		lm->copy_len = memory_snapshot(
+		    lm->memory, (uint32_t)(hw_now_ns() / 1000000000), lm->copy, lm->copy_max);
 		if (write_file(lm) < 0)
 			fprintf(stderr, "postern-dataplane: %s cannot be written\n", lm->path);
 	}
@@ -298,7 +299,8 @@ static uint64_t busy(const struct memory_shown *s)
 }
 
 /* Keeps the `top` busiest, busiest first: insertion into a short array. */
-static void keep_top(struct memory_shown *best, unsigned *n, unsigned top, const struct memory_shown *s)
+static void keep_top(
+    struct memory_shown *best, unsigned *n, unsigned top, const struct memory_shown *s)
 {
 	unsigned at = *n < top ? (*n)++ : top;
 
@@ -314,8 +316,8 @@ static void keep_top(struct memory_shown *best, unsigned *n, unsigned top, const
 	best[at] = *s;
 }
 
-json_t *live_memory_show(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error)
+json_t *live_memory_show(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
 	const char *key = json_string_value(json_object_get(params, "key"));
 	const char *kind = json_string_value(json_object_get(params, "kind"));
@@ -334,7 +336,8 @@ json_t *live_memory_show(void *arg, const json_t *params, const int *fds, unsign
 		wanted++;
 	if (wanted == MEMORY_N_SHOWN)
 		return control_fail(error, "bad_params",
-		    "`kind` is address, prefix, sender, sender-domain, recipient, recipient-domain, "
+		    "`kind` is address, prefix, sender, sender-domain, recipient, "
+		    "recipient-domain, "
 		    "bounces, sender-baseline or domain-baseline.");
 	if (top < 0 || top > SHOW_MAX || (key && strlen(key) > SHOW_TEXT))
 		return control_fail(error, "bad_params", "`top` is a number up to %d.", SHOW_MAX);
@@ -363,8 +366,8 @@ json_t *live_memory_show(void *arg, const json_t *params, const int *fds, unsign
 	return result;
 }
 
-json_t *live_memory_forget(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error)
+json_t *live_memory_forget(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
 	const char *key = json_string_value(json_object_get(params, "key"));
 	struct live *l = arg;
@@ -375,7 +378,8 @@ json_t *live_memory_forget(void *arg, const json_t *params, const int *fds, unsi
 		return NULL;
 	if (!key || !*key || strlen(key) >= SHOW_TEXT)
 		return control_fail(error, "bad_params",
-		    "`key` is an address, network, sender, recipient or domain, as memory.show prints "
+		    "`key` is an address, network, sender, recipient or domain, as memory.show "
+		    "prints "
 		    "it.");
 	pthread_mutex_lock(&l->memory->lock);
 	n = memory_forget(l->memory->memory, 0, key);

@@ -82,8 +82,7 @@ static bool says_unknown(const struct smtp_reply *reply)
 
 void session_memory_forward(struct worker *w, struct session *s, struct text rcpt)
 {
-	if (w->config.notes & 1u << NOTE_RCPT &&
-	    !asked_push(&s->relay->asked, &w->asked, rcpt))
+	if (w->config.notes & 1u << NOTE_RCPT && !asked_push(&s->relay->asked, &w->asked, rcpt))
 		brain_count(w, BRAIN_rcpt_untold);
 }
 

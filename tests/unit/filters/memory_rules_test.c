@@ -40,13 +40,13 @@ static void test_rates(void **state)
 	v = judge(&f, PHASE_MAIL, (struct facts){ .rates_over = 1 }, NULL);
 	assert_int_equal(v.kind, VERDICT_DEFER);
 	assert_int_equal(v.reason, REASON_RATE);
-	assert_int_equal(judge(&f, PHASE_CONNECT, (struct facts){ .rates_over = 1 }, NULL).kind,
-	    VERDICT_DEFER);
-	assert_int_equal(judge(&f, PHASE_MAIL, (struct facts){ .rates_over = 2 }, &t).kind,
-	    VERDICT_NONE);
+	assert_int_equal(
+	    judge(&f, PHASE_CONNECT, (struct facts){ .rates_over = 1 }, NULL).kind, VERDICT_DEFER);
+	assert_int_equal(
+	    judge(&f, PHASE_MAIL, (struct facts){ .rates_over = 2 }, &t).kind, VERDICT_NONE);
 	assert_int_equal(t.n, 1);
-	assert_int_equal(judge(&f, PHASE_MAIL, (struct facts){ .rates_over = 4 }, &t).kind,
-	    VERDICT_NONE);
+	assert_int_equal(
+	    judge(&f, PHASE_MAIL, (struct facts){ .rates_over = 4 }, &t).kind, VERDICT_NONE);
 	assert_int_equal(t.n, 0);
 	fixture_end(&f);
 }
@@ -71,10 +71,9 @@ static void test_too_many_rates(void **state)
 static enum reason to(const struct fixture *f, const char *sender, const char *rcpt)
 {
 	return judge(f, PHASE_RCPT,
-	    (struct facts){ .mail = text_of(sender),
-		.null_sender = !*sender,
-		.rcpt = text_of(rcpt) },
-	    NULL).reason;
+	    (struct facts){ .mail = text_of(sender), .null_sender = !*sender, .rcpt = text_of(rcpt) },
+	    NULL)
+	    .reason;
 }
 
 static void test_recipients(void **state)
@@ -88,16 +87,14 @@ static void test_recipients(void **state)
 	names = image_writer_set(f.w);
 	image_writer_name(f.w, (unsigned)domains, NAME_DOMAIN, "example.org", 0);
 	image_writer_name(f.w, (unsigned)names, NAME_ADDRESS, "user@example.org", 0);
-	assert_int_equal(
-	    image_writer_recipients(f.w, (unsigned)domains, (unsigned)names), 0);
+	assert_int_equal(image_writer_recipients(f.w, (unsigned)domains, (unsigned)names), 0);
 	fixture_open(&f);
 	assert_int_equal(to(&f, "a@example.net", "User@Example.org"), REASON_NONE);
 	assert_int_equal(to(&f, "a@example.net", "nobody@example.org"), REASON_UNKNOWN_RECIPIENT);
 	assert_int_equal(to(&f, "a@example.net", "nobody@example.com"), REASON_NONE);
 	assert_int_equal(to(&f, "a@example.net", "Postmaster@example.org"), REASON_NONE);
 	assert_int_equal(to(&f, "", "prvs=0123abcdef=user@example.org"), REASON_NONE);
-	assert_int_equal(
-	    to(&f, "", "prvs=0123abcdef=nobody@example.org"), REASON_UNKNOWN_RECIPIENT);
+	assert_int_equal(to(&f, "", "prvs=0123abcdef=nobody@example.org"), REASON_UNKNOWN_RECIPIENT);
 	fixture_end(&f);
 }
 
@@ -130,10 +127,12 @@ static void test_bounces(void **state)
 	assert_int_equal(to(&f, "", "user@example.com"), REASON_NONE);
 	assert_int_equal(to(&f, "a@example.net", "user@example.org"), REASON_NONE);
 	judge(&f, PHASE_RCPT,
-	    (struct facts){ .null_sender = true, .rcpts_accepted = 1, .rcpt = text_of("u@a.example") },
+	    (struct facts){
+		.null_sender = true, .rcpts_accepted = 1, .rcpt = text_of("u@a.example") },
 	    &t);
 	assert_int_equal(t.score, 200); /* a second recipient */
-	judge(&f, PHASE_RCPT, (struct facts){ .null_sender = true, .rcpt = text_of("u@a.example") }, &t);
+	judge(&f, PHASE_RCPT, (struct facts){ .null_sender = true, .rcpt = text_of("u@a.example") },
+	    &t);
 	assert_int_equal(t.score, 0);
 	fixture_end(&f);
 }
@@ -163,8 +162,8 @@ static void test_checks(void **state)
 		judge(&f, rows[i].phase, (struct facts){ .memory = rows[i].memory }, &t);
 		assert_int_equal(t.score, rows[i].score);
 	}
-	assert_int_equal(judge(&f, PHASE_RCPT,
-			     (struct facts){ .memory = MEMORY_UNUSUAL | MEMORY_IN_ALL }, NULL).kind,
+	assert_int_equal(
+	    judge(&f, PHASE_RCPT, (struct facts){ .memory = MEMORY_UNUSUAL | MEMORY_IN_ALL }, NULL).kind,
 	    VERDICT_DEFER);
 	fixture_end(&f);
 }
