@@ -17,20 +17,21 @@
 enum { ASKED_TEXT = 118, ASKED_POOL = 4096 };
 
 struct asked {
-	struct asked *next;
+	uint32_t next; /* its place in the pool; of the last: of the first */
 	uint16_t len;
 	char text[ASKED_TEXT]; /* cut */
 };
 
 struct asked_queue {
-	struct asked *first, *last;
+	uint32_t last;   /* its place in the pool, plus one; 0: none. It leads to the first */
 	uint32_t untold; /* behind them, without a text */
 };
 
 /* False: no room; it counts as one without a text. */
 bool asked_push(struct asked_queue *q, struct pool *pool, struct text rcpt);
 /* The recipient that is answered now; lent until asked_drop(). False: it has no text. */
-bool asked_first(const struct asked_queue *q, struct text *ret_rcpt);
+bool asked_first(
+    const struct asked_queue *q, const struct pool *pool, struct text *ret_rcpt);
 void asked_drop(struct asked_queue *q, struct pool *pool);
 void asked_clear(struct asked_queue *q, struct pool *pool);
 

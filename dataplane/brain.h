@@ -64,7 +64,6 @@ struct worker {
 	uint64_t *counters; /* stats->counters + STATS_AT_BRAIN */
 	struct stats_worker *stats;
 	struct pool sessions, relays, sketches;
-	struct pool sessions, relays;
 	struct pool asked; /* recipients whose answer is due (asked.h) */
 	struct window_pool windows;
 	struct sources *sources;

@@ -91,7 +91,7 @@ void session_memory_answered(struct worker *w, struct session *s, const struct s
 	struct relay *r = s->relay;
 	struct text rcpt;
 
-	if (asked_first(&r->asked, &rcpt))
+	if (asked_first(&r->asked, &w->asked, &rcpt))
 		session_memory_rcpt(w, s, rcpt, reply->code, says_unknown(reply));
 	asked_drop(&r->asked, &w->asked);
 }

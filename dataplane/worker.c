@@ -282,6 +282,8 @@ int worker_new(const struct worker_config *config, const struct stack_host *host
 	if (r < 0)
 		goto fail;
 	r = sketches_init(w);
+	if (r < 0)
+		goto fail;
 	r = pool_init(&w->asked, sizeof(struct asked), ASKED_POOL);
 	if (r < 0)
 		goto fail;
