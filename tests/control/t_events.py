@@ -151,3 +151,18 @@ def test_old_events_lose_names(f):
     same([(r["client"], r["mail"], r["rcpt"]) for r in rows],
          [("192.0.2.0", "@example.net", "@example.org")] * 3 + [("192.0.2.7", "a@example.net", "b@example.org")] * 2)
     same(os.path.exists(path + ".2"), False)
+
+
+def test_explain_without_a_dataplane(f):
+    log(f, 0, 20)
+    log(f, 20, 23, client="192.0.2.99")
+    f.manager()
+    told = json.loads(f.ctl("--json", "explain", "192.0.2.99", "--limit", "2").stdout)
+    same(([s["event"]["n"] for s in told["sessions"]], told["now"], told["record"]), ([22, 21], None, "found"))
+    same(told["sessions"][0]["explained"]["reason"]["text"], "Your address is listed here")
+    r = f.ctl("explain", "0123456789ABCDEFGH")
+    same(r.returncode, 3)
+    holds(r.stderr, "STATE/token.key")
+    r = f.ctl("explain", "192.0.2.300")
+    same(r.returncode, 1)
+    holds(r.stderr, "is no address")
