@@ -173,6 +173,13 @@ static void route_servers(const struct rig *r, struct stack_config *sc)
 			.prefix_len = is_v4 ? 32 : 128,
 			.via = is_v4 ? v4(198, 51, 100, 10) : v6(2, 0x10) };
 	}
+	for (unsigned i = 0; i < r->config.n_far && sc->n_routes < STACK_MAX_ROUTES; i++) {
+		struct ip_addr a = r->config.far[i];
+		bool is_v4 = ip_addr_is_v4(&a);
+		sc->routes[sc->n_routes++] = (struct stack_route){ .dst = a,
+			.prefix_len = is_v4 ? 32 : 128,
+			.via = rig_client(0, !is_v4) };
+	}
 	sc->n_listeners = 0;
 	for (unsigned i = 0; i < s->n_listeners; i++)
 		sc->listeners[sc->n_listeners++] = (struct stack_listener){
@@ -315,11 +322,12 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 	r->out.cap_events = RIG_EVENTS;
 	r->out.questions = calloc(RIG_EVENTS, sizeof(struct question));
 	r->out.cap_questions = RIG_EVENTS;
+	r->answers = calloc(RIG_EVENTS, sizeof(struct answer));
 	r->out.notes = calloc(RIG_NOTES, sizeof(struct note));
 	r->out.cap_notes = RIG_NOTES;
 	int e = -ENOMEM;
 	if (r->frames && r->clients && r->backends && r->stats && r->out.frames.tx &&
-	    r->out.frames.drop && r->out.events && r->out.questions && r->out.notes) {
+	    r->out.frames.drop && r->out.events && r->out.questions && r->out.notes && r->answers) {
 		memset(r->stats, 0, sizeof(*r->stats));
 		e = make_links(r);
 		if (!e && config->given_policy)
@@ -373,6 +381,7 @@ struct rig *rig_free(struct rig *r)
 	free(r->out.frames.drop);
 	free(r->out.events);
 	free(r->out.questions);
+	free(r->answers);
 	free(r->out.notes);
 	memory_free(r->memory);
 	greylist_free(r->greylist);
@@ -392,9 +401,17 @@ static void worker_part(struct rig *r)
 	n += model_link_receive(r->to_worker_in, r->now_ns, 1, in + n, MODEL_BURST);
 	if (r->config.around_turn)
 		r->config.around_turn(r->config.arg, true);
-	worker_turn(r->worker, r->policy, in, n, NULL, 0, r->now_ns, &r->out);
+	worker_turn(
+	    r->worker, r->policy, in, n, r->answers, r->n_answers, r->now_ns, &r->out);
 	if (r->config.around_turn)
 		r->config.around_turn(r->config.arg, false);
+	r->n_answers = 0;
+	for (unsigned i = 0; i < r->out.n_questions && r->config.on_question; i++) {
+		struct answer *a = &r->answers[r->n_answers];
+
+		*a = (struct answer){ .id = r->out.questions[i].id, .kind = r->out.questions[i].kind };
+		r->n_answers += r->config.on_question(r->config.arg, &r->out.questions[i], a);
+	}
 	for (unsigned i = 0; i < r->out.frames.n_tx; i++) {
 		struct frame *f = &r->out.frames.tx[i];
 		model_link_send(f->port == 0 ? r->to_clients : r->to_backends, f, 1, r->now_ns);
@@ -437,7 +454,7 @@ bool rig_step(struct rig *r, uint64_t limit_ns)
 	at = least(at, model_link_next(r->to_backends));
 	at = least(at, stack_next_deadline(r->clients->stack));
 	at = least(at, stack_next_deadline(r->backends->stack));
-	if (r->out.busy || at < r->now_ns)
+	if (r->out.busy || r->n_answers || at < r->now_ns)
 		at = r->now_ns;
 	if (at > limit_ns) {
 		r->now_ns = limit_ns;

@@ -37,6 +37,8 @@ struct rig_config {
 	void (*on_message)(void *arg, uint64_t id, uint64_t digest, size_t len, unsigned rcpts,
 	    const struct ip_addr *client);
 	void (*on_event)(void *arg, const struct event *event);
+	/* Answers a question of the worker's, in the turn after; false: nobody answers. May be NULL. */
+	bool (*on_question)(void *arg, const struct question *question, struct answer *ret_answer);
 	uint32_t worker_conns, worker_chunks; /* 0: 512 and 4,096 */
 	uint32_t worker_window_bytes;         /* 0: 4 MiB */
 	bool no_clients,
@@ -48,6 +50,9 @@ struct rig_config {
 	struct policy *given_policy;
 	uint32_t epoch; /* of the rig's own policy; 0: 1 */
 	void (*around_turn)(void *arg, bool before); /* of the worker; may be NULL */
+	/* with given_policy: clients that are nobody's neighbour, wherever their addresses lie */
+	const struct ip_addr *far;
+	unsigned n_far;
 	uint16_t backend_port; /* with given_policy: where the host listens; 0: as its first server */
 };
 
@@ -65,6 +70,8 @@ struct rig {
 	struct policy *policy;
 	struct image_writer *image;
 	struct worker_out out;
+	struct answer *answers; /* RIG_EVENTS of them, for the next turn */
+	unsigned n_answers;
 	_Atomic uint32_t pass_all_until_s; /* the worker's switch */
 	struct memory *memory; /* likewise */
 	struct greylist *greylist; /* where the policy has one; the worker's notes are applied at once */

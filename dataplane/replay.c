@@ -10,6 +10,7 @@
  * as it had heard then; one that waits for more than PATIENCE_NS speaks anyway, since our replies may
  * have fewer lines than the captured server's.
  */
+#include "image_map.h"
 #include "model_rig.h"
 #include "replay_capture.h"
 
@@ -426,54 +427,6 @@ static int replay_file(const char *file, struct policy *policy, uint16_t port, b
 	return e == 0 ? 0 : 1;
 }
 
-/* ---- the policy ---- */
-
-static void sha256(const void *data, size_t len, uint8_t ret_sha256[IMAGE_HASH_LEN])
-{
-	EVP_Digest(data, len, ret_sha256, NULL, EVP_sha256(), NULL);
-}
-
-static struct policy *load_policy(const char *file, void **ret_map, size_t *ret_len)
-{
-	struct image_part parts[IMAGE_MAX_PARTS];
-	struct policy *policy = NULL;
-	const char *error = NULL;
-	unsigned n_parts;
-	uint32_t epoch;
-	struct stat sb;
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &sb) < 0 || sb.st_size == 0) {
-		fprintf(stderr, "postern-replay: %s: %s\n", file,
-		    fd < 0 ? strerror(errno) : "an empty file");
-		if (fd >= 0)
-			close(fd);
-		return NULL;
-	}
-	void *map = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	if (map == MAP_FAILED) {
-		fprintf(stderr, "postern-replay: %s: %s\n", file, strerror(errno));
-		return NULL;
-	}
-	int e = image_open_file(map, (size_t)sb.st_size, sha256, parts, &n_parts, &epoch, &error);
-	if (e == 0)
-		e = policy_open(parts, n_parts, epoch, &policy, &error);
-	if (e == 0 && policy_settings(policy)->n_listeners == 0) {
-		error = "the policy has no listener";
-		policy = policy_close(policy);
-		e = -EINVAL;
-	}
-	if (e < 0) {
-		fprintf(stderr, "postern-replay: %s: %s; make it with postern-compile\n", file,
-		    error ? error : strerror(-e));
-		munmap(map, (size_t)sb.st_size);
-		return NULL;
-	}
-	*ret_map = map;
-	*ret_len = (size_t)sb.st_size;
-	return policy;
-}
-
 static void usage(FILE *to)
 {
 	fputs("usage: postern-replay --image POLICY [--port N] [--json] CAPTURE...\n"
@@ -512,7 +465,7 @@ int main(int argc, char **argv)
 	}
 	void *map;
 	size_t len;
-	struct policy *policy = load_policy(image, &map, &len);
+	struct policy *policy = image_map_policy("postern-replay", image, &map, &len);
 	if (!policy)
 		return 1;
 	for (int i = optind; i < argc; i++)

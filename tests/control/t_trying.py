@@ -2,9 +2,10 @@
 """Trying things: pass-all, scripts, the states of rules, whom a rule would have hit."""
 
 import json
+import os
 import time
 
-from framework import Asked, Client, Peer, holds, same
+from framework import BUILD, EXAMPLE, Asked, Client, Peer, holds, same
 
 
 def beside(f):
@@ -52,3 +53,65 @@ def test_pass_all_wants_a_time(f):
         same((r.returncode, r.stdout), (2, ""))
         holds(r.stderr, part)
     same(f.ctl("pass-all", "--for", "10m").returncode, 3)  # no dataplane
+
+
+def try_script(f, script, *words, policy=EXAMPLE):
+    """posternctl test; postern-try and postern-compile stand in PATH as they do where it is installed."""
+    path = os.pathsep.join([os.path.join(BUILD, "dataplane"), os.path.join(BUILD, "control"), os.environ["PATH"]])
+    return f.ctl(*words, "test", f.write("script.smtp", script), "--policy", policy, env={**os.environ, "PATH": path})
+
+
+def test_the_example_scripts(f):
+    for name in ("blocked.smtp", "relay.smtp"):
+        script = open(os.path.join(os.path.dirname(EXAMPLE), name)).read()
+        r = try_script(f, script)
+        same((r.returncode, r.stderr), (0, ""))
+        holds(r.stdout, "as expected: ")
+
+
+def test_a_script_tells_what_happened(f):
+    script = ("# A listed client\n@client 203.0.113.66\nC! hello\nC! connect\nC: MAIL FROM:<a@example.net>\nS: 250 *\n"
+              "C: RCPT TO:<u@example.org>\nS: 250 *\n")
+    r = try_script(f, script, "--json")
+    same(r.returncode, 1)
+    told = json.loads(r.stdout)
+    same((told["ok"], told["failure"]["line"], told["title"]), (False, 8, "A listed client"))
+    holds(told["failure"]["text"], "expected `250 *`, got `550 5.7.1 Your address is listed here")
+    same([(s["client"], s["verdict"], s["rules"]) for s in told["sessions"]],
+         [("203.0.113.66", "refuse", ["lists.blocked"])])
+    f.change("state: enforce               # off, shadow, 25%, enforce\n    weight: 0                    # added",
+             "state: shadow\n    weight: 0                    # added")
+    r = try_script(f, script + "E session shadow=lists.blocked verdict=none\n", policy=f.config)
+    same(r.returncode, 1)  # it is still there: its session has not ended
+    r = try_script(f, script + "C! close\nE session shadow=lists.blocked verdict=none\n", policy=f.config)
+    same((r.returncode, r.stderr), (0, ""))
+    holds(r.stdout, "would have hit lists.blocked")
+
+
+def test_a_script_says_what_name_service_says(f):
+    r = try_script(f, "# No name\nN host none\nN sender null-mx\nN spf fail\nC! hello\nC: MAIL FROM:<a@example.net>\n"
+                      "S: 250 *\nC: RCPT TO:<u@example.org>\nS: *\nC: QUIT\nS: 221 *\nC! close\n"
+                      "E session\n", "--json")
+    rules = json.loads(r.stdout)["sessions"][0]
+    for name in ("checks.host_missing", "checks.sender_null_mx", "checks.spf_fail"):
+        holds(rules["rules"] + rules["shadow"], name)
+
+
+def test_wrong_scripts_and_policies_are_told(f):
+    for script, part in (("C: EHLO x\n", "the first line is to say what the file proves"),
+                         ("# x\nQ: what\n", "script.smtp:2: not a line of a conversation"),
+                         ("# x\n@client nobody\n", "\"nobody\" is no address"),
+                         ("# x\n@pool main\n", "no such directive: @pool; there is @client"),
+                         ("# x\nN listed nosuch\n", "no DNS list \"nosuch\""),
+                         ("# x\nB> 250 ok\n", "mail servers answer by themselves"),
+                         ("# x\nC! dance\n", "no such action: dance; there are hello"),
+                         ("# x\nC! hello\nE session colour=red\n", "no such key: colour"),
+                         ("# x\nC! connect\n", "told more than was expected: `220")):
+        r = try_script(f, script)
+        same(r.returncode, 1)
+        holds(r.stdout + r.stderr, part)
+    f.change("errors: 20", "errors: 0")
+    r = try_script(f, "# x\nC! connect\n", policy=f.config)
+    same(r.returncode, 1)
+    holds(r.stderr, "limits.errors: \"0\" is out of range")
+    same(f.ctl("test", "x.smtp").returncode, 2)

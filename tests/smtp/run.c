@@ -17,12 +17,13 @@ static bool run_file(const char *path, bool v6, bool verbose, unsigned number)
 	static struct script script;
 	struct run *r = calloc(1, sizeof(*r));
 	char *name = strdup(path), *base = basename(name);
+	char why[SCRIPT_WHY];
 	bool good = false;
 
 	assert(r && name);
 	base[strcspn(base, ".")] = '\0';
 	r->verbose = verbose;
-	if (script_read(path, &script)) {
+	if (script_read(path, &script, why)) {
 		if (world_init(&r->w, &script, v6)) {
 			r->began_ns = r->w.rig->now_ns;
 			for (unsigned i = 0; i < script.n && !r->failed; i++)
@@ -35,6 +36,8 @@ static bool run_file(const char *path, bool v6, bool verbose, unsigned number)
 		}
 		world_fini(&r->w);
 		script_fini(&script);
+	} else {
+		printf("# %s\n", why);
 	}
 	printf("%s %u - %s_%s\n", good ? "ok" : "not ok", number, base, v6 ? "v6" : "v4");
 	if (!good)

@@ -414,7 +414,8 @@ void run_step(struct run *r, const struct script_line *l)
 		else
 			world_run(&r->w, ns, never, NULL);
 		break;
-	default: break;
+	case '@': break;
+	default: run_fail(r, "this line is for postern-try alone");
 	}
 	free(copy);
 	world_kick(&r->w);

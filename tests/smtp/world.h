@@ -8,8 +8,8 @@
 #define POSTERN_TESTS_WORLD_H
 
 #include "dataplane/model_rig.h"
-#include "peer.h"
-#include "script.h"
+#include "dataplane/peer.h"
+#include "dataplane/script.h"
 
 enum {
 	WORLD_CLIENTS = 40,

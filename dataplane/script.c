@@ -3,6 +3,7 @@
 #include "script.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,7 @@ static bool parse(struct script_line *l, char *s)
 	l->who = *s++;
 	l->which = l->who == 'B' ? 0 : 1;
 	l->what = ' ';
-	if (!strchr("@CSBTXE", l->who))
+	if (!strchr("@CSBTXEN", l->who))
 		return false;
 	if (strchr("CSB", l->who)) {
 		if (isdigit((unsigned char)*s))
@@ -69,7 +70,7 @@ static bool parse(struct script_line *l, char *s)
 	return l->len > 0 || !*s;
 }
 
-bool script_read(const char *path, struct script *ret_script)
+bool script_read(const char *path, struct script *ret_script, char ret_why[SCRIPT_WHY])
 {
 	struct script *s = ret_script;
 	static char line[SCRIPT_LINE];
@@ -80,7 +81,7 @@ bool script_read(const char *path, struct script *ret_script)
 	memset(s, 0, sizeof(*s));
 	s->path = path;
 	if (!f) {
-		printf("# %s: cannot be read\n", path);
+		snprintf(ret_why, SCRIPT_WHY, "%.200s: %s", path, strerror(errno));
 		return false;
 	}
 	while (good && fgets(line, sizeof(line), f)) {
@@ -97,11 +98,16 @@ bool script_read(const char *path, struct script *ret_script)
 			good = parse(&s->lines[s->n++], line);
 		}
 		if (!good)
-			printf("# %s:%u: not a line of a conversation: %s\n", path, number, line);
+			snprintf(ret_why, SCRIPT_WHY,
+			    "%.200s:%u: not a line of a conversation: %.120s", path, number, line);
 	}
 	fclose(f);
 	if (good && !s->title[0]) {
-		printf("# %s:1: the first line is to say what the file proves\n", path);
+		snprintf(ret_why, SCRIPT_WHY,
+		    "%.200s:1: the first line is to say what the file proves, as `# Anybody may "
+		    "write "
+		    "to the postmaster`",
+		    path);
 		good = false;
 	}
 	if (!good)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Conversation files (README.md describes them) as a list of lines. */
-#ifndef POSTERN_TESTS_SCRIPT_H
-#define POSTERN_TESTS_SCRIPT_H
+/* Conversation files (tests/smtp/README.md describes them; postern-try(1) what it takes of them) as a
+ * list of lines. */
+#ifndef POSTERN_DATAPLANE_SCRIPT_H
+#define POSTERN_DATAPLANE_SCRIPT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,7 +11,7 @@ enum { SCRIPT_LINES = 600, SCRIPT_LINE = 4096 };
 
 struct script_line {
 	unsigned number; /* in the file */
-	char who;        /* '@', 'C', 'S', 'B', 'T', 'X', 'E' */
+	char who;        /* '@', 'C', 'S', 'B', 'T', 'X', 'E', 'N' */
 	unsigned which;  /* 1 for C, S and B without a number; 0: B without a number */
 	char what;       /* after C, S, B: ':' '=' '!' '*' '+' '-' '<' '>'; else ' ' */
 	char *text;      /* escapes undone, zero-terminated */
@@ -24,8 +25,9 @@ struct script {
 	struct script_line lines[SCRIPT_LINES];
 };
 
-/* False with a sentence on standard output (a TAP comment). */
-bool script_read(const char *path, struct script *ret_script);
+/* False with a sentence in ret_why. */
+enum { SCRIPT_WHY = 400 };
+bool script_read(const char *path, struct script *ret_script, char ret_why[SCRIPT_WHY]);
 void script_fini(struct script *s);
 
 /* `pattern` with * for any run of bytes. */

@@ -3,8 +3,8 @@
  * One end of a TCP connection in a conversation: a client's, or a model backend's. It reads all
  * that comes, gives it out by lines, and writes what it is told as the window allows.
  */
-#ifndef POSTERN_TESTS_PEER_H
-#define POSTERN_TESTS_PEER_H
+#ifndef POSTERN_DATAPLANE_PEER_H
+#define POSTERN_DATAPLANE_PEER_H
 
 #include "tcpstack/tcpstack.h"
 
