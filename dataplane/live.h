@@ -67,6 +67,7 @@ struct grey;
 struct resolver;
 struct live_memory;
 struct live_bans;
+struct live_rules;
 struct live;
 
 struct live_bucket {
@@ -121,6 +122,7 @@ struct live {
 	struct notes *notes;
 	struct grey *grey; /* the greylist's store; NULL: none */
 	struct live_lists *lists;
+	struct live_rules *rules;
 	struct resolver *resolver;
 	struct live_bans *bans;
 	struct live_memory *memory; /* of sources; NULL: none */
@@ -188,6 +190,12 @@ int live_waves_open(struct live *l, const struct policy *policy); /* -errno */
 void live_waves_policy(const struct policy *policy);
 void live_waves_close(void);
 json_t *live_waves_show(void *arg, const json_t *params, const int *fds, unsigned n_fds,
+    struct control_error *error);
+
+/* live_rules.c: rules and their hits; -errno where it cannot begin. */
+int live_rules_open(struct live *l);
+void live_rules_close(struct live *l);
+json_t *live_rule_list(void *arg, const json_t *params, const int *fds, unsigned n_fds,
     struct control_error *error);
 
 /* live_relay.c: what the running policy would answer. */

@@ -353,6 +353,7 @@ const struct control_method live_methods[] = {
 	{ "backend.drain", backend_drain },
 	{ "event", event },
 	{ "pass_all.set", live_pass_set },
+	{ "rule.list", live_rule_list },
 	{ "relay.test", live_relay_test },
 	{ "waves.show", live_waves_show },
 	{ "token.read", live_token_read },

@@ -10,6 +10,7 @@
 #include "grey.h"
 #include "resolver.h"
 
+#include <errno.h>
 #include <string.h>
 
 int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
@@ -25,6 +26,9 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 	rc = live_pass_open(l, ret_error);
 	if (rc)
 		return rc;
+	rc = live_rules_open(l);
+	if (rc)
+		return fail(ret_error, ENOMEM, "no memory, or no room among the notes, for rules");
 	rc = live_grey_open(l, policy, ret_error);
 	if (rc)
 		return rc;
@@ -60,5 +64,6 @@ void live_shared_close(struct live *l)
 	live_memory_close(l);
 	live_bans_close(l);
 	l->grey = grey_free(l->grey);
+	live_rules_close(l);
 	live_lists_close(l);
 }

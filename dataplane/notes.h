@@ -13,7 +13,7 @@
 
 enum {
 	NOTES_RING = 2048, /* notes a worker may have untold */
-	NOTES_MAX_SUBSCRIBERS = 8,
+	NOTES_MAX_SUBSCRIBERS = 16,
 	NOTES_TICK_MS = 10, /* the thread looks so often */
 };
 

@@ -115,3 +115,59 @@ def test_wrong_scripts_and_policies_are_told(f):
     same(r.returncode, 1)
     holds(r.stderr, "limits.errors: \"0\" is out of range")
     same(f.ctl("test", "x.smtp").returncode, 2)
+
+
+def test_rules_and_their_states(f):
+    p = beside(f)
+    row = {"name": "checks.talked_early", "kind": "check", "state": "enforce", "weight": 300, "action": "score",
+           "hits": 7, "shadow": 0, "minute": {"hits": 2, "shadow": 0}}
+    asked = Asked(f, "rule", "list", "early")
+    same(p.hear("rule.list")[0], {"name": "early", "after": 0})
+    p.answer({"rules": [row], "next": 200})
+    same(p.hear("rule.list")[0], {"name": "early", "after": 200})
+    p.answer({"rules": [{**row, "name": "lists.early", "state": "25%"}], "next": None})
+    code, out = asked.end()
+    same((code, len(out.splitlines())), (0, 3))
+    same(out.splitlines()[1].split(), ["checks.talked_early", "enforce", "3.00", "score", "7", "0", "2", "0"])
+    p.close()
+
+
+def test_a_rule_is_set(f):
+    f.manager()
+    for rule, key, state in (("checks.talked_early", "checks.talked_early.state", "shadow"),
+                             ("lists.blocked", "lists.blocked.state", "25%"),
+                             ("access.always-reached", "access.always-reached.state", "off"),
+                             ("greylist", "greylist.state", "shadow")):
+        r = f.ctl("--json", "rule", "set", rule, state, "--reason", "a try")
+        same((r.returncode, r.stderr), (0, ""))
+        same([(k["key"], k["new"]) for k in json.loads(r.stdout)["keys"]], [(key, state)])
+    holds(f.ctl("rule", "set", "lists.blocked", "enforce").stdout, "lists.blocked.state: enforce, was 25%")
+    holds(f.ctl("undo").stdout, "lists.blocked.state")
+    f.ctl("rule", "set", "lists.blocked", "off", "--for", "1h")
+    same([o["until"] > time.time() + 3500 for o in f.status()["overrides"] if o["key"] == "lists.blocked.state"], [True])
+    for words, part in ((("nonsense", "off"), "is no rule with a state of its own; `posternctl rule list`"),
+                        (("lists.blokced", "off"), "there is no \"blokced\"; allowed: friends, blocked"),
+                        (("checks.talked_early", "150%"), "allowed: "),
+                        (("patterns.VIAGRA", "off"), "patterns.shadow 'VIAGRA'")):
+        r = f.ctl("rule", "set", *words)
+        same((r.returncode, r.stdout), (1, ""))
+        holds(r.stderr, part)
+    same(f.ctl("rule", "set", "lists.blocked").returncode, 2)
+
+
+def test_impact_of_a_rule(f):
+    f.manager()
+    line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), "event": "session", "client": "192.0.2.7",
+            "messages": 1, "shadow": ["dns.zen"], "mail": "a@example.net", "rcpt": "u@example.org", "tenant": 0}
+    f.write("state/events.jsonl", json.dumps(line) + "\n"
+            + json.dumps({**line, "client": "192.0.2.9", "messages": 0, "backend_code": 550}) + "\n")
+    told = json.loads(f.ctl("--json", "impact", "dns.zen").stdout)
+    same((told["shadow"], told["prefixes"], told["messages"], told["codes"]), (2, 1, 1, {"550": 1}))
+    out = f.ctl("impact", "dns.zen", "--by", "domain", "--since", "1h").stdout
+    holds(out, "dns.zen would have hit 2 sessions (and hit 0) of 1 prefixes")
+    holds(out, "accepted 1 messages in 1 of them, and refused something in 1 (550: 1)")
+    holds(out, "example.org")
+    for words, code, part in ((("dns.zen", "--by", "colour"), 2, "allowed: prefix, tenant, domain"), ((), 2, "usage")):
+        r = f.ctl("impact", *words)
+        same(r.returncode, code)
+        holds(r.stderr, part)

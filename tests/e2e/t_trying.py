@@ -97,3 +97,27 @@ def test_it_ends_by_itself(a):
     assert greeting(a, BAD) == 521
     code, text = a.ctl("pass-all", "--for", "2d")
     assert code == 1 and "24 h at most" in text, text
+
+
+def rule(a, name):
+    return next(r for r in told(a, "rule", "list", name)["rules"] if r["name"] == name)
+
+
+def test_a_rule_in_shadow_and_its_impact(a):
+    before = rule(a, "lists.blocked")
+    assert before["state"] == "enforce" and before["kind"] == "list", before
+    text = ctl(a, "rule", "set", "lists.blocked", "shadow", "--for", "1h", "--reason", "a try")
+    assert "lists.blocked.state: shadow, was enforce" in text, text
+    for rcpt in ("user1@example.org", "someone@elsewhere.example"):
+        talk(a, BAD, "MAIL FROM:<a@example.net>", f"RCPT TO:<{rcpt}>")
+    until("two hits in shadow", 5, lambda: rule(a, "lists.blocked")["shadow"] >= before["shadow"] + 2, 0.1)
+    now = rule(a, "lists.blocked")
+    assert now["state"] == "shadow" and now["minute"]["shadow"] >= 2, now
+    until("their events", 5, lambda: told(a, "impact", "lists.blocked", "--since", "1h")["shadow"] >= 2, 0.2)
+    impact = told(a, "impact", "lists.blocked", "--since", "1h")
+    assert impact["rows"][0]["group"] == "203.0.113.0/24" and impact["examples"], impact
+    assert "would have hit" in ctl(a, "impact", "lists.blocked")
+    ctl(a, "undo")
+    assert greeting(a, BAD) == 521
+    code, text = a.ctl("impact", "lists.blokced")
+    assert code == 1 and "There is no rule \"lists.blokced\"" in text, text
