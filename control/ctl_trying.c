@@ -255,7 +255,7 @@ static int serve_impact(const struct ctl *ctl, int argc, char **argv)
 
 const struct ctl_command ctl_trying_commands[] = {
 	{ "pass-all", "--for 10m [--reason TEXT] | off", serve_pass_all,
-	    "Lets everybody through for a time; rules only note what they would have done.",
+	    "Lets everybody through for a time; rules only note what they would do.",
 	    "For the moment in which honest mail is refused and nobody knows why. Address lists "
 	    "and "
 	    "bans too let pass; limits that protect the appliance stay, and relaying never opens. "
@@ -270,7 +270,7 @@ const struct ctl_command ctl_trying_commands[] = {
 	    "postern-try(1) says what a script may hold; examples stand beside the example "
 	    "configuration." },
 	{ "rule list", "[PART]",
-	    serve_rule_list, "Every rule of the running policy: state, weight, action, hits, those of the last minute.",
+	    serve_rule_list, "Every rule of the running policy: state, weight, action, hits.",
 	    "PART: only those whose name has it. Shadow hits are those that would have been." },
 	{ "rule set", "NAME off|shadow|25%|enforce [--for 10m] [--reason TEXT]", serve_rule_set,
 	    "Sets a rule's state over the file, for good or for a time.",
@@ -280,7 +280,7 @@ const struct ctl_command ctl_trying_commands[] = {
 	    "shows "
 	    "it, `set --reset KEY` and `undo` take it back." },
 	{ "impact", "RULE [--since 1d] [--by prefix|tenant|domain]", serve_impact,
-	    "Whom a rule in shadow would have hit, and what the mail servers said of them.",
+	    "Whom a rule in shadow would have hit, and how the mail servers took them.",
 	    "By the event log: sessions, their prefixes (/24, /64), messages that the mail servers "
 	    "accepted (which the rule would have cost) and sessions in which they refused "
 	    "something. "
