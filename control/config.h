@@ -135,7 +135,7 @@ struct config_list {
 struct config {
 	const char *path;
 	struct arena arena;
-	struct config_value version, default_pool;
+	struct config_value version, preset, default_pool;
 	struct config_host host;
 	struct config_smtp smtp;
 	struct config_limits limits;

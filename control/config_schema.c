@@ -14,6 +14,7 @@
 #define AT(member)   offsetof(struct SECTION_STRUCT, member)
 
 static const char *const words_any[] = { "any", NULL };
+static const char *const words_preset[] = { "none", "cautious", "normal", "strict", NULL };
 static const char *const words_default[] = { "default", NULL };
 /* Their order is that of the enums in filters/policy.h; config_check() and compile.c rely on it. */
 static const char *const words_bare_newline[] = { "reject", "normalize", "disconnect", NULL };
@@ -293,6 +294,10 @@ static const struct schema_section list_section = { sizeof(struct config_list),
 static const struct schema_key top_keys[] = {
 	{ "version", SCHEMA_NUMBER, SCHEMA_REQUIRED, AT(version), 1, 1,
 	    .doc = "Version of this format." },
+	{ "preset", SCHEMA_WORD, 0, AT(preset), .def = "none", .words = words_preset,
+	    .doc = "What stands where this file says nothing, before the defaults: none, or one of the sets "
+		   "of scores, weights, greylist, limits and shaping that `posternctl help presets` shows. A "
+		   "list that this file gives replaces the preset's whole list." },
 	{ "host", SCHEMA_SECTION, SCHEMA_REQUIRED | SCHEMA_RESTART, AT(host),
 	    .section = &host_section,
 	    .doc = "Ports, addresses and memory: taken when postern-dataplane starts; a change waits "

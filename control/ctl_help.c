@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* `help`: the commands from their table, configuration keys from the schema's (schema.h). */
 #include "ctl.h"
+#include "presets.h"
 #include "schema.h"
 
 #include <stdio.h>
@@ -134,13 +135,42 @@ static int help_all(const struct ctl *ctl)
 			printf("  %-*s  %s\n", width, c->name, c->summary);
 	}
 	printf("\n%sHelp%s\n  %-*s  One command, or all beginning with a word: `help load`.\n"
-	       "  %-*s  Every configuration key, or one: `help config limits.errors`.\n",
+	       "  %-*s  Every configuration key, or one: `help config limits.errors`.\n"
+	       "  %-*s  What the presets say, or one: `help presets normal`.\n",
 	    ctl_ink_on(ctl, CTL_BOLD), ctl_ink_off(ctl), width, "help COMMAND", width,
-	    "help config KEY");
+	    "help config KEY", width, "help presets");
 	printf("\n  --run DIR   where the manager's socket is (default /run/postern)\n"
 	       "  --json      answers as JSON\n  --help, --version\n\n"
 	       "Durations: 30s, 10m, 2h, 7d. Exit: 0 done, 1 refused, 2 usage, 3 cannot reach the\n"
 	       "manager or the dataplane, 4 your role does not allow it, 5 busy: try again.\n");
+	return CTL_OK;
+}
+
+/* What each says and why, as its file tells it. */
+static int help_presets(const struct ctl *ctl, const char *name)
+{
+	json_t *all = ctl->json ? json_object() : NULL;
+	unsigned n;
+	const struct preset *presets = preset_all(&n);
+	if (name != NULL && preset_find(name) == NULL) {
+		fprintf(stderr, "posternctl: there is no preset %s; `posternctl help presets` lists all\n",
+		    name);
+		json_decref(all);
+		return CTL_REFUSED;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (name != NULL && strcmp(name, presets[i].name) != 0)
+			continue;
+		if (all != NULL)
+			json_object_set_new(all, presets[i].name, json_string(presets[i].text));
+		else
+			printf("%s%spreset: %s%s\n%s", i == 0 || name != NULL ? "" : "\n",
+			    ctl_ink_on(ctl, CTL_BOLD), presets[i].name, ctl_ink_off(ctl),
+			    presets[i].text);
+	}
+	if (all != NULL)
+		ctl_print_json(all);
+	json_decref(all);
 	return CTL_OK;
 }
 
@@ -150,6 +180,8 @@ int ctl_help(const struct ctl *ctl, int argc, char **argv)
 		return ctl->json ? help_json() : help_all(ctl);
 	if (strcmp(argv[0], "config") == 0 && argc <= 2)
 		return argc == 1 ? help_config(ctl) : help_key(ctl, argv[1]);
+	if (strcmp(argv[0], "presets") == 0 && argc <= 2)
+		return help_presets(ctl, argc == 1 ? NULL : argv[1]);
 	if (help_commands(ctl, argc, argv) != 0)
 		return CTL_OK;
 	const char *near = ctl_nearest(argc, argv);

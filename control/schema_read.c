@@ -3,7 +3,10 @@
  * YAML into the structs of config.h, by the table (schema.h). The whole file becomes a libyaml
  * document first, whose nodes know their place; then table and document are walked together.
  * Bounded: the walk's depth is the table's, and VALUES_MAX ends what aliases could multiply.
+ * A preset (presets.h) is a second document walked beside the first: what the file does not say is
+ * taken from it before the default. Rejected: merging texts, since no complaint would know its line.
  */
+#include "presets.h"
 #include "schema.h"
 
 #include <assert.h>
@@ -20,6 +23,8 @@ struct reader {
 	struct complaints *complaints;
 	unsigned long values;
 	bool quiet; /* defaults are being filled in where a complaint has been made already */
+	struct reader *preset;   /* reads what the file leaves out; NULL: none */
+	struct position asked; /* of a preset: the line of the file that wants it; its values stand there */
 };
 
 static struct position at(yaml_mark_t mark)
@@ -30,6 +35,12 @@ static struct position at(yaml_mark_t mark)
 static struct position node_at(const yaml_node_t *node)
 {
 	return at(node->start_mark);
+}
+
+/* Where a value is looked for by who reads a complaint about it. */
+static struct position value_at(const struct reader *r, const yaml_node_t *node)
+{
+	return r->asked.line ? r->asked : node_at(node);
 }
 
 /* Cut and cleaned, so that a file of anything cannot play with the terminal. */
@@ -94,14 +105,14 @@ static void read_scalar(struct reader *r, const yaml_node_t *node, const char *d
     const struct schema_key *key, struct config_value *ret_value)
 {
 	char allowed[ALLOWED_MAX], buf[QUOTED_MAX];
-	read_default(key, node_at(node), ret_value);
+	read_default(key, value_at(r, node), ret_value);
 	if (too_many(r, node))
 		return;
 	if (node->type != YAML_SCALAR_NODE) {
 		wrong_kind(r, node, dotted, key);
 		return;
 	}
-	struct config_value value = { .pos = node_at(node), .given = true };
+	struct config_value value = { .pos = value_at(r, node), .given = true };
 	const char *text = (const char *)node->data.scalar.value, *wrong;
 	size_t len = node->data.scalar.length;
 	bool plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
@@ -131,8 +142,9 @@ static void read_scalar(struct reader *r, const yaml_node_t *node, const char *d
 		    quoted(node, buf), wrong, allowed);
 }
 
-static void read_section(struct reader *r, const yaml_node_t *node, struct position pos,
-    const char *dotted, const struct schema_section *section, unsigned char *base);
+static void read_section(struct reader *r, const yaml_node_t *node, const yaml_node_t *under,
+    struct position pos, const char *dotted, const struct schema_section *section,
+    unsigned char *base);
 
 static void read_many(struct reader *r, const yaml_node_t *node, const char *dotted,
     const struct schema_key *key, struct config_items *ret_items)
@@ -143,7 +155,7 @@ static void read_many(struct reader *r, const yaml_node_t *node, const char *dot
 	}
 	const yaml_node_item_t *start = node->data.sequence.items.start;
 	size_t n = (size_t)(node->data.sequence.items.top - start);
-	ret_items->pos = node_at(node);
+	ret_items->pos = value_at(r, node);
 	if ((int64_t)n < key->min || (int64_t)n > key->max) {
 		complain(r->complaints, r->file, node_at(node),
 		    "%s has %zu entries; allowed: %lld to %lld", dotted, n, (long long)key->min,
@@ -163,7 +175,8 @@ static void read_many(struct reader *r, const yaml_node_t *node, const char *dot
 			read_scalar(r, item, dotted, key,
 			    (struct config_value *)(void *)(items + i * size));
 		else
-			read_section(r, item, node_at(item), dotted, key->section, items + i * size);
+			read_section(r, item, NULL, value_at(r, item), dotted, key->section,
+			    items + i * size);
 		good = i + 1;
 	}
 	ret_items->n = good;
@@ -182,11 +195,10 @@ static void unknown_key(struct reader *r, const yaml_node_t *node, const char *d
 	    *dotted == '\0' ? "" : " in ", dotted, keys == NULL ? allowed : keys + 5);
 }
 
-/* node NULL: the section is not there; its defaults stand and its required keys are missed. */
-static void read_keys(struct reader *r, const yaml_node_t *node, struct position pos,
-    const char *dotted, const struct schema_section *section, unsigned char *base)
+/* The value of each of the section's keys; NULL: not given. */
+static void find_keys(struct reader *r, const yaml_node_t *node, const char *dotted,
+    const struct schema_section *section, const yaml_node_t *given[KEYS_MAX])
 {
-	const yaml_node_t *given[KEYS_MAX] = { NULL };
 	assert(section->n_keys <= KEYS_MAX);
 	const yaml_node_pair_t *pair = node == NULL ? NULL : node->data.mapping.pairs.start;
 	const yaml_node_pair_t *end = node == NULL ? NULL : node->data.mapping.pairs.top;
@@ -208,6 +220,18 @@ static void read_keys(struct reader *r, const yaml_node_t *node, struct position
 		else
 			given[i] = yaml_document_get_node(r->doc, pair->value);
 	}
+}
+
+/* node NULL: the section is not there; its defaults stand and its required keys are missed. `under`:
+ * the section of the preset, a mapping, or NULL. */
+static void read_keys(struct reader *r, const yaml_node_t *node, const yaml_node_t *under,
+    struct position pos, const char *dotted, const struct schema_section *section,
+    unsigned char *base)
+{
+	const yaml_node_t *given[KEYS_MAX] = { NULL }, *preset[KEYS_MAX] = { NULL };
+	find_keys(r, node, dotted, section, given);
+	if (under != NULL)
+		find_keys(r->preset, under, dotted, section, preset);
 	for (unsigned i = 0; i < section->n_keys; i++) {
 		const struct schema_key *key = &section->keys[i];
 		char name[DOTTED_MAX];
@@ -219,6 +243,12 @@ static void read_keys(struct reader *r, const yaml_node_t *node, struct position
 		/* `lists:` with every entry commented out is as good as no `lists:` */
 		if (value != NULL && (many || key->type == SCHEMA_SECTION) && is_null(value))
 			value = NULL;
+		struct reader *from = value == NULL && preset[i] != NULL ? r->preset : r;
+		if (from != r && key->type == SCHEMA_SECTION && !many) {
+			from = r; /* its keys one by one */
+		} else if (from != r) {
+			value = preset[i];
+		}
 		bool missing = value == NULL && (key->flags & SCHEMA_REQUIRED);
 		if (missing && !r->quiet) {
 			char allowed[ALLOWED_MAX];
@@ -229,23 +259,24 @@ static void read_keys(struct reader *r, const yaml_node_t *node, struct position
 		if (many) {
 			*(struct config_items *)to = (struct config_items){ .pos = pos };
 			if (value != NULL)
-				read_many(r, value, name, key, to);
+				read_many(from, value, name, key, to);
 		} else if (key->type == SCHEMA_SECTION) {
 			bool before = r->quiet;
 			r->quiet = before || missing; /* not one more for each key in it */
-			read_section(
-			    r, value, value == NULL ? pos : node_at(value), name, key->section, to);
+			read_section(r, value, preset[i], value == NULL ? pos : node_at(value), name,
+			    key->section, to);
 			r->quiet = before;
 		} else if (value == NULL) {
 			read_default(key, pos, to);
 		} else {
-			read_scalar(r, value, name, key, to);
+			read_scalar(from, value, name, key, to);
 		}
 	}
 }
 
-static void read_section(struct reader *r, const yaml_node_t *node, struct position pos,
-    const char *dotted, const struct schema_section *section, unsigned char *base)
+static void read_section(struct reader *r, const yaml_node_t *node, const yaml_node_t *under,
+    struct position pos, const char *dotted, const struct schema_section *section,
+    unsigned char *base)
 {
 	bool before = r->quiet;
 	if (node != NULL && too_many(r, node)) {
@@ -257,7 +288,7 @@ static void read_section(struct reader *r, const yaml_node_t *node, struct posit
 		r->quiet = true;
 		node = NULL;
 	}
-	read_keys(r, node, pos, dotted, section, base);
+	read_keys(r, node, under, pos, dotted, section, base);
 	r->quiet = before;
 }
 
@@ -287,12 +318,54 @@ static void complain_yaml(
 		    parser->context, at(parser->context_mark).line);
 }
 
+/* The preset that the file wants, as a document; a file that names none that there is, is told so by
+ * the key's own row. NULL: none. */
+static const yaml_node_t *open_preset(
+    struct reader *r, const yaml_node_t *root, struct reader *preset, yaml_document_t *doc)
+{
+	const yaml_node_t *wants = NULL;
+	yaml_parser_t parser;
+	if (root->type != YAML_MAPPING_NODE)
+		return NULL;
+	for (const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
+	     pair < root->data.mapping.pairs.top; pair++) {
+		const yaml_node_t *name = yaml_document_get_node(r->doc, pair->key);
+		if (name->type == YAML_SCALAR_NODE &&
+		    strcmp((const char *)name->data.scalar.value, "preset") == 0)
+			wants = yaml_document_get_node(r->doc, pair->value);
+	}
+	const struct preset *p = wants == NULL || wants->type != YAML_SCALAR_NODE
+				     ? NULL
+				     : preset_find((const char *)wants->data.scalar.value);
+	if (p == NULL)
+		return NULL;
+	*preset = *r;
+	preset->doc = doc;
+	preset->file = p->file;
+	preset->asked = node_at(wants);
+	if (!yaml_parser_initialize(&parser)) {
+		complain(r->complaints, p->file, (struct position){ 0, 0 }, "no memory");
+		return NULL;
+	}
+	yaml_parser_set_input_string(&parser, (const unsigned char *)p->text, strlen(p->text));
+	const yaml_node_t *top = NULL;
+	if (!yaml_parser_load(&parser, doc)) {
+		complain_yaml(preset, &parser, p->text, strlen(p->text));
+	} else {
+		top = yaml_document_get_root_node(doc);
+		if (top == NULL)
+			yaml_document_delete(doc);
+	}
+	yaml_parser_delete(&parser);
+	return top;
+}
+
 bool schema_read(const char *file, const char *yaml, size_t len, struct arena *arena,
     struct complaints *complaints, struct config *ret_config)
 {
 	yaml_parser_t parser;
-	yaml_document_t doc, more;
-	struct reader r = { .doc = &doc, .file = file, .arena = arena, .complaints = complaints };
+	yaml_document_t doc, more, preset_doc;
+	struct reader preset, r = { .doc = &doc, .file = file, .arena = arena, .complaints = complaints };
 	const struct position start = { 1, 1 };
 	bool whole = false;
 	if (!yaml_parser_initialize(&parser)) {
@@ -319,7 +392,12 @@ bool schema_read(const char *file, const char *yaml, size_t len, struct arena *a
 		complain(complaints, file, node_at(second),
 		    "a second YAML document; allowed: one in a file");
 	yaml_document_delete(&more);
-	read_section(&r, root, node_at(root), "", &config_schema, (unsigned char *)ret_config);
+	const yaml_node_t *under = open_preset(&r, root, &preset, &preset_doc);
+	r.preset = under == NULL ? NULL : &preset;
+	read_section(
+	    &r, root, under, node_at(root), "", &config_schema, (unsigned char *)ret_config);
+	if (under != NULL)
+		yaml_document_delete(&preset_doc);
 	whole = true;
 document:
 	yaml_document_delete(&doc);
