@@ -327,7 +327,8 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 	r->out.cap_notes = RIG_NOTES;
 	int e = -ENOMEM;
 	if (r->frames && r->clients && r->backends && r->stats && r->out.frames.tx &&
-	    r->out.frames.drop && r->out.events && r->out.questions && r->out.notes && r->answers) {
+	    r->out.frames.drop && r->out.events && r->out.questions && r->out.notes &&
+	    r->answers) {
 		memset(r->stats, 0, sizeof(*r->stats));
 		e = make_links(r);
 		if (!e && config->given_policy)
@@ -335,7 +336,8 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 		else
 			e = e ? e : rig_policy_new(&r->config, &r->image, &r->policy);
 		if (!e && policy_settings(r->policy)->grey.rule) {
-			r->greylist = greylist_new(RIG_GREYLIST);
+			r->greylist = greylist_new(
+			    config->greylist_entries ? config->greylist_entries : RIG_GREYLIST);
 			e = r->greylist ? 0 : -ENOMEM;
 		}
 		if (!e && policy_settings(r->policy)->memory.capacity) {
@@ -389,6 +391,14 @@ struct rig *rig_free(struct rig *r)
 	return NULL;
 }
 
+int rig_answer(struct rig *r, const struct answer *answer)
+{
+	if (r->n_answers == RIG_EVENTS)
+		return -ENOSPC;
+	r->answers[r->n_answers++] = *answer;
+	return 0;
+}
+
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -401,17 +411,10 @@ static void worker_part(struct rig *r)
 	n += model_link_receive(r->to_worker_in, r->now_ns, 1, in + n, MODEL_BURST);
 	if (r->config.around_turn)
 		r->config.around_turn(r->config.arg, true);
-	worker_turn(
-	    r->worker, r->policy, in, n, r->answers, r->n_answers, r->now_ns, &r->out);
+	worker_turn(r->worker, r->policy, in, n, r->answers, r->n_answers, r->now_ns, &r->out);
 	if (r->config.around_turn)
 		r->config.around_turn(r->config.arg, false);
 	r->n_answers = 0;
-	for (unsigned i = 0; i < r->out.n_questions && r->config.on_question; i++) {
-		struct answer *a = &r->answers[r->n_answers];
-
-		*a = (struct answer){ .id = r->out.questions[i].id, .kind = r->out.questions[i].kind };
-		r->n_answers += r->config.on_question(r->config.arg, &r->out.questions[i], a);
-	}
 	for (unsigned i = 0; i < r->out.frames.n_tx; i++) {
 		struct frame *f = &r->out.frames.tx[i];
 		model_link_send(f->port == 0 ? r->to_clients : r->to_backends, f, 1, r->now_ns);
@@ -419,6 +422,8 @@ static void worker_part(struct rig *r)
 	memframes_put(r->frames, r->out.frames.drop, r->out.frames.n_drop);
 	for (unsigned i = 0; i < r->out.n_events && r->config.on_event; i++)
 		r->config.on_event(r->config.arg, &r->out.events[i]);
+	for (unsigned i = 0; i < r->out.n_questions && r->config.on_question; i++)
+		r->config.on_question(r->config.arg, &r->out.questions[i]);
 	for (unsigned i = 0; i < r->out.n_notes && r->greylist; i++) {
 		struct greylist_change changes[GREYLIST_MAX_CHANGES];
 		struct grey_note note;

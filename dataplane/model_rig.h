@@ -37,10 +37,11 @@ struct rig_config {
 	void (*on_message)(void *arg, uint64_t id, uint64_t digest, size_t len, unsigned rcpts,
 	    const struct ip_addr *client);
 	void (*on_event)(void *arg, const struct event *event);
-	/* Answers a question of the worker's, in the turn after; false: nobody answers. May be NULL. */
-	bool (*on_question)(void *arg, const struct question *question, struct answer *ret_answer);
+	/* The worker asks; rig_answer() answers, at once or later. NULL: nobody ever does. */
+	void (*on_question)(void *arg, const struct question *question);
 	uint32_t worker_conns, worker_chunks; /* 0: 512 and 4,096 */
 	uint32_t worker_window_bytes;         /* 0: 4 MiB */
+	uint32_t greylist_entries;            /* 0: 4,096 */
 	bool no_clients,
 	    no_backends; /* no models there: the caller serves the host's connections in */
 	void (*clients_turn)(void *arg); /* these, between its input and its output; may be NULL */
@@ -70,12 +71,15 @@ struct rig {
 	struct policy *policy;
 	struct image_writer *image;
 	struct worker_out out;
-	struct answer *answers; /* RIG_EVENTS of them, for the next turn */
-	unsigned n_answers;
 	_Atomic uint32_t pass_all_until_s; /* the worker's switch */
-	struct memory *memory; /* likewise */
+	struct answer *answers; /* for the worker's next turn */
+	unsigned n_answers;
+	struct memory *memory;     /* as the greylist below */
 	struct greylist *greylist; /* where the policy has one; the worker's notes are applied at once */
 };
+
+/* Goes into the worker's next turn, which is then due. -ENOSPC: RIG_EVENTS wait already. */
+int rig_answer(struct rig *r, const struct answer *answer);
 
 int rig_new(const struct rig_config *config, struct rig **ret_rig);
 /* Asserts that no frame is lost: all are back in the pool. */

@@ -27,7 +27,9 @@ static struct greylist_source source_of(const struct session *s)
 
 	if (s->facts.spf == FACT_SPF_PASS) /* of HELO where there is no sender (RFC 7208 2.4) */
 		source.spf_domain = s->mail_len ? domain_of(session_mail(s)) : session_helo(s);
-	if (s->facts.host == HOST_CONFIRMED && s->facts.host_name.len > s->facts.host_org)
+	/* a customer's line is named after its network's owner: no pool of one sender */
+	if (s->facts.host == HOST_CONFIRMED && !s->facts.host_generic &&
+	    s->facts.host_name.len > s->facts.host_org)
 		source.host_domain = (struct text){ s->facts.host_name.p + s->facts.host_org,
 			(uint16_t)(s->facts.host_name.len - s->facts.host_org) };
 	return source;

@@ -60,7 +60,7 @@ void try_fini(struct try *t); /* the clients */
 
 /* rig_config's, with struct try */
 void try_clients_turn(void *arg);
-bool try_answer(void *arg, const struct question *question, struct answer *ret_answer);
+void try_answer(void *arg, const struct question *question);
 void try_on_event(void *arg, const struct event *e);
 
 const char *try_rule(const struct try *t, unsigned hit);

@@ -81,12 +81,12 @@ void try_on_event(void *arg, const struct event *e)
 		t->events[t->n_events++] = *e;
 }
 
-bool try_answer(void *arg, const struct question *q, struct answer *ret_answer)
+void try_answer(void *arg, const struct question *q)
 {
 	struct try *t = arg;
-	struct answer *a = ret_answer;
+	struct answer answer = { .id = q->id, .kind = q->kind, .status = ANSWER_FOUND };
+	struct answer *a = &answer;
 
-	a->status = ANSWER_FOUND;
 	switch ((enum question_kind)q->kind) {
 	case QUESTION_PTR:
 		a->status = t->host;
@@ -100,7 +100,7 @@ bool try_answer(void *arg, const struct question *q, struct answer *ret_answer)
 	case QUESTION_SENDER: a->status = t->sender; break;
 	case QUESTION_SPF: a->result = t->spf; break;
 	}
-	return true;
+	rig_answer(t->rig, a); /* no room: as if nobody had answered */
 }
 
 /* N listed NAME,...|nowhere; N host NAME|none|unconfirmed; N sender ...; N spf ... */
