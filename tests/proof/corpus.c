@@ -289,8 +289,12 @@ static void honest(struct maker *m)
 	}
 	for (int i = 0; i < 6; i++)
 		messages(m, server(m, MAILING_LIST, i), 30, 4);
-	for (int i = 0; i < 50; i++)
-		messages(m, server(m, SERVER, i), 4, 1 + (unsigned)draw(m, 3));
+	for (int i = 0; i < 50; i++) {
+		s = server(m, SERVER, i);
+		messages(m, s, 4, 1 + (unsigned)draw(m, 3));
+		messages(m, s, 1, 1);
+		m->c->messages[m->c->n_messages - 1].null_sender = true; /* a bounce that is one */
+	}
 	for (int i = 0; i < 80; i++) {
 		s = server(m, SMALL_ODD, i);
 		oddity(m, s);

@@ -188,7 +188,7 @@ static void on_event(void *arg, const struct event *e)
 		return;
 	size_t n = events_format(e, r->stats, (const uint8_t[16]){ 0 }, line);
 	if (r->score->tell)
-		printf("%s", line);
+		fwrite(line, 1, n, stdout);
 	assert(n > 2 && line[n - 1] == '\n' && r->n_seen < TOKENS);
 	r->seen[r->n_seen++] =
 	    (struct seen){ e->time_ns - e->duration_ns, e->time_ns, e->session };
