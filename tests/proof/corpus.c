@@ -137,7 +137,7 @@ static void bots(struct maker *m)
 {
 	struct sender *s;
 
-	for (int i = 0; i < 160; i++) {
+	for (int i = 0; i < 300; i++) {
 		s = bot(m, BOT_LISTED);
 		s->listed |= 1u << DNS_LIST_SPAM;
 		messages(m, s, 1 + (unsigned)draw(m, 3), 1 + (unsigned)draw(m, 4));

@@ -114,7 +114,7 @@ static bool make(const char *preset, const struct without *without, struct made 
 	if (m->config)
 		take_away(m->config, without);
 	if (m->config)
-		m->image = image_compile(m->config, 1, &complaints);
+		m->image = image_compile(m->config, 1, NULL, &complaints);
 	complaints_print(&complaints, stderr);
 	complaints_fini(&complaints);
 	m->overlay = overlay_new(1024, (const uint8_t[16]){ 0 });
@@ -152,12 +152,12 @@ struct figures {
 	unsigned long junk, junk_accepted;
 	unsigned long honest, accepted, delayed, refused, gave_up, pool_twice;
 	double delay_min, held_h;
-	unsigned long harvested;
+	unsigned long harvested, replies;
 };
 
 static struct figures sum(const struct score *s)
 {
-	struct figures f = { .harvested = s->harvested, .held_h = s->held_s / 3600 };
+	struct figures f = { .harvested = s->harvested, .replies = s->replies, .held_h = s->held_s / 3600 };
 	double delay_s = 0;
 
 	for (unsigned k = 0; k < N_KINDS; k++) {
@@ -291,7 +291,7 @@ static void report(struct tap *t, const char *only, unsigned first, unsigned las
 /* ---- what each is worth ---- */
 
 /* One figure is worse without it: more junk in, fewer ended before DATA, or before RCPT, held less
- * long, more honest mail late. */
+ * long, more replies spent on them, more honest mail late or refused. */
 static const char *what_is_worse(const struct figures *with, const struct figures *without)
 {
 	if (without->junk_accepted > with->junk_accepted)
@@ -306,6 +306,8 @@ static const char *what_is_worse(const struct figures *with, const struct figure
 		return "refused";
 	if (without->held_h < with->held_h * 0.9)
 		return "held";
+	if (without->replies > with->replies)
+		return "replies";
 	return NULL;
 }
 
@@ -344,10 +346,10 @@ static unsigned list_parts(const char *preset, struct without *parts, unsigned c
 
 static void show_ablation(const char *name, const struct figures *f, const char *worse)
 {
-	printf("# %-30s %6lu %8.2f %8.2f %8lu %8lu %8.1f  %s\n", name, f->junk_accepted,
+	printf("# %-30s %6lu %8.2f %8.2f %8lu %8lu %8.1f %8lu  %s\n", name, f->junk_accepted,
 	    percent(ended_before(f, STAGE_DATA), f->tries),
 	    percent(ended_before(f, STAGE_RCPT), f->tries), f->delayed, f->refused + f->gave_up,
-	    f->held_h, worse);
+	    f->held_h, f->replies, worse);
 	fflush(stdout);
 }
 
@@ -360,8 +362,8 @@ static void ablation(struct tap *t, const char *preset, unsigned first, unsigned
 	bool good = play(preset, &nothing, first, last, &s);
 	struct figures with = sum(&s), f;
 
-	printf("# %s, seeds %u-%u, without ...\n# %-30s %6s %8s %8s %8s %8s %8s\n", preset, first, last,
-	    "", "junk", "<DATA %", "<RCPT %", "delayed", "refused", "held h");
+	printf("# %s, seeds %u-%u, without ...\n# %-30s %6s %8s %8s %8s %8s %8s %8s  worse\n", preset, first, last,
+	    "", "junk", "<DATA %", "<RCPT %", "delayed", "refused", "held h", "replies");
 	show_ablation("(all of it on)", &with, "");
 	ok(t, good && n > 20, "the preset's checks are listed");
 	for (unsigned i = 0; i < n; i++) {

@@ -31,6 +31,7 @@ struct score {
 	double delay_s[N_KINDS]; /* of the delayed */
 	unsigned long harvested;  /* addresses that harvesters found */
 	double held_s;            /* that hostile connections lasted */
+	unsigned long replies;    /* given to them */
 	unsigned long tokens, tokens_self, unresolved;
 	unsigned long stuck; /* messages without an end */
 	bool tell;           /* each session's event line on standard output */

@@ -36,6 +36,7 @@ struct client {
 	uint64_t began_ns;
 	unsigned code; /* of the last reply */
 	bool rcpt_deferred;
+	bool again; /* greeted again, with HELO: what clients do whose EHLO was not understood */
 	bool stateless; /* its refusal's token needs no record */
 	uint32_t address;
 	unsigned n_line, number; /* of the sender's address */
@@ -241,6 +242,9 @@ static void note_token(struct run *r, struct client *c, const char *line)
 
 /* ---- clients ---- */
 
+static const char http[] = "POST / HTTP/1.1\r\nHost: mx.example.org\r\nUser-Agent: x\r\n"
+			   "Content-Type: text/plain\r\nContent-Length: 4\r\n\r\nabc\r\n";
+
 static const struct sender *sender_of(const struct run *r, const struct client *c)
 {
 	return &r->corpus->senders[r->corpus->messages[c->message].sender];
@@ -255,18 +259,14 @@ static void say(struct run *r, struct client *c, const char *text)
 	(void)n; /* commands are small beside the send buffer */
 }
 
-/* Line ends as the sender writes them. */
-static const char *eol(const struct sender *s)
-{
-	return s->bare ? "\n" : "\r\n";
-}
 
 static void say_helo(struct run *r, struct client *c)
 {
 	char helo[128], line[160];
 
 	numbered(helo, sizeof(helo), sender_of(r, c)->helo, c->number);
-	snprintf(line, sizeof(line), "EHLO %s%s", helo, eol(sender_of(r, c)));
+	snprintf(line, sizeof(line), "%s %s%s", c->again ? "HELO" : "EHLO", helo,
+	    sender_of(r, c)->bare && !c->again ? "\n" : "\r\n");
 	say(r, c, line);
 }
 
@@ -277,13 +277,13 @@ static void say_mail(struct run *r, struct client *c)
 	char line[160];
 
 	if (m->null_sender)
-		snprintf(line, sizeof(line), "MAIL FROM:<>%s", eol(s));
+		snprintf(line, sizeof(line), "MAIL FROM:<>\r\n");
 	else if (s->kind == MAILING_LIST) /* VERP: another sender for each recipient */
-		snprintf(line, sizeof(line), "MAIL FROM:<news-%u-user%u=example.org@%s>%s", m->number,
-		    m->number % 50, s->mail_domain, eol(s));
+		snprintf(line, sizeof(line), "MAIL FROM:<news-%u-user%u=example.org@%s>\r\n", m->number,
+		    m->number % 50, s->mail_domain);
 	else
-		snprintf(line, sizeof(line), "MAIL FROM:<person%c@%s>%s", 'a' + m->number % 20,
-		    s->mail_domain, eol(s));
+		snprintf(line, sizeof(line), "MAIL FROM:<person%c@%s>\r\n", 'a' + m->number % 20,
+		    s->mail_domain);
 	say(r, c, line);
 }
 
@@ -292,9 +292,8 @@ static void say_rcpt(struct run *r, struct client *c, unsigned i)
 	const struct message *m = &r->corpus->messages[c->message];
 	char line[160];
 
-	snprintf(line, sizeof(line), "RCPT TO:<%s%u@example.org>%s",
-	    m->unknown_rcpts && i % 10 ? "guess" : "user", (m->number + i) % 50,
-	    eol(sender_of(r, c)));
+	snprintf(line, sizeof(line), "RCPT TO:<%s%u@example.org>\r\n",
+	    m->unknown_rcpts && i % 10 ? "guess" : "user", (m->number * 7 + i * 131) % 1000);
 	say(r, c, line);
 }
 
@@ -386,6 +385,7 @@ static void on_reply(struct run *r, struct client *c, unsigned code)
 	const struct message *m = &r->corpus->messages[c->message];
 
 	c->code = code;
+	r->score->replies += s->kind < N_HOSTILE;
 	if (code == 421 || code == 521) {
 		end_client(r, c, true);
 		return;
@@ -399,7 +399,7 @@ static void on_reply(struct run *r, struct client *c, unsigned code)
 		}
 		c->stage = STAGE_HELO;
 		if (s->http) {
-			say(r, c, "POST / HTTP/1.1\r\nHost: mx.example.org\r\n\r\n");
+			say(r, c, http);
 			return;
 		}
 		if (s->pipelined) {
@@ -412,6 +412,13 @@ static void on_reply(struct run *r, struct client *c, unsigned code)
 		}
 		break;
 	case STAGE_HELO:
+		if (s->http)
+			return; /* understands nothing of it, and waits for more */
+		if (code == 500 && !c->again) {
+			c->again = true;
+			say_helo(r, c);
+			return;
+		}
 		if (code != 250) {
 			end_client(r, c, true);
 			return;
@@ -493,7 +500,7 @@ static void clients_turn(void *arg)
 			c->stage = STAGE_CONNECT;
 			if (sender_of(r, c)->early) {
 				if (sender_of(r, c)->http)
-					say(r, c, "POST / HTTP/1.1\r\nHost: mx.example.org\r\n\r\n");
+					say(r, c, http);
 				else
 					say_helo(r, c);
 			}
@@ -634,7 +641,7 @@ static void serve(struct run *r, const struct due *d)
 		break;
 	case DUE_PATIENCE: /* for the greeting, and for each reply after it as long */
 		if (c->conn && c->generation == d->generation) {
-			if (c->stage <= STAGE_CONNECT || r->rig->now_ns - c->began_ns > 1800000000000ull)
+			if (c->stage <= STAGE_CONNECT || sender_of(r, c)->http || r->rig->now_ns - c->began_ns > 1800000000000ull)
 				end_client(r, c, false);
 			else
 				add_due(r, r->rig->now_ns + 600000000000ull, DUE_PATIENCE, d->index,

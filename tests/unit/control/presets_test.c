@@ -60,7 +60,7 @@ static void each_compiles(void **state)
 		if (!c)
 			complaints_print(&complaints, stderr);
 		assert_non_null(c);
-		struct image *image = image_compile(c, 1, &complaints);
+		struct image *image = image_compile(c, 1, NULL, &complaints);
 		assert_non_null(image);
 		assert_true(c->score.refuse.number > 0);
 		assert_true(c->dns.lists.n >= 4);
