@@ -51,11 +51,11 @@ def banner(server, source):
     print(Lines(connect(server, source)).reply())
 
 
-def rcpt(server, source, to):
+def rcpt(server, source, to, sender="alice@example.net"):
     c = Lines(connect(server, source))
     c.reply()
     c.ask(b"EHLO client.example.net\r\n")
-    c.ask(b"MAIL FROM:<alice@example.net>\r\n")
+    c.ask(b"MAIL FROM:<%s>\r\n" % sender.encode())
     answer = c.ask(b"RCPT TO:<%s>\r\n" % to.encode())
     c.s.sendall(b"QUIT\r\n")
     print(answer)
@@ -68,6 +68,13 @@ def send(server, size):
     head = "From: carol@example.net\r\nTo: bob@example.org\r\nSubject: by smtplib\r\nX-Digest: %s\r\n\r\n" % digest
     with smtplib.SMTP(server, 25, local_hostname="client.example.net", timeout=25) as c:
         c.sendmail("carol@example.net", ["bob@example.org"], head.encode() + body)
+    print("accepted")
+
+
+def mail(server, sender):
+    text = "From: %s\r\nTo: bob@example.org\r\nSubject: marked\r\n\r\nHello.\r\n" % sender
+    with smtplib.SMTP(server, 25, local_hostname="client.example.net", timeout=25) as c:
+        c.sendmail(sender, ["bob@example.org"], text)
     print("accepted")
 
 
@@ -181,7 +188,7 @@ def status():
 
 
 def main():
-    commands = {f.__name__: f for f in (banner, rcpt, send, verify, drip, silence, errors, smuggle, events, lines, status)}
+    commands = {f.__name__: f for f in (banner, rcpt, mail, send, verify, drip, silence, errors, smuggle, events, lines, status)}
     try:
         commands[sys.argv[1]](*sys.argv[2:])
     except (OSError, smtplib.SMTPException) as e:

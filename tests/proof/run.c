@@ -242,8 +242,10 @@ static void note_token(struct run *r, struct client *c, const char *line)
 
 /* ---- clients ---- */
 
-static const char http[] = "POST / HTTP/1.1\r\nHost: mx.example.org\r\nUser-Agent: x\r\n"
-			   "Content-Type: text/plain\r\nContent-Length: 4\r\n\r\nabc\r\n";
+/* A browser made to post to port 25: mail stands in the body of its request. */
+static const char http[] = "POST / HTTP/1.1\r\nHost: mx.example.org\r\nContent-Length: 200\r\n\r\n"
+			   "EHLO browser.example\r\nMAIL FROM:<someone@big0.example>\r\n"
+			   "RCPT TO:<user1@example.org>\r\nDATA\r\nSubject: hi\r\n\r\nhi\r\n.\r\n";
 
 static const struct sender *sender_of(const struct run *r, const struct client *c)
 {
@@ -390,6 +392,11 @@ static void on_reply(struct run *r, struct client *c, unsigned code)
 		end_client(r, c, true);
 		return;
 	}
+	if (s->http && c->stage >= STAGE_HELO) { /* understands nothing of it, and waits for more */
+		if (code == 250 || code == 354)
+			c->stage += c->stage < STAGE_ACCEPTED;
+		return;
+	}
 	switch (c->stage) {
 	case STAGE_SYN:
 	case STAGE_CONNECT:
@@ -399,7 +406,8 @@ static void on_reply(struct run *r, struct client *c, unsigned code)
 		}
 		c->stage = STAGE_HELO;
 		if (s->http) {
-			say(r, c, http);
+			if (!s->early)
+				say(r, c, http);
 			return;
 		}
 		if (s->pipelined) {
@@ -412,8 +420,6 @@ static void on_reply(struct run *r, struct client *c, unsigned code)
 		}
 		break;
 	case STAGE_HELO:
-		if (s->http)
-			return; /* understands nothing of it, and waits for more */
 		if (code == 500 && !c->again) {
 			c->again = true;
 			say_helo(r, c);
@@ -498,12 +504,8 @@ static void clients_turn(void *arg)
 		if (ev & TCP_EV_OPEN) {
 			c->open = true;
 			c->stage = STAGE_CONNECT;
-			if (sender_of(r, c)->early) {
-				if (sender_of(r, c)->http)
-					say(r, c, http);
-				else
-					say_helo(r, c);
-			}
+			if (sender_of(r, c)->early)
+				sender_of(r, c)->http ? say(r, c, http) : say_helo(r, c);
 		}
 		if (ev & (TCP_EV_READ | TCP_EV_EOF))
 			read_replies(r, c);

@@ -61,6 +61,9 @@ def once(*words):
     assert total and total.group(1) == total.group(2), said[-3000:]
     for heading in ("What was sent, and what came back", "Verdicts and reasons", "Delivered to"):
         assert heading in said, f"no {heading!r}: {said[-3000:]}"
+    verdicts = said[said.index("Verdicts and reasons"):said.index("Delivered to")]
+    for word in ("pass", "mark", "defer", "refuse", "grey", "tarpit", "trap", "reset", "drop"):
+        assert re.search(rf"^ *\d+ +{word}\b", verdicts, re.M), f"no verdict {word}: {verdicts}"
     nothing_left(run.pid)
     print(f"# {total.group(0)}, {took:.0f} s")
     return said
