@@ -153,7 +153,8 @@ static int help_presets(const struct ctl *ctl, const char *name)
 	unsigned n;
 	const struct preset *presets = preset_all(&n);
 	if (name != NULL && preset_find(name) == NULL) {
-		fprintf(stderr, "posternctl: there is no preset %s; `posternctl help presets` lists all\n",
+		fprintf(stderr,
+		    "posternctl: there is no preset %s; `posternctl help presets` lists all\n",
 		    name);
 		json_decref(all);
 		return CTL_REFUSED;

@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The table of presets, made of the files by presets/embed.py; see presets.h. */
+/* Presets by name; the table itself is made of the files by presets/embed.py. See presets.h. */
 #include "presets.h"
 
 #include <stddef.h>
 #include <string.h>
 
-static const struct preset presets[] = {
-#include "presets_text.h"
-};
-
 const struct preset *preset_all(unsigned *ret_n)
 {
-	*ret_n = sizeof(presets) / sizeof(presets[0]);
-	return presets;
+	*ret_n = preset_n_rows;
+	return preset_rows;
 }
 
 const struct preset *preset_find(const char *name)
 {
-	for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++)
-		if (strcmp(presets[i].name, name) == 0)
-			return &presets[i];
+	for (unsigned i = 0; i < preset_n_rows; i++)
+		if (strcmp(preset_rows[i].name, name) == 0)
+			return &preset_rows[i];
 	return NULL;
 }

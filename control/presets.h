@@ -13,6 +13,9 @@ struct preset {
 	const char *text;        /* YAML */
 };
 
+extern const struct preset preset_rows[]; /* presets_text.c, generated */
+extern const unsigned preset_n_rows;
+
 const struct preset *preset_all(unsigned *ret_n);
 const struct preset *preset_find(const char *name); /* NULL: none of that name */
 

@@ -23,7 +23,7 @@ struct reader {
 	struct complaints *complaints;
 	unsigned long values;
 	bool quiet; /* defaults are being filled in where a complaint has been made already */
-	struct reader *preset;   /* reads what the file leaves out; NULL: none */
+	struct reader *preset; /* reads what the file leaves out; NULL: none */
 	struct position asked; /* of a preset: the line of the file that wants it; its values stand there */
 };
 
@@ -263,8 +263,8 @@ static void read_keys(struct reader *r, const yaml_node_t *node, const yaml_node
 		} else if (key->type == SCHEMA_SECTION) {
 			bool before = r->quiet;
 			r->quiet = before || missing; /* not one more for each key in it */
-			read_section(r, value, preset[i], value == NULL ? pos : node_at(value), name,
-			    key->section, to);
+			read_section(r, value, preset[i], value == NULL ? pos : node_at(value),
+			    name, key->section, to);
 			r->quiet = before;
 		} else if (value == NULL) {
 			read_default(key, pos, to);
@@ -365,7 +365,8 @@ bool schema_read(const char *file, const char *yaml, size_t len, struct arena *a
 {
 	yaml_parser_t parser;
 	yaml_document_t doc, more, preset_doc;
-	struct reader preset, r = { .doc = &doc, .file = file, .arena = arena, .complaints = complaints };
+	struct reader preset,
+	    r = { .doc = &doc, .file = file, .arena = arena, .complaints = complaints };
 	const struct position start = { 1, 1 };
 	bool whole = false;
 	if (!yaml_parser_initialize(&parser)) {

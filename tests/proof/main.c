@@ -20,42 +20,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char base[] =
-    "version: 1\n"
-    "preset: %s\n"
-    "host:\n"
-    "  ports:\n"
-    "    - name: outside\n"
-    "      device: net_null0\n"
-    "  interfaces:\n"
-    "    - port: outside\n"
-    "      addresses: [192.0.2.25/24]\n"
-    "    - port: outside\n"
-    "      vlan: 2\n"
-    "      backends_only: true\n"
-    "      addresses: [198.51.100.2/24]\n"
-    "smtp:\n"
-    "  hostname: mx.example.org\n"
-    "dns:\n"
-    "  recursors:\n"
-    "    - address: 127.0.0.1\n"
-    "listeners:\n"
-    "  - name: mx\n"
-    "pools:\n"
-    "  - name: main\n"
-    "    hello: none\n"
-    "    check_interval_ms: 3600000\n"
-    "    servers:\n"
-    "      - name: mail1\n"
-    "        address: 198.51.100.10\n"
-    "domains:\n"
-    "  - domain: example.org\n"
-    "    pool: main\n"
-    "lists:\n"
-    "  - name: blocked\n"
-    "    action: refuse\n"
-    "    verify_share: 0\n"
-    "    entries: [10.255.0.0/17]\n";
+static const char base[] = "version: 1\n"
+			   "preset: %s\n"
+			   "host:\n"
+			   "  ports:\n"
+			   "    - name: outside\n"
+			   "      device: net_null0\n"
+			   "  interfaces:\n"
+			   "    - port: outside\n"
+			   "      addresses: [192.0.2.25/24]\n"
+			   "    - port: outside\n"
+			   "      vlan: 2\n"
+			   "      backends_only: true\n"
+			   "      addresses: [198.51.100.2/24]\n"
+			   "smtp:\n"
+			   "  hostname: mx.example.org\n"
+			   "dns:\n"
+			   "  recursors:\n"
+			   "    - address: 127.0.0.1\n"
+			   "listeners:\n"
+			   "  - name: mx\n"
+			   "pools:\n"
+			   "  - name: main\n"
+			   "    hello: none\n"
+			   "    check_interval_ms: 3600000\n"
+			   "    servers:\n"
+			   "      - name: mail1\n"
+			   "        address: 198.51.100.10\n"
+			   "domains:\n"
+			   "  - domain: example.org\n"
+			   "    pool: main\n"
+			   "lists:\n"
+			   "  - name: blocked\n"
+			   "    action: refuse\n"
+			   "    verify_share: 0\n"
+			   "    entries: [10.255.0.0/17]\n";
 
 /* What can be switched off: a check, a DNS list, or a part of the preset. */
 enum part { PART_CHECK, PART_DNS, PART_GREYLIST, PART_DELAY, PART_SHAPING, PART_NONE };
@@ -127,8 +126,8 @@ static bool make(const char *preset, const struct without *without, struct made 
 	return false;
 }
 
-static bool play(
-    const char *preset, const struct without *without, unsigned first, unsigned last, struct score *score)
+static bool play(const char *preset, const struct without *without, unsigned first, unsigned last,
+    struct score *score)
 {
 	bool tell = score->tell;
 	struct corpus *corpus = malloc(sizeof(*corpus));
@@ -157,7 +156,9 @@ struct figures {
 
 static struct figures sum(const struct score *s)
 {
-	struct figures f = { .harvested = s->harvested, .replies = s->replies, .held_h = s->held_s / 3600 };
+	struct figures f = {
+		.harvested = s->harvested, .replies = s->replies, .held_h = s->held_s / 3600
+	};
 	double delay_s = 0;
 
 	for (unsigned k = 0; k < N_KINDS; k++) {
@@ -198,14 +199,17 @@ static double percent(unsigned long n, unsigned long of)
 
 static void show_head(void)
 {
-	printf("#           hostile connections, %% ended at                             honest messages\n"
-	       "# preset      all   SYN CONNECT  HELO  MAIL  RCPT  DATA  BODY accepted |  all delayed%% "
+	printf("#           hostile connections, %% ended at                             honest "
+	       "messages\n"
+	       "# preset      all   SYN CONNECT  HELO  MAIL  RCPT  DATA  BODY accepted |  all "
+	       "delayed%% "
 	       "mean min refused pool twice\n");
 }
 
 static void show(const char *name, const struct figures *f)
 {
-	printf("# %-9s %6lu %5.1f %7.1f %5.1f %5.1f %5.1f %5.1f %5.1f %8.1f | %4lu %8.1f %8.1f %7lu %10lu\n",
+	printf("# %-9s %6lu %5.1f %7.1f %5.1f %5.1f %5.1f %5.1f %5.1f %8.1f | %4lu %8.1f %8.1f "
+	       "%7lu %10lu\n",
 	    name, f->tries, percent(f->stages[STAGE_SYN], f->tries),
 	    percent(f->stages[STAGE_CONNECT], f->tries), percent(f->stages[STAGE_HELO], f->tries),
 	    percent(f->stages[STAGE_MAIL], f->tries), percent(f->stages[STAGE_RCPT], f->tries),
@@ -217,12 +221,12 @@ static void show(const char *name, const struct figures *f)
 
 static void show_kinds(const struct score *s)
 {
-	printf("# %-22s %8s %8s %8s %8s %8s %8s %8s   SYN CONN HELO MAIL RCPT DATA BODY  ACC\n", "kind",
-	    "messages", "accepted", "refused", "gave up", "delayed", "twice", "mean min");
+	printf("# %-22s %8s %8s %8s %8s %8s %8s %8s   SYN CONN HELO MAIL RCPT DATA BODY  ACC\n",
+	    "kind", "messages", "accepted", "refused", "gave up", "delayed", "twice", "mean min");
 	for (unsigned k = 0; k < N_KINDS; k++) {
-		printf("# %-22s %8lu %8lu %8lu %8lu %8lu %8lu %8.1f  ", kind_words[k], s->messages[k],
-		    s->accepted[k], s->refused[k], s->gave_up[k], s->delayed[k], s->twice[k],
-		    s->delayed[k] ? s->delay_s[k] / (double)s->delayed[k] / 60 : 0);
+		printf("# %-22s %8lu %8lu %8lu %8lu %8lu %8lu %8.1f  ", kind_words[k],
+		    s->messages[k], s->accepted[k], s->refused[k], s->gave_up[k], s->delayed[k],
+		    s->twice[k], s->delayed[k] ? s->delay_s[k] / (double)s->delayed[k] / 60 : 0);
 		for (unsigned i = 0; i < N_STAGES; i++)
 			printf(" %4lu", s->tries[k][i]);
 		printf("\n");
@@ -243,8 +247,8 @@ static void ok(struct tap *t, bool good, const char *name)
 	fflush(stdout);
 }
 
-static void report(struct tap *t, const char *only, unsigned first, unsigned last, bool kinds,
-    bool tell)
+static void report(
+    struct tap *t, const char *only, unsigned first, unsigned last, bool kinds, bool tell)
 {
 	static const char *const presets[] = { "none", "cautious", "normal", "strict" };
 	static const struct without nothing = { .part = PART_NONE };
@@ -264,11 +268,13 @@ static void report(struct tap *t, const char *only, unsigned first, unsigned las
 		show(presets[i], &f[i]);
 		if (kinds)
 			show_kinds(&s);
-		printf("# %-9s tokens %lu (%lu by themselves) unresolved tokens %lu; junk delivered %lu of %lu; "
+		printf("# %-9s tokens %lu (%lu by themselves) unresolved tokens %lu; junk "
+		       "delivered %lu of %lu; "
 		       "addresses harvested %lu; hostile connections held %.0f h\n",
-		    presets[i], s.tokens, s.tokens_self, s.unresolved, f[i].junk_accepted, f[i].junk,
-		    s.harvested, f[i].held_h);
-		snprintf(name, sizeof(name), "%s: unresolved tokens 0, of more than 100", presets[i]);
+		    presets[i], s.tokens, s.tokens_self, s.unresolved, f[i].junk_accepted,
+		    f[i].junk, s.harvested, f[i].held_h);
+		snprintf(
+		    name, sizeof(name), "%s: unresolved tokens 0, of more than 100", presets[i]);
 		if (i)
 			ok(t, good && s.unresolved == 0 && s.tokens > 100, name);
 		snprintf(name, sizeof(name), "%s: every message came to an end", presets[i]);
@@ -282,8 +288,9 @@ static void report(struct tap *t, const char *only, unsigned first, unsigned las
 	ok(t, f[2].pool_twice == 0, "normal: none with a pool is delayed twice");
 	if (only)
 		return;
-	ok(t, f[0].junk_accepted > f[1].junk_accepted && f[1].junk_accepted > f[2].junk_accepted &&
-		  f[2].junk_accepted > f[3].junk_accepted,
+	ok(t,
+	    f[0].junk_accepted > f[1].junk_accepted && f[1].junk_accepted > f[2].junk_accepted &&
+		f[2].junk_accepted > f[3].junk_accepted,
 	    "a stricter preset lets less junk through");
 	ok(t, f[1].refused + f[1].gave_up == 0, "cautious: no honest sender is refused");
 }
@@ -362,8 +369,9 @@ static void ablation(struct tap *t, const char *preset, unsigned first, unsigned
 	bool good = play(preset, &nothing, first, last, &s);
 	struct figures with = sum(&s), f;
 
-	printf("# %s, seeds %u-%u, without ...\n# %-30s %6s %8s %8s %8s %8s %8s %8s  worse\n", preset, first, last,
-	    "", "junk", "<DATA %", "<RCPT %", "delayed", "refused", "held h", "replies");
+	printf("# %s, seeds %u-%u, without ...\n# %-30s %6s %8s %8s %8s %8s %8s %8s  worse\n",
+	    preset, first, last, "", "junk", "<DATA %", "<RCPT %", "delayed", "refused", "held h",
+	    "replies");
 	show_ablation("(all of it on)", &with, "");
 	ok(t, good && n > 20, "the preset's checks are listed");
 	for (unsigned i = 0; i < n; i++) {
@@ -391,8 +399,9 @@ static void range(const char *text, unsigned *first, unsigned *last)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "preset", required_argument, NULL, 'p' },
-		{ "seeds", required_argument, NULL, 's' }, { "ablation", required_argument, NULL, 'a' },
-		{ "kinds", no_argument, NULL, 'k' }, { "events", no_argument, NULL, 'e' }, { 0 } };
+		{ "seeds", required_argument, NULL, 's' },
+		{ "ablation", required_argument, NULL, 'a' }, { "kinds", no_argument, NULL, 'k' },
+		{ "events", no_argument, NULL, 'e' }, { 0 } };
 	unsigned first = 101, last = 120, a_first = 0, a_last = 0;
 	const char *preset = NULL;
 	bool kinds = false, tell = false;
@@ -407,7 +416,8 @@ int main(int argc, char **argv)
 		case 'k': kinds = true; break;
 		case 'e': tell = true; break;
 		default:
-			fputs("usage: proof [--preset NAME] [--seeds A-B] [--ablation A-B] [--kinds] [--events]\n",
+			fputs("usage: proof [--preset NAME] [--seeds A-B] [--ablation A-B] "
+			      "[--kinds] [--events]\n",
 			    stderr);
 			return 2;
 		}

@@ -29,9 +29,9 @@ struct score {
 	unsigned long messages[N_KINDS], accepted[N_KINDS], refused[N_KINDS], gave_up[N_KINDS];
 	unsigned long delayed[N_KINDS], twice[N_KINDS];
 	double delay_s[N_KINDS]; /* of the delayed */
-	unsigned long harvested;  /* addresses that harvesters found */
-	double held_s;            /* that hostile connections lasted */
-	unsigned long replies;    /* given to them */
+	unsigned long harvested; /* addresses that harvesters found */
+	double held_s;           /* that hostile connections lasted */
+	unsigned long replies;   /* given to them */
 	unsigned long tokens, tokens_self, unresolved;
 	unsigned long stuck; /* messages without an end */
 	bool tell;           /* each session's event line on standard output */

@@ -85,7 +85,8 @@ static bool before(const struct due *a, const struct due *b)
 	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
 }
 
-static void add_due(struct run *r, uint64_t at_ns, enum due_kind kind, uint32_t index, uint32_t generation)
+static void add_due(
+    struct run *r, uint64_t at_ns, enum due_kind kind, uint32_t index, uint32_t generation)
 {
 	unsigned i = r->n_due++;
 	struct due d = { at_ns, kind, index, generation, r->order++ };
@@ -136,12 +137,12 @@ static void numbered(char *to, size_t size, const char *name, unsigned number)
 
 static void on_question(void *arg, const struct question *q)
 {
-	static const uint8_t hosts[] = { [HOST_NONE] = ANSWER_NONE,
-		[HOST_UNCONFIRMED] = ANSWER_UNCONFIRMED,
-		[HOST_CONFIRMED] = ANSWER_FOUND };
-	static const uint8_t domains[] = { [SENDER_EXISTS] = ANSWER_FOUND,
-		[SENDER_NONE] = ANSWER_NONE,
-		[SENDER_NULL_MX] = ANSWER_NULL_MX };
+	static const uint8_t hosts[] = {
+		[HOST_NONE] = ANSWER_NONE, [HOST_UNCONFIRMED] = ANSWER_UNCONFIRMED, [HOST_CONFIRMED] = ANSWER_FOUND
+	};
+	static const uint8_t domains[] = {
+		[SENDER_EXISTS] = ANSWER_FOUND, [SENDER_NONE] = ANSWER_NONE, [SENDER_NULL_MX] = ANSWER_NULL_MX
+	};
 	struct run *r = arg;
 	unsigned number = 0, i = r->next_answer++ % (CLIENTS * 4);
 	const struct sender *s = asked_of(r, q, &number);
@@ -156,7 +157,8 @@ static void on_question(void *arg, const struct question *q)
 		if (a->status == ANSWER_FOUND) {
 			numbered(a->name, sizeof(a->name), s->name, number);
 			/* a longer number moves the organisation */
-			a->org = (uint8_t)(strstr(s->name, "%u") ? strcspn(a->name, ".") + 1 : s->org);
+			a->org =
+			    (uint8_t)(strstr(s->name, "%u") ? strcspn(a->name, ".") + 1 : s->org);
 		}
 		break;
 	case QUESTION_DNSL:
@@ -175,7 +177,8 @@ static void on_question(void *arg, const struct question *q)
 		snprintf(a->name, sizeof(a->name), "%s", s->mail_domain);
 		break;
 	}
-	add_due(r, r->rig->now_ns + 1000000 * (5 + model_random(&r->random) % 400), DUE_ANSWER, i, 0);
+	add_due(
+	    r, r->rig->now_ns + 1000000 * (5 + model_random(&r->random) % 400), DUE_ANSWER, i, 0);
 }
 
 /* ---- events ---- */
@@ -191,8 +194,7 @@ static void on_event(void *arg, const struct event *e)
 	if (r->score->tell)
 		fwrite(line, 1, n, stdout);
 	assert(n > 2 && line[n - 1] == '\n' && r->n_seen < TOKENS);
-	r->seen[r->n_seen++] =
-	    (struct seen){ e->time_ns - e->duration_ns, e->time_ns, e->session };
+	r->seen[r->n_seen++] = (struct seen){ e->time_ns - e->duration_ns, e->time_ns, e->session };
 }
 
 /* As `posternctl explain` does: by itself, or by the line of its session. */
@@ -261,7 +263,6 @@ static void say(struct run *r, struct client *c, const char *text)
 	(void)n; /* commands are small beside the send buffer */
 }
 
-
 static void say_helo(struct run *r, struct client *c)
 {
 	char helo[128], line[160];
@@ -281,8 +282,8 @@ static void say_mail(struct run *r, struct client *c)
 	if (m->null_sender)
 		snprintf(line, sizeof(line), "MAIL FROM:<>\r\n");
 	else if (s->kind == MAILING_LIST) /* VERP: another sender for each recipient */
-		snprintf(line, sizeof(line), "MAIL FROM:<news-%u-user%u=example.org@%s>\r\n", m->number,
-		    m->number % 50, s->mail_domain);
+		snprintf(line, sizeof(line), "MAIL FROM:<news-%u-user%u=example.org@%s>\r\n",
+		    m->number, m->number % 50, s->mail_domain);
 	else
 		snprintf(line, sizeof(line), "MAIL FROM:<person%c@%s>\r\n", 'a' + m->number % 20,
 		    s->mail_domain);
@@ -375,7 +376,8 @@ static void go_on(struct run *r, struct client *c)
 			say_rcpt(r, c, c->rcpts);
 		break;
 	case STAGE_BODY:
-		say(r, c, "From: a@example.net\r\nTo: b@example.org\r\nSubject: hello\r\n\r\nHello.\r\n.\r\n");
+		say(r,
+		    c, "From: a@example.net\r\nTo: b@example.org\r\nSubject: hello\r\n\r\nHello.\r\n.\r\n");
 		break;
 	default: break;
 	}
@@ -509,7 +511,8 @@ static void clients_turn(void *arg)
 		}
 		if (ev & (TCP_EV_READ | TCP_EV_EOF))
 			read_replies(r, c);
-		if (c->generation == generation && (ev & (TCP_EV_RESET | TCP_EV_TIMEOUT | TCP_EV_EOF)))
+		if (c->generation == generation &&
+		    (ev & (TCP_EV_RESET | TCP_EV_TIMEOUT | TCP_EV_EOF)))
 			end_client(r, c, (ev & (TCP_EV_RESET | TCP_EV_TIMEOUT)) == 0);
 	}
 }
@@ -626,7 +629,8 @@ static void kick(struct run *r)
 	struct rig *rig = r->rig;
 
 	model_host_output(rig->clients, rig->now_ns);
-	model_link_send(rig->to_worker_out, rig->clients->out.tx, rig->clients->out.n_tx, rig->now_ns);
+	model_link_send(
+	    rig->to_worker_out, rig->clients->out.tx, rig->clients->out.n_tx, rig->now_ns);
 	rig->clients->out.n_tx = 0;
 }
 
@@ -643,7 +647,8 @@ static void serve(struct run *r, const struct due *d)
 		break;
 	case DUE_PATIENCE: /* for the greeting, and for each reply after it as long */
 		if (c->conn && c->generation == d->generation) {
-			if (c->stage <= STAGE_CONNECT || sender_of(r, c)->http || r->rig->now_ns - c->began_ns > 1800000000000ull)
+			if (c->stage <= STAGE_CONNECT || sender_of(r, c)->http ||
+			    r->rig->now_ns - c->began_ns > 1800000000000ull)
 				end_client(r, c, false);
 			else
 				add_due(r, r->rig->now_ns + 600000000000ull, DUE_PATIENCE, d->index,
@@ -705,7 +710,8 @@ bool proof_run(struct policy *policy, struct corpus *corpus, uint64_t seed, stru
 		made = true;
 		r->start_ns = r->rig->now_ns;
 		for (unsigned i = 0; i < corpus->n_messages; i++)
-			add_due(r, r->start_ns + corpus->messages[i].at_s * 1000000000ull, DUE_TRY, i, 0);
+			add_due(r, r->start_ns + corpus->messages[i].at_s * 1000000000ull, DUE_TRY,
+			    i, 0);
 		while (r->n_due > 0) {
 			uint64_t at_ns = r->heap[0].at_ns;
 

@@ -128,8 +128,9 @@ static void complaints_lead_to_the_file(void **state)
 	complaints_fini(&complaints);
 
 	/* the preset's teaser needs the delay that the file takes away: the line that asked for it */
-	assert_null(with("\npreset: normal\nsmtp:\n  hostname: mx.example.org\n  greet_delay_ms: 0\n",
-	    &complaints));
+	assert_null(
+	    with("\npreset: normal\nsmtp:\n  hostname: mx.example.org\n  greet_delay_ms: 0\n",
+		&complaints));
 	assert_true(complaints.total >= 1);
 	assert_string_equal(complaints.items[0].file, "test.yaml");
 	assert_int_equal(complaints.items[0].pos.line, 3);
