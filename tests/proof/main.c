@@ -330,8 +330,9 @@ static unsigned list_parts(const char *preset, struct without *parts, unsigned c
 	for (unsigned i = 0; i < CHECK_N && n < cap; i++) {
 		const struct policy_rule *rule = policy_rule(m.policy, i);
 
+		/* what the preset names, and bans, which have no weight */
 		if (rule->state == RULE_OFF ||
-		    (rule->weight == 0 && rule->action == VERDICT_NONE && i != CHECK_banned))
+		    (!m.config->checks.check[i].weight.given && i != CHECK_banned))
 			continue;
 		parts[n] = (struct without){ .part = PART_CHECK, .index = i };
 		snprintf(parts[n++].name, sizeof(parts[0].name), "%s",
