@@ -110,10 +110,9 @@ static bool no_key(struct complaints *complaints, const char *path, const char *
 static unsigned char *find_entry(const struct schema_key *key, const struct config_items *items,
     const char *whole, const char **name, char path[CONFIG_PATH_MAX], struct complaints *complaints)
 {
-	const char *word = *name + 1, *end = **name == '[' ? strchr(word, ']') : NULL;
+	const char *word = *name + (**name != '\0'), *end;
 	char known[256] = "";
-	if (**name != '[')
-		end = word + strcspn(word, ".[");
+	end = **name == '[' ? strchr(word, ']') : word + strcspn(word, ".[");
 	if (**name == '\0' || end == NULL) {
 		not_there(complaints, whole, "", 0,
 		    "the name of one entry behind it, as pools.NAME.KEY or domains[NAME].KEY");

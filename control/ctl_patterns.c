@@ -85,7 +85,8 @@ static const char emergency[] = "patterns.emergency.";
 
 static bool name_good(const char *name)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	static const char letters[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 	size_t len = strlen(name);
 	return len > 0 && len <= 48 && strspn(name, letters) == len;
 }
@@ -113,14 +114,14 @@ static int serve_add(const struct ctl *ctl, int argc, char **argv)
 	if (!name_good(name))
 		return ctl_usage(ctl, "--name is letters, digits, _ and -, 48 at most");
 	if (action == NULL && score == NULL)
-		return ctl_usage(ctl, "say --action or --score: a pattern with neither does nothing");
+		return ctl_usage(
+		    ctl, "say --action or --score: a pattern with neither does nothing");
 	snprintf(key, sizeof(key), "%s%s", emergency, name);
-	if (asprintf(&value, "%s%s%s%s%s", argv[0], action == NULL ? "" : " action=",
-		action == NULL ? "" : action, score == NULL ? "" : " score=",
-		score == NULL ? "" : score) < 0)
+	if (asprintf(&value, "%s%s%s%s%s", argv[0],
+		action == NULL ? "" : " action=", action == NULL ? "" : action,
+		score == NULL ? "" : " score=", score == NULL ? "" : score) < 0)
 		return ctl_fail(ctl, CTL_REFUSED, "no memory");
-	json_t *params =
-	    json_pack("{s:s, s:s, s:s*}", "key", key, "value", value, "reason", reason);
+	json_t *params = json_pack("{s:s, s:s, s:s*}", "key", key, "value", value, "reason", reason);
 	free(value);
 	if (for_s != 0)
 		json_object_set_new(params, "for_s", json_integer((json_int_t)for_s));
@@ -187,11 +188,14 @@ static int serve_show(const struct ctl *ctl, int argc, char **argv)
 }
 
 const struct ctl_command ctl_patterns_commands[] = {
-	{ "pattern add", "PATTERN [--action WORD] [--score N] [--for 2h] [--name NAME] [--reason TEXT]",
+	{ "pattern add",
+	    "PATTERN [--action WORD] [--score N] [--for 2h] [--name NAME] [--reason TEXT]",
 	    serve_add, "Add a pattern to what is looked for in messages, at once.",
 	    "PATTERN is written as in a pattern file (postern.patterns(5)): 'subject:/lottery/i',\n"
-	    "'url:/(^|\\.)example\\.net$/'. --action: mark, grey, defer, refuse or tarpit; --score:\n"
-	    "points. It is a setting of its own (`set`), small and quickly compiled whatever the files\n"
+	    "'url:/(^|\\.)example\\.net$/'. --action: mark, grey, defer, refuse or tarpit; "
+	    "--score:\n"
+	    "points. It is a setting of its own (`set`), small and quickly compiled whatever the "
+	    "files\n"
 	    "hold; --for ends it; `undo` takes it back." },
 	{ "pattern del", "NAME", serve_del, "Take back a pattern that was added.", NULL },
 	{ "pattern show", "", serve_show, "The patterns that were added, and until when.", NULL },

@@ -14,7 +14,8 @@ static void show_waves(const struct ctl *ctl, const json_t *result)
 	size_t i;
 
 	if (json_array_size(rows) == 0)
-		printf("no wave goes on (waves.networks in the configuration turns the look-out on)\n");
+		printf("no wave goes on (waves.networks in the configuration turns the look-out "
+		       "on)\n");
 	else
 		printf("%s%6s %8s %8s  %-19s  %-28s  %s%s\n", ctl_ink_on(ctl, CTL_BOLD), "wave",
 		    "networks", "messages", "since", "host", "subject", ctl_ink_off(ctl));
@@ -35,8 +36,8 @@ static int serve_waves(const struct ctl *ctl, int argc, char **argv)
 
 	if (!ctl_options(ctl, &argc, argv, options, 0, 0))
 		return CTL_USAGE;
-	return ctl_ask_show(ctl, "waves.show",
-	    json_pack("{s:I}", "networks", (json_int_t)networks), show_waves, NULL);
+	return ctl_ask_show(ctl, "waves.show", json_pack("{s:I}", "networks", (json_int_t)networks),
+	    show_waves, NULL);
 }
 
 static bool read_id(const struct ctl *ctl, const char *text, int64_t *ret_id)
@@ -53,8 +54,7 @@ static bool read_id(const struct ctl *ctl, const char *text, int64_t *ret_id)
 
 static int get_wave(const struct ctl *ctl, int64_t id, json_t **ret_result, json_t **ret_wave)
 {
-	int ret = ctl_ask(
-	    ctl, "waves.show", json_pack("{s:I}", "id", (json_int_t)id), ret_result);
+	int ret = ctl_ask(ctl, "waves.show", json_pack("{s:I}", "id", (json_int_t)id), ret_result);
 
 	if (ret == CTL_OK)
 		*ret_wave = json_array_get(json_object_get(*ret_result, "waves"), 0);
@@ -128,12 +128,14 @@ static int serve_ban(const struct ctl *ctl, int argc, char **argv)
 }
 
 const struct ctl_command ctl_waves_commands[] = {
-	{ "waves", "[--networks N]", serve_waves, "The same content from many networks: phishing waves.",
+	{ "waves", "[--networks N]", serve_waves,
+	    "The same content from many networks: phishing waves.",
 	    "Messages that share most of their wording, or a URL host first seen not long ago. "
 	    "--networks: only those from so many." },
 	{ "waves show", "ID", serve_show, "One wave: subject, host, and who sent it.", NULL },
 	{ "waves ban", "ID [--for 1d]", serve_ban, "Bans the addresses that a wave came from.",
-	    "The first 64 that were seen; each ban ends by itself. `pattern add` refuses the content "
+	    "The first 64 that were seen; each ban ends by itself. `pattern add` refuses the "
+	    "content "
 	    "instead: posternctl pattern add 'url:\"HOST\"' --action refuse --for 2h" },
 	{ NULL, NULL, NULL, NULL, NULL },
 };

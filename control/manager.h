@@ -79,8 +79,8 @@ struct manager {
 	struct link link;
 	struct jobs *jobs;
 	struct streams *streams;
-	uint64_t keep_ms; /* next look after the event log */
-	bool keeping;     /* ... is under way */
+	uint64_t keep_ms;  /* next look after the event log */
+	bool keeping;      /* ... is under way */
 	char *events_path; /* of the event log, as last told; NULL: not yet */
 	uint64_t now_ms;
 	bool stop, failed; /* failed: ends with 1 */

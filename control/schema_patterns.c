@@ -187,7 +187,8 @@ int compile_patterns(const struct config *c, struct image_writer *w,
 		r = path ? patterns_read(&sets[PATTERN_SET_FILES], path, complaints) : -ENOMEM;
 		if (r < 0 && r != -ENOMEM) {
 			complain(complaints, c->path, files[i].pos,
-			    "patterns.files: \"%s\" cannot be read: %s", files[i].text, strerror(-r));
+			    "patterns.files: \"%s\" cannot be read: %s", files[i].text,
+			    strerror(-r));
 			r = 0;
 		}
 		free(path);

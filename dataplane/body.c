@@ -373,15 +373,14 @@ void body_push(struct worker *w, struct relay *r, const uint8_t *p, size_t n)
 	body_account(w, r);
 }
 
-size_t body_decode(
-    struct worker *w, struct relay *r, const uint8_t *p, size_t n, size_t *ret_out)
+size_t body_decode(struct worker *w, struct relay *r, const uint8_t *p, size_t n, size_t *ret_out)
 {
 	struct body *b = &r->body;
 	uint8_t *to = w->scratch + SCRATCH_HEAD;
 	size_t plain = 0;
 
-	n = smtp_data_feed(&b->data, p, n, to, ret_out,
-	    scan_is_due(r) || r->sketch ? w->plain : NULL, &plain);
+	n = smtp_data_feed(
+	    &b->data, p, n, to, ret_out, scan_is_due(r) || r->sketch ? w->plain : NULL, &plain);
 	if (plain && scan_is_due(r))
 		scan_feed(w, r, w->plain, plain);
 	if (plain)

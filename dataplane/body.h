@@ -19,8 +19,7 @@ enum body_step {
 bool body_begin(struct worker *w, struct session *s, bool bdat);
 /* Decodes n bytes at most into the scratch, without fields in our name; returns the bytes used,
  * ret_out says how many came of them. */
-size_t body_decode(
-    struct worker *w, struct relay *r, const uint8_t *p, size_t n, size_t *ret_out);
+size_t body_decode(struct worker *w, struct relay *r, const uint8_t *p, size_t n, size_t *ret_out);
 uint32_t body_window_limit(const struct worker *w, const struct body *b); /* bytes; 0: none */
 
 enum body_collected { COLLECT_WAITS, COLLECT_FULL, COLLECT_REFUSED };

@@ -52,8 +52,8 @@ json_t *live_token_read(
 
 static json_t *verdict_json(const struct verdict *v)
 {
-	json_t *one = json_pack("{s:s,s:o}", "verdict", verdict_words[v->kind], "reason",
-	    reason_json(v->reason));
+	json_t *one = json_pack(
+	    "{s:s,s:o}", "verdict", verdict_words[v->kind], "reason", reason_json(v->reason));
 
 	if (v->kind == VERDICT_REFUSE || v->kind == VERDICT_DEFER || v->kind == VERDICT_GREY)
 		json_object_set_new(one, "code",
@@ -118,8 +118,9 @@ json_t *live_explain_now(
 
 	(void)fds, (void)n_fds;
 	if (!client || strchr(client, '/') || !overlay_prefix_read(client, facts.client, &len))
-		return control_fail(error, "bad_params", "`client` is an address, as 192.0.2.7 or "
-							 "2001:db8::7.");
+		return control_fail(error, "bad_params",
+		    "`client` is an address, as 192.0.2.7 or "
+		    "2001:db8::7.");
 	facts.now_s = now_s;
 	facts.pass_all = atomic_load(&l->pass_all_until_s) > now_s;
 	policy_judge_syns(p, (const uint8_t(*)[16])facts.client, 1, now_s, &syn);
@@ -128,9 +129,9 @@ json_t *live_explain_now(
 	goes_on = syn.kind == VERDICT_NONE || syn.kind == VERDICT_PASS;
 	connect = policy_judge(p, PHASE_CONNECT, &facts, &tally);
 	end = goes_on ? verdict_json(&connect) : json_null();
-	return json_pack("{s:s,s:I,s:o,s:o,s:f,s:o,s:o,s:o,s:o,s:o,s:i,s:b}", "client", client, "epoch",
-	    (json_int_t)l->running->epoch, "syn", verdict_json(&syn), "connect", end, "score",
-	    tally.score / 100.0, "rules", hits_json(p, &tally, 0), "shadow",
+	return json_pack("{s:s,s:I,s:o,s:o,s:f,s:o,s:o,s:o,s:o,s:o,s:i,s:b}", "client", client,
+	    "epoch", (json_int_t)l->running->epoch, "syn", verdict_json(&syn), "connect", end,
+	    "score", tally.score / 100.0, "rules", hits_json(p, &tally, 0), "shadow",
 	    hits_json(p, &tally, RULE_ID_SHADOW), "list",
 	    list_json(p, policy_list_of(p, facts.client, now_s)), "compiled",
 	    list_json(p, policy_compiled_list_of(p, facts.client)), "entries",

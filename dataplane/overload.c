@@ -15,7 +15,7 @@ unsigned overload_rung(unsigned rung, const struct overload_table *tables, unsig
 	}
 	while (rung + 1 < OVERLOAD_RUNGS && percent >= from_percent[rung + 1])
 		rung++;
-	while (rung > 0 && percent + OVERLOAD_BACK < from_percent[rung])
+	while (rung > 0 && rung < OVERLOAD_RUNGS && percent + OVERLOAD_BACK < from_percent[rung])
 		rung--;
 	return rung;
 }

@@ -206,8 +206,7 @@ static struct scanner *scanner_for(void *arg, const struct image_part *part,
 		if (!h->scanner)
 			slot = h;
 		else if (h->part == held && !h->condemned &&
-			 h->limits.messages == limits.messages &&
-			 h->limits.depth == limits.depth &&
+			 h->limits.messages == limits.messages && h->limits.depth == limits.depth &&
 			 h->limits.decoded_depth == limits.decoded_depth) {
 			h->refs++;
 			gen->scanners[gen->n_scanners++] = h;
@@ -278,8 +277,8 @@ static int generation_open(struct policy_store *s, struct generation *gen, char 
 	for (unsigned i = 0; i < gen->n_parts; i++)
 		parts[i] = (struct image_part){ gen->parts[i]->kind, gen->parts[i]->base,
 			gen->parts[i]->len };
-	if (policy_open_with(parts, gen->n_parts, gen->epoch, scanner_for, &asking, &gen->policy,
-		&why) != 0)
+	if (policy_open_with(
+		parts, gen->n_parts, gen->epoch, scanner_for, &asking, &gen->policy, &why) != 0)
 		return fail(ret_error, EBADMSG, "%s", why);
 	return 0;
 }

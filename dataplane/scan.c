@@ -62,8 +62,8 @@ void scan_rcpt(struct worker *w, struct session *s, struct text rcpt)
 	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++) {
 		struct pattern_message *m = scan->messages[i];
 
-		if (m && pattern_has_zone(pattern_workspace_set(pattern_message_workspace(m)),
-			     PATTERN_ENVELOPE))
+		if (m && pattern_has_zone(
+			     pattern_workspace_set(pattern_message_workspace(m)), PATTERN_ENVELOPE))
 			line(m, "to:", rcpt);
 	}
 }
@@ -118,8 +118,7 @@ struct verdict scan_judge(struct worker *w, struct session *s, bool whole)
 	}
 	if (whole) {
 		scan->judged = true;
-		brain_count(
-		    w, content.failed ? BRAIN_messages_unscanned : BRAIN_messages_scanned);
+		brain_count(w, content.failed ? BRAIN_messages_unscanned : BRAIN_messages_scanned);
 	}
 	return session_judge_content(w, s, &content);
 }

@@ -32,9 +32,9 @@ struct pattern_message;
 struct scan {
 	struct pattern_message *messages[POLICY_PATTERN_SETS];
 	bool begun;
-	bool failed;  /* no memory for a message, or its set had to go */
-	bool looked;  /* behind the window: something that refuses was hit, and policy let it pass */
-	bool judged;  /* the message's end was */
+	bool failed; /* no memory for a message, or its set had to go */
+	bool looked; /* behind the window: something that refuses was hit, and policy let it pass */
+	bool judged; /* the message's end was */
 };
 
 /* A recipient goes to the backend. Begins the scan with the first. */

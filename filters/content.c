@@ -86,8 +86,7 @@ static bool is_in(const struct tally *t, unsigned id)
 
 /* tally_hit(), and the weight alone where it has no room: `unlisted` is what a second judgement of the
  * same message takes back first. */
-static bool hit(
-    const struct policy *p, struct tally *t, const struct facts *facts, unsigned row)
+static bool hit(const struct policy *p, struct tally *t, const struct facts *facts, unsigned row)
 {
 	const struct policy_rule *rule = &p->rules[row];
 	struct tally one = { 0 };

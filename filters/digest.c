@@ -106,8 +106,7 @@ unsigned digest_bands(const struct digest *d, uint64_t ret_keys[DIGEST_BANDS])
 	if (d->n_shingles < DIGEST_LEAST_SHINGLES)
 		return 0;
 	for (unsigned i = 0; i < DIGEST_BANDS; i++)
-		ret_keys[i] =
-		    mix(((uint64_t)d->mins[2 * i] << 32 | d->mins[2 * i + 1]) + i + 1) | 1;
+		ret_keys[i] = mix(((uint64_t)d->mins[2 * i] << 32 | d->mins[2 * i + 1]) + i + 1) | 1;
 	return DIGEST_BANDS;
 }
 

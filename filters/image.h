@@ -33,8 +33,9 @@ enum image_kind {
 	IMAGE_STRINGS = 2,   /* zero-terminated strings, the first one empty; required */
 	IMAGE_ADDRESSES = 3, /* address table (addrset.h); absent: no address is listed */
 	IMAGE_DOMAINS = 4, /* hash index over the settings' domains; required where there are any */
-	IMAGE_PATTERNS = 5, /* Hyperscan databases and what they mean (pattern_layout.h); absent: none */
-	IMAGE_NAMES = 6,    /* sets of names (nameset.h); required where a set has entries */
+	IMAGE_PATTERNS =
+	    5, /* Hyperscan databases and what they mean (pattern_layout.h); absent: none */
+	IMAGE_NAMES = 6,      /* sets of names (nameset.h); required where a set has entries */
 	IMAGE_PATTERNS_2 = 7, /* patterns added in an emergency, as PATTERNS; absent: none */
 	IMAGE_N_KINDS
 };

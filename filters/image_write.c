@@ -62,9 +62,10 @@ static int add_checks(struct image_writer *w)
 		const char *name;
 		struct policy_rule rule;
 	} rows[CHECK_N] = {
-#define POLICY_CHECK(name, judge, phases, reason, weight, action, state, doc)                             \
-	[CHECK_##name] = { "checks." #name, { 0, weight, REASON_##reason, 0, RULE_CHECK,           \
-						VERDICT_##action, RULE_##state, 0, CHECK_##name } },
+#define POLICY_CHECK(name, judge, phases, reason, weight, action, state, doc)                      \
+	[CHECK_##                                                                                  \
+	    name] = { "checks." #name, { 0, weight, REASON_##reason, 0, RULE_CHECK,                \
+					   VERDICT_##action, RULE_##state, 0, CHECK_##name } },
 #include "checks.def"
 #undef POLICY_CHECK
 	};
@@ -290,8 +291,8 @@ int image_writer_set(struct image_writer *w)
 	return w->n_sets < NAMES_MAX_SETS ? (int)w->n_sets++ : -E2BIG;
 }
 
-int image_writer_name(struct image_writer *w, unsigned set, enum name_kind kind, const char *text,
-    uint32_t expires_s)
+int image_writer_name(
+    struct image_writer *w, unsigned set, enum name_kind kind, const char *text, uint32_t expires_s)
 {
 	struct name_entry e = { .set = (uint16_t)set, .kind = (uint8_t)kind, .expires_s = expires_s };
 	int r;
@@ -558,8 +559,8 @@ static int finish_settings(struct image_writer *w, size_t *ret_len)
 	if (w->lists.n)
 		memcpy(base + s->lists_off, w->lists.p, w->lists.n * sizeof(struct policy_list));
 	if (w->access.n)
-		memcpy(base + s->access_off, w->access.p,
-		    w->access.n * sizeof(struct policy_access));
+		memcpy(
+		    base + s->access_off, w->access.p, w->access.n * sizeof(struct policy_access));
 	memcpy(base + s->rules_off, w->rules.p, w->rules.n * sizeof(struct policy_rule));
 	if (w->domains.n)
 		memcpy(base + s->domains_off, w->domains.p,
@@ -609,8 +610,8 @@ int image_writer_finish(struct image_writer *w, struct image_part ret_parts[IMAG
 	if (r == 0)
 		r = finish_settings(w, &len[IMAGE_SETTINGS]);
 	if (r == 0 && w->names.n) {
-		w->made[IMAGE_NAMES] = nameset_build(w->names.p, (uint32_t)w->names.n, w->n_sets,
-		    w->strings.p, &len[IMAGE_NAMES]);
+		w->made[IMAGE_NAMES] = nameset_build(
+		    w->names.p, (uint32_t)w->names.n, w->n_sets, w->strings.p, &len[IMAGE_NAMES]);
 		r = w->made[IMAGE_NAMES] ? 0 : -ENOMEM;
 	}
 	if (r == 0)

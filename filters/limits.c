@@ -35,7 +35,8 @@ struct opinion limits_connections(
 	return NO_OPINION;
 }
 
-struct opinion limits_commands(const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally)
+struct opinion limits_commands(
+    const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally)
 {
 	const struct policy_limits *l = &p->settings->limits;
 

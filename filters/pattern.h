@@ -29,10 +29,10 @@
 enum {
 	PATTERN_MAX_RULES = 8192, /* metas included */
 	PATTERN_MAX_EXPRESSIONS = 65536,
-	PATTERN_MAX_NAME = 64,         /* bytes of a rule's name */
+	PATTERN_MAX_NAME = 64,          /* bytes of a rule's name */
 	PATTERN_MAX_EXPRESSION = 16000, /* bytes of one expression's source */
-	PATTERN_MAX_HEADERS = 256,     /* header names with expressions of their own */
-	PATTERN_MAX_HITS = 64,         /* rules one message reports; beyond: counted in n_more */
+	PATTERN_MAX_HEADERS = 256,      /* header names with expressions of their own */
+	PATTERN_MAX_HITS = 64,          /* rules one message reports; beyond: counted in n_more */
 	PATTERN_MAX_CONFIRM = 16, /* expressions one message has confirmed; beyond: they count as
 				     not hit, n_unconfirmed says how many */
 };

@@ -20,10 +20,10 @@ struct policy {
 	struct verdict syn[256];
 	uint8_t verify_share[256]; /* percent; 0 unless the list refuses */
 	struct addrset addresses;
-	bool has_shares; /* some verify_share is not 0 */
-	bool has_lists;  /* false: nothing is looked up */
-	const struct overlay *overlay; /* NULL: none */
-	uint8_t overlay_kinds[OVERLAY_LISTS];  /* by the overlay's number: what overlay_judge() takes */
+	bool has_shares;                      /* some verify_share is not 0 */
+	bool has_lists;                       /* false: nothing is looked up */
+	const struct overlay *overlay;        /* NULL: none */
+	uint8_t overlay_kinds[OVERLAY_LISTS]; /* by the overlay's number: what overlay_judge() takes */
 	uint8_t overlay_values[OVERLAY_LISTS]; /* ... to value of the address table */
 	uint8_t overlay_numbers[256];          /* and back */
 	bool passes[256];                      /* by value: an allow list in force */
@@ -38,7 +38,7 @@ struct policy {
 	unsigned n_access_passes; /* of those, with action pass */
 	const char *strings;
 	struct domains domains;
-	struct nameset namesets; /* all zeros: no set has an entry */
+	struct nameset namesets;                       /* all zeros: no set has an entry */
 	struct scanner *scanners[POLICY_PATTERN_SETS]; /* NULL: none */
 	bool owns_scanners;
 	uint16_t pattern_rows[POLICY_PATTERN_SETS][PATTERN_MAX_RULES]; /* rule of a set: row plus one */

@@ -22,7 +22,7 @@ struct source_counts {
 	uint32_t rate;               /* opened in the last 60 s, the new one included */
 	uint32_t prefix_connections; /* open now from the /24 or /64, the new one included */
 	uint32_t window_bytes;       /* inspection window memory held by the address */
-	bool good;                   /* a message of the address was accepted since it is remembered */
+	bool good; /* a message of the address was accepted since it is remembered */
 };
 
 /* entries: rounded up to a power of two; hash_key: 16 random bytes. NULL: no memory. */

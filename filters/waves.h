@@ -21,20 +21,21 @@ enum {
 
 struct wave_message {
 	uint8_t client[16];
-	const char *subject, *sender, *host; /* zero-terminated; host: of the first URL, "" for none */
+	const char *subject, *sender,
+	    *host; /* zero-terminated; host: of the first URL, "" for none */
 };
 
 struct wave {
 	uint32_t id; /* from 1; never used again */
 	uint32_t first_s, last_s;
 	uint32_t messages;
-	uint32_t networks; /* distinct /24 and /64, estimated beyond 64 */
-	uint64_t seen[8];  /* private: which networks, by hash */
+	uint32_t networks;          /* distinct /24 and /64, estimated beyond 64 */
+	uint64_t seen[8];           /* private: which networks, by hash */
 	uint32_t mins[DIGEST_MINS]; /* of the first message */
 	bool told;
 	uint8_t n_clients;
 	char subject[WAVES_TEXT], sender[WAVES_TEXT], host[WAVES_TEXT]; /* of the latest message */
-	uint8_t clients[WAVES_CLIENTS][16]; /* the first ones */
+	uint8_t clients[WAVES_CLIENTS][16];                             /* the first ones */
 };
 
 struct waves;

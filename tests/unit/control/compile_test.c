@@ -54,7 +54,8 @@ static void the_example_compiles(void **state)
 	struct complaints complaints;
 	(void)state;
 	complaints_init(&complaints);
-	struct image *image = image_from_file(POSTERN_EXAMPLES "/appliance.yaml", 7, NULL, &complaints);
+	struct image *image =
+	    image_from_file(POSTERN_EXAMPLES "/appliance.yaml", 7, NULL, &complaints);
 	char *wrong = complaints_text(&complaints);
 	assert_string_equal(wrong, "");
 	assert_non_null(image);
@@ -218,11 +219,11 @@ static void lists_become_verdicts(void **state)
 static void classes_of_shaping(void **state)
 {
 	(void)state;
-	struct image *image = compile(
-	    HEAD "shaping:\n  classes:\n"
-		 "  - {name: slow, from_score: 300, pace_bytes: 2, pace_ms: 700, stutter_ms: 9000, "
-		 "window_bytes: 4096}\n"
-		 "  - {name: all}\n",
+	struct image *image = compile(HEAD
+	    "shaping:\n  classes:\n"
+	    "  - {name: slow, from_score: 300, pace_bytes: 2, pace_ms: 700, stutter_ms: 9000, "
+	    "window_bytes: 4096}\n"
+	    "  - {name: all}\n",
 	    1, "");
 	struct policy *p = open_policy(image);
 	const struct policy_shape *shape = &policy_settings(p)->shape;
@@ -244,10 +245,12 @@ static void shaping_that_cannot_work_is_named(void **state)
 {
 	(void)state;
 	assert_null(compile(HEAD "shaping: {teaser: true}\n", 1,
-	    "a.yaml:16:19: shaping.teaser: nothing would be between it and the greeting; allowed: true "
+	    "a.yaml:16:19: shaping.teaser: nothing would be between it and the greeting; allowed: "
+	    "true "
 	    "with smtp.greet_delay_ms above 0, or false\n"));
 	assert_null(compile(HEAD "shaping:\n  classes:\n  - {name: x, window_bytes: 100}\n", 1,
-	    "a.yaml:18:29: shaping.classes.window_bytes: a command line would not fit into \"100\"; "
+	    "a.yaml:18:29: shaping.classes.window_bytes: a command line would not fit into "
+	    "\"100\"; "
 	    "allowed: 0, or a number from 4096\n"));
 }
 

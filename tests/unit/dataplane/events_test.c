@@ -134,7 +134,8 @@ static void what_was_known_is_told(void **state)
 	assert_string_equal(STRING(facts, "host_name"), "mail.example.net");
 	assert_string_equal(STRING(facts, "spf"), "fail");
 	assert_null(json_object_get(facts, "sender"));
-	assert_string_equal(json_string_value(json_array_get(json_object_get(facts, "dns"), 0)), "dns.zen");
+	assert_string_equal(
+	    json_string_value(json_array_get(json_object_get(facts, "dns"), 0)), "dns.zen");
 	assert_int_equal(json_array_size(json_object_get(facts, "true")), 2);
 	assert_string_equal(
 	    json_string_value(json_array_get(json_object_get(facts, "true"), 1)), "trusted");

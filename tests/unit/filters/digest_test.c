@@ -16,8 +16,7 @@ static void sketch(struct digest *d, const char *text, size_t piece)
 
 	digest_init(d);
 	for (size_t at = 0; at < len; at += piece)
-		digest_text(
-		    d, (const uint8_t *)text + at, len - at < piece ? len - at : piece);
+		digest_text(d, (const uint8_t *)text + at, len - at < piece ? len - at : piece);
 	digest_end(d);
 }
 
@@ -42,17 +41,20 @@ static void pieces_do_not_matter(void **state)
 
 static void alike_texts_meet_and_others_do_not(void **state)
 {
-	static const char other[] =
-	    "The minutes of the last meeting of the library committee are attached. We agreed on the "
-	    "new opening hours for the winter term and on buying two more scanners. Please send your "
-	    "remarks until Friday so that the final version can be sent round before the next meeting.";
+	static const char other[] = "The minutes of the last meeting of the library committee are "
+				    "attached. We agreed on the "
+				    "new opening hours for the winter term and on buying two more "
+				    "scanners. Please send your "
+				    "remarks until Friday so that the final version can be sent "
+				    "round before the next meeting.";
 	char changed[600];
 	struct digest a, b, c;
 	uint64_t keys_a[DIGEST_BANDS], keys_b[DIGEST_BANDS];
 	unsigned shared = 0;
 
 	(void)state;
-	snprintf(changed, sizeof(changed), "Hello Mr Miller, case 48151623.\n%s\nBest wishes, Anna", lure);
+	snprintf(changed, sizeof(changed), "Hello Mr Miller, case 48151623.\n%s\nBest wishes, Anna",
+	    lure);
 	sketch(&a, lure, 1000);
 	sketch(&b, changed, 1000);
 	sketch(&c, other, 1000);
@@ -70,8 +72,12 @@ static void counters_and_case_change_nothing(void **state)
 	struct digest a, b;
 
 	(void)state;
-	sketch(&a, "invoice number 1234567 of the third of may is due and must be paid at once to us all ok", 9);
-	sketch(&b, "INVOICE Number 7654321, of the third -- of may is due and must be paid at once to us all ok", 9);
+	sketch(
+	    &a, "invoice number 1234567 of the third of may is due and must be paid at once to us all ok",
+	    9);
+	sketch(
+	    &b, "INVOICE Number 7654321, of the third -- of may is due and must be paid at once to us all ok",
+	    9);
 	assert_memory_equal(a.mins, b.mins, sizeof(a.mins));
 }
 

@@ -504,7 +504,8 @@ static void test_flood_of_made_up_sources(void **state)
 			throttled += over(&w, PHASE_CONNECT, client, T0 + i / 4000);
 		}
 	}
-	assert_int_equal(resident_kib() - before, 0);
+	/* a few pages are stdio's and, with ASan, its own; a source each would be megabytes */
+	assert_true(resident_kib() - before <= 64);
 	assert_in_range(throttled, 0, honest / 1000);
 	for (unsigned n = 0; n < 31;
 	     n++) /* their counts are still known: with 31 more it is too much */

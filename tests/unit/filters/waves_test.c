@@ -13,12 +13,17 @@
 static const char lure[] =
     "Hello %s, your mailbox has reached its storage limit and will be closed today. To keep your "
     "messages please confirm your account on the page below with the name and the secret word that "
-    "you use to read mail. If you do not confirm within the day all messages will be lost. Case %u.";
+    "you use to read mail. If you do not confirm within the day all messages will be lost. Case "
+    "%u.";
 
 static void client4(uint8_t to[16], uint32_t a)
 {
-	const uint8_t m[16] = { [10] = 0xff, [11] = 0xff, (uint8_t)(a >> 24), (uint8_t)(a >> 16),
-		(uint8_t)(a >> 8), (uint8_t)a };
+	const uint8_t m[16] = { [10] = 0xff,
+		[11] = 0xff,
+		(uint8_t)(a >> 24),
+		(uint8_t)(a >> 16),
+		(uint8_t)(a >> 8),
+		(uint8_t)a };
 
 	memcpy(to, m, 16);
 }
@@ -69,7 +74,8 @@ static void a_wave_is_told_of_once(void **state)
 
 		snprintf(name, sizeof(name), "user%c%c", 'a' + i % 26, 'a' + i / 26);
 		snprintf(text, sizeof(text), lure, name, i * 977);
-		one = send_text(w, text, i % 2 ? "phish.example" : "", 0x0a000001 + (i << 8), 1000 + i);
+		one = send_text(
+		    w, text, i % 2 ? "phish.example" : "", 0x0a000001 + (i << 8), 1000 + i);
 		times += one != NULL;
 		told = one ? one : told;
 		/* other mail in between */
@@ -109,7 +115,8 @@ static void a_new_host_makes_a_wave_of_different_texts(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 50; i++) {
 		letter(text, sizeof(text), 1000 + i);
-		times += send_text(w, text, "phish.example", 0x0a000001 + (i << 8), 1000 + i) != NULL;
+		times +=
+		    send_text(w, text, "phish.example", 0x0a000001 + (i << 8), 1000 + i) != NULL;
 	}
 	assert_int_equal(times, 1);
 	waves_free(w);
