@@ -73,7 +73,8 @@ static bool compile(unsigned n, unsigned seed, struct part *ret_part)
 	snprintf(line, sizeof(line), "header:X-Model-Id:/[02468ace]$/ name=EVEN action=refuse\n");
 	patterns_parse(&p, "made up", NULL, line, strlen(line), &complaints);
 	good = patterns_finish(&p, &complaints) &&
-	       patterns_compile(&p, NULL, &complaints, &ret_part->base, &ret_part->len, &report) == 0 &&
+	       patterns_compile(&p, NULL, &complaints, &ret_part->base, &ret_part->len, &report) ==
+		   0 &&
 	       complaints.total == 0;
 	complaints_print(&complaints, stderr);
 	patterns_fini(&p);
@@ -87,11 +88,13 @@ static void policy(void *arg, struct policy_settings *s, struct image_writer *w)
 	struct part *parts = b->parts[b->turn_of];
 
 	s->limits.connection_rate = 0;
-	s->smtp.inspection_window = 2048; /* less than a message: it is judged behind the window too */
+	s->smtp.inspection_window =
+	    2048; /* less than a message: it is judged behind the window too */
 	s->patterns.messages = 256;
 	s->patterns.on_failure = VERDICT_DEFER;
 	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++) {
-		void *copy = parts[i].base ? aligned_alloc(64, (parts[i].len + 63) & ~(size_t)63) : NULL;
+		void *copy =
+		    parts[i].base ? aligned_alloc(64, (parts[i].len + 63) & ~(size_t)63) : NULL;
 
 		if (!copy)
 			continue;
@@ -104,7 +107,8 @@ static void policy(void *arg, struct policy_settings *s, struct image_writer *w)
 static void on_outcome(void *arg, uint64_t id, enum model_outcome outcome, unsigned code)
 {
 	struct swap *b = arg;
-	bool good = id % 2 == 0 ? outcome == MODEL_REFUSED && code == 550 : outcome == MODEL_ACCEPTED;
+	bool good =
+	    id % 2 == 0 ? outcome == MODEL_REFUSED && code == 550 : outcome == MODEL_ACCEPTED;
 
 	b->right += good;
 	b->wrong += !good;
@@ -197,8 +201,8 @@ static int run(struct swap *b, unsigned swaps, unsigned expressions, bool json)
 {
 	int ret = 1;
 
-	if (!compile(expressions, 0, &b->parts[0][0]) || !compile(expressions, 5000, &b->parts[1][0]) ||
-	    !compile(5, 9000, &b->parts[1][1]))
+	if (!compile(expressions, 0, &b->parts[0][0]) ||
+	    !compile(expressions, 5000, &b->parts[1][0]) || !compile(5, 9000, &b->parts[1][1]))
 		return 1;
 	b->config = (struct rig_config){ .seed = 1,
 		.max_clients = CLIENTS,
@@ -223,13 +227,15 @@ static int run(struct swap *b, unsigned swaps, unsigned expressions, bool json)
 	while (model_clients_open(b->rig->mc) > 0)
 		rig_step(b->rig, UINT64_MAX);
 	if (json)
-		printf("{\"claim\": \"swap\", \"swaps\": %u, \"messages\": %llu, \"wrong\": %llu, \"value\": "
+		printf("{\"claim\": \"swap\", \"swaps\": %u, \"messages\": %llu, \"wrong\": %llu, "
+		       "\"value\": "
 		       "%.1f, \"unit\": \"us\", \"swap_turn_us\": %.1f}\n",
 		    swaps, (unsigned long long)(b->right + b->wrong), (unsigned long long)b->wrong,
 		    (double)b->max_turn_ns / 1e3, (double)b->max_swap_turn_ns / 1e3);
 	else
-		printf("%u swaps, %llu messages: max turn %.1f us (%.1f us with a new policy), wrong "
-		       "verdicts %llu\n",
+		printf(
+		    "%u swaps, %llu messages: max turn %.1f us (%.1f us with a new policy), wrong "
+		    "verdicts %llu\n",
 		    swaps, (unsigned long long)(b->right + b->wrong), (double)b->max_turn_ns / 1e3,
 		    (double)b->max_swap_turn_ns / 1e3, (unsigned long long)b->wrong);
 	ret = b->wrong == 0 && b->right > swaps ? 0 : 1;
@@ -257,7 +263,8 @@ int main(int argc, char **argv)
 		case 's': swaps = strtoul(optarg, NULL, 10); break;
 		case 'e': expressions = strtoul(optarg, NULL, 10); break;
 		default:
-			fprintf(stderr, "usage: bench-swap [--json] [--swaps N] [--expressions N]\n");
+			fprintf(
+			    stderr, "usage: bench-swap [--json] [--swaps N] [--expressions N]\n");
 			return 2;
 		}
 	}

@@ -279,7 +279,8 @@ static void add_mmdb(struct compiler *c, const struct config_list *list)
 		keep_error(c, ret);
 	else if (ret < 0)
 		complain(c->complaints, c->config->path, list->mmdb.pos,
-		    "lists.mmdb: \"%s\" %s%s; allowed: a MaxMind DB file of countries or autonomous "
+		    "lists.mmdb: \"%s\" %s%s; allowed: a MaxMind DB file of countries or "
+		    "autonomous "
 		    "systems, beside the configuration unless its path is absolute",
 		    list->mmdb.text, ret == -EBADMSG ? "" : "cannot be read: ",
 		    ret == -EBADMSG ? why : strerror(-ret));

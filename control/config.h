@@ -126,8 +126,8 @@ struct config_events {
 };
 
 struct config_list {
-	struct config_value name, action, state, weight, file, format, set, mmdb,
-	    verify_share, tarpit_pace_ms;
+	struct config_value name, action, state, weight, file, format, set, mmdb, verify_share,
+	    tarpit_pace_ms;
 	struct config_items entries;      /* config_value, range */
 	struct config_items country, asn; /* config_value: text, number */
 };

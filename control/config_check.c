@@ -432,8 +432,8 @@ static void check_mmdb(struct check *k, const struct config_list *list)
 		    "lists.mmdb: nothing is taken from the file; allowed: with country or asn");
 	for (size_t i = 0; i < list->country.n; i++) {
 		const char *c = countries[i].text;
-		if (!countries[i].wrong && (strlen(c) != 2 || c[0] < 'A' || c[0] > 'Z' || c[1] < 'A' ||
-					       c[1] > 'Z'))
+		if (!countries[i].wrong &&
+		    (strlen(c) != 2 || c[0] < 'A' || c[0] > 'Z' || c[1] < 'A' || c[1] > 'Z'))
 			WRONG(k, &countries[i],
 			    "lists.country: \"%s\" is no country; allowed: two capital letters", c);
 	}

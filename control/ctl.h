@@ -30,7 +30,7 @@ struct ctl_command;
 struct ctl {
 	const char *run;
 	bool json, colour;
-	bool quiet; /* failures are told by the exit code alone */
+	bool quiet;                        /* failures are told by the exit code alone */
 	const struct ctl_command *command; /* the one being served */
 	int *connection; /* kept between commands (`batch`), -1: none yet; NULL: one a command */
 };
@@ -110,8 +110,8 @@ int ctl_ask_show(
     const struct ctl *ctl, const char *method, json_t *params, ctl_show *show, const char *done);
 /* Asks for a stream: `notified` gets each notification, until it says false (CTL_OK). */
 typedef bool ctl_notified(const struct ctl *ctl, void *arg, const json_t *message);
-int ctl_stream(const struct ctl *ctl, const char *method, json_t *params, ctl_notified *notified,
-    void *arg);
+int ctl_stream(
+    const struct ctl *ctl, const char *method, json_t *params, ctl_notified *notified, void *arg);
 /* Something that no answer of the manager says: a sentence on stderr, or {"error"} as JSON. */
 __attribute__((format(printf, 3, 4))) int ctl_fail(
     const struct ctl *ctl, int code, const char *format, ...);
@@ -122,7 +122,7 @@ int ctl_stats(const struct ctl *ctl, struct stats_file **ret_file);
 
 int ctl_top(const struct ctl *ctl, int argc, char **argv);
 int ctl_help(const struct ctl *ctl, int argc, char **argv);
-void ctl_man(void); /* posternctl(1), made from the tables at build time */
+void ctl_man(void);      /* posternctl(1), made from the tables at build time */
 void ctl_complete(void); /* likewise: completion for bash */
 
 /* ---- showing ---- */

@@ -41,8 +41,8 @@ static void show_facts(const struct ctl *ctl, const json_t *facts)
 {
 	static const struct {
 		const char *key, *text;
-	} known[] = { { "host", "reverse name " }, { "host_name", "" }, { "sender", "sender's domain " },
-		{ "spf", "SPF " }, { "grey", "greylist " } };
+	} known[] = { { "host", "reverse name " }, { "host_name", "" },
+		{ "sender", "sender's domain " }, { "spf", "SPF " }, { "grey", "greylist " } };
 	char line[600] = "", name[80];
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		const char *text = json_string_value(json_object_get(facts, known[i].key));
@@ -91,10 +91,11 @@ static void show_rules(const struct ctl *ctl, const char *title, const json_t *r
 		bool decided = json_is_true(json_object_get(one, "decided"));
 		char did[120] = "";
 		if (action != NULL)
-			snprintf(did, sizeof(did), "%s %+.2f%s%s%s", shadow ? "would have added" : "added",
-			    number(one, "weight"), strcmp(action, "score") == 0 ? "" : ", ",
+			snprintf(did, sizeof(did), "%s %+.2f%s%s%s",
+			    shadow ? "would have added" : "added", number(one, "weight"),
+			    strcmp(action, "score") == 0 ? "" : ", ",
 			    strcmp(action, "score") == 0 ? ""
-			    : shadow			 ? "and done: "
+			    : shadow                     ? "and done: "
 							 : "its action: ",
 			    strcmp(action, "score") == 0 ? "" : action);
 		ctl_row(ctl, i == 0 ? title : "", decided ? CTL_RED : CTL_PLAIN, "%s  %s%s  %s",
@@ -108,9 +109,9 @@ static void show_score(const struct ctl *ctl, const json_t *event, const json_t 
 	char line[160] = "", *at = line;
 	const char *name;
 	json_t *value;
-	json_object_foreach((json_t *)(uintptr_t)thresholds, name, value)
-		at += snprintf(at, sizeof(line) - (size_t)(at - line), "%s%s at %.2f",
-		    at == line ? "; " : ", ", name, json_number_value(value));
+	json_object_foreach((json_t *)(uintptr_t)thresholds, name, value) at +=
+	    snprintf(at, sizeof(line) - (size_t)(at - line), "%s%s at %.2f",
+		at == line ? "; " : ", ", name, json_number_value(value));
 	ctl_row(ctl, "score", CTL_PLAIN, "%.2f%s", number(event, "score"), line);
 }
 
@@ -134,8 +135,8 @@ static void show_explained(const struct ctl *ctl, const json_t *one, const json_
 		    ctl_text_in(list, "name"), ctl_text_in(list, "action"));
 	if (json_object_get(epoch, "user") != NULL)
 		ctl_row(ctl, "policy", CTL_PLAIN, "epoch %lld, %s by %s at %s%s%s%s",
-		    ctl_number_in(epoch, "epoch"), ctl_text_in(epoch, "how"), ctl_text_in(epoch, "user"),
-		    ctl_time(ctl_number_in(epoch, "time"), at),
+		    ctl_number_in(epoch, "epoch"), ctl_text_in(epoch, "how"),
+		    ctl_text_in(epoch, "user"), ctl_time(ctl_number_in(epoch, "time"), at),
 		    json_string_value(json_object_get(epoch, "reason")) != NULL ? ": " : "",
 		    text_or(epoch, "reason", ""),
 		    json_is_true(json_object_get(epoch, "kept"))
@@ -153,15 +154,15 @@ static void show_entries(const struct ctl *ctl, const json_t *entries)
 		const json_t *one = json_array_get(entries, i);
 		const char *list = json_string_value(json_object_get(one, "list"));
 		long long end = ctl_number_in(one, "expires_s");
-		ctl_row(ctl, i == 0 ? "held now by" : "", CTL_YELLOW, "%s %s%s, by %s since %s, %s%s%s%s",
-		    ctl_text_in(one, "prefix"),
-		    list == NULL				? "banned: "
+		ctl_row(ctl, i == 0 ? "held now by" : "", CTL_YELLOW,
+		    "%s %s%s, by %s since %s, %s%s%s%s", ctl_text_in(one, "prefix"),
+		    list == NULL                                  ? "banned: "
 		    : json_is_true(json_object_get(one, "lifts")) ? "lifted from "
 								  : "on ",
 		    list == NULL ? ctl_text_in(one, "action") : list, ctl_text_in(one, "origin"),
-		    ctl_time(ctl_number_in(one, "created_s"), since), end == 0 ? "for good" : "until ",
-		    end == 0 ? "" : ctl_time(end, until), *text_or(one, "reason", "") == '\0' ? "" : ": ",
-		    text_or(one, "reason", ""));
+		    ctl_time(ctl_number_in(one, "created_s"), since),
+		    end == 0 ? "for good" : "until ", end == 0 ? "" : ctl_time(end, until),
+		    *text_or(one, "reason", "") == '\0' ? "" : ": ", text_or(one, "reason", ""));
 	}
 }
 
@@ -186,8 +187,8 @@ static void show_now(const struct ctl *ctl, const json_t *now)
 	ctl_row(ctl, "now", lets_go_on(last) ? CTL_GREEN : CTL_RED, "%s at %s (%s)%s%s%s%s",
 	    lets_go_on(last) ? "let through" : ctl_text_in(last, "verdict"),
 	    json_is_object(connect) ? "CONNECT" : "the SYN", text_or(last, "reason", "none"),
-	    json_is_string(json_object_get(now, "list")) ? ", list " : "",
-	    text_or(now, "list", ""), *rules == '\0' ? "" : ", ", rules);
+	    json_is_string(json_object_get(now, "list")) ? ", list " : "", text_or(now, "list", ""),
+	    *rules == '\0' ? "" : ", ", rules);
 	if (json_is_true(json_object_get(now, "pass_all")))
 		ctl_row(ctl, "", CTL_YELLOW, "pass-all is on: rules only note");
 }
@@ -205,11 +206,13 @@ static const char *why_missing(const char *record)
 		const char *word, *text;
 	} all[] = {
 		{ "several", "more than one fits: name the client by --client ADDRESS, one of" },
-		{ "not_sampled", "refused at the SYN, without state; of those a hundred a second are recorded, "
-				 "and this one is not, or is not known by its address (--client ADDRESS)" },
+		{ "not_sampled",
+		    "refused at the SYN, without state; of those a hundred a second are recorded, "
+		    "and this one is not, or is not known by its address (--client ADDRESS)" },
 		{ "not_yet", "none yet: it is written when the session ends; ask again" },
 		{ "too_old", "none: it is older than the oldest line of the event log" },
-		{ "lost", "none: lost when the log fell behind, or masked (events_lost of `stats`)" },
+		{ "lost",
+		    "none: lost when the log fell behind, or masked (events_lost of `stats`)" },
 		{ "no_log", "none: the dataplane keeps no event log (--events none)" },
 	};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -220,7 +223,8 @@ static const char *why_missing(const char *record)
 
 static void show_token(const struct ctl *ctl, const json_t *result)
 {
-	const json_t *token = json_object_get(result, "token"), *event = json_object_get(result, "event"),
+	const json_t *token = json_object_get(result, "token"),
+		     *event = json_object_get(result, "event"),
 		     *one = json_object_get(result, "explained");
 	char at[CTL_TIME_MAX], clients[400] = "";
 	ctl_row(ctl, "token", CTL_BOLD, "given in the minute of %s, %s, epoch %lld",
@@ -234,8 +238,8 @@ static void show_token(const struct ctl *ctl, const json_t *result)
 			    ctl_number_in(result, "fitting"));
 	} else {
 		show_words(clients, sizeof(clients), "", json_object_get(result, "clients"));
-		ctl_row(ctl, "record", CTL_YELLOW, "%s %s", why_missing(ctl_text_in(result, "record")),
-		    clients);
+		ctl_row(ctl, "record", CTL_YELLOW, "%s %s",
+		    why_missing(ctl_text_in(result, "record")), clients);
 	}
 	show_explained(ctl, one, event);
 	if (json_is_object(json_object_get(result, "now")))
@@ -252,7 +256,8 @@ static void show_client(const struct ctl *ctl, const json_t *result)
 	if (json_array_size(sessions) == 0)
 		ctl_row(ctl, "sessions", CTL_PLAIN, "none on record");
 	for (size_t i = 0; i < json_array_size(sessions); i++) {
-		const json_t *one = json_array_get(sessions, i), *event = json_object_get(one, "event");
+		const json_t *one = json_array_get(sessions, i),
+			     *event = json_object_get(one, "event");
 		if (i > 0) {
 			ctl_row(ctl, i == 1 ? "before" : "", CTL_PLAIN, "%s %s at %s (%s)",
 			    ctl_text_in(event, "time"), ctl_text_in(event, "verdict"),
@@ -268,8 +273,8 @@ static void show_client(const struct ctl *ctl, const json_t *result)
 /* "2026-03-01 12:00[:05]" of the clock on the wall, "12:00" of today. */
 static bool read_at(const char *text, json_int_t *ret_at)
 {
-	static const char *const forms[] = { "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M",
-		"%Y-%m-%dT%H:%M", "%H:%M:%S", "%H:%M" };
+	static const char *const forms[] = { "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S",
+		"%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%H:%M:%S", "%H:%M" };
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		time_t now = time(NULL);
 		struct tm tm;
@@ -297,16 +302,17 @@ static int serve_explain(const struct ctl *ctl, int argc, char **argv)
 	if (!ctl_options(ctl, &argc, argv, options, 1, 1))
 		return CTL_USAGE;
 	if (at_text != NULL && !read_at(at_text, &at))
-		return ctl_usage(ctl, "--at: \"%s\" is no time; allowed: 2026-03-01 12:00 or 12:00",
-		    at_text);
+		return ctl_usage(
+		    ctl, "--at: \"%s\" is no time; allowed: 2026-03-01 12:00 or 12:00", at_text);
 	/* as it stands in a reply: in brackets */
 	char word[80];
 	size_t len = strlen(argv[0]);
 	bool bracketed = len > 1 && argv[0][0] == '[' && argv[0][len - 1] == ']';
 	snprintf(word, sizeof(word), "%.*s", (int)(bracketed ? len - 2 : len), argv[0] + bracketed);
-	bool address = inet_parse_address(word, strlen(word), addr) == NULL ||
-		       strpbrk(word, ".:/") != NULL;
-	json_t *params = json_pack("{s:s, s:I}", address ? "client" : "token", word, "limit", (json_int_t)limit);
+	bool address =
+	    inet_parse_address(word, strlen(word), addr) == NULL || strpbrk(word, ".:/") != NULL;
+	json_t *params =
+	    json_pack("{s:s, s:I}", address ? "client" : "token", word, "limit", (json_int_t)limit);
 	if (at != 0)
 		json_object_set_new(params, "at", json_integer(at));
 	if (client != NULL && !address)
@@ -317,10 +323,13 @@ static int serve_explain(const struct ctl *ctl, int argc, char **argv)
 const struct ctl_command ctl_explain_commands[] = {
 	{ "explain", "TOKEN|ADDRESS [--client ADDRESS] [--at TIME] [--limit N]", serve_explain,
 	    "Why a client was refused, by the token in the reply or by its address.",
-	    "What was told, the facts, each rule that hit with what it did (and what those in shadow "
-	    "would have done), the policy of that epoch, what holds the address now, and the commands "
+	    "What was told, the facts, each rule that hit with what it did (and what those in "
+	    "shadow "
+	    "would have done), the policy of that epoch, what holds the address now, and the "
+	    "commands "
 	    "that change it.\n"
-	    "A token may stand in its brackets. --client: the one of several that fit, and for tokens "
+	    "A token may stand in its brackets. --client: the one of several that fit, and for "
+	    "tokens "
 	    "of clients refused at the SYN, which no session knows.\n"
 	    "An address: what would happen to it now, and its last sessions, up to --at "
 	    "(\"2026-03-01 12:00\", or 12:00 today)." },

@@ -269,8 +269,8 @@ const struct ctl_command ctl_trying_commands[] = {
 	    "rules, those in shadow too. Exit 0 when all was as the script expects, else 1. "
 	    "postern-try(1) says what a script may hold; examples stand beside the example "
 	    "configuration." },
-	{ "rule list", "[PART]",
-	    serve_rule_list, "Every rule of the running policy: state, weight, action, hits.",
+	{ "rule list", "[PART]", serve_rule_list,
+	    "Every rule of the running policy: state, weight, action, hits.",
 	    "PART: only those whose name has it. Shadow hits are those that would have been." },
 	{ "rule set", "NAME off|shadow|25%|enforce [--for 10m] [--reason TEXT]", serve_rule_set,
 	    "Sets a rule's state over the file, for good or for a time.",

@@ -22,12 +22,12 @@ static bool has_word(const json_t *array, const char *word)
 }
 
 /* A refusal without state says `listed` or `overload`, whatever the list or ban says. */
-static enum explain_fit fits_syn(
-    const struct explain_token *t, const json_t *event, int64_t end_ms, int64_t from_ms, int64_t to_ms)
+static enum explain_fit fits_syn(const struct explain_token *t, const json_t *event, int64_t end_ms,
+    int64_t from_ms, int64_t to_ms)
 {
 	const char *verdict = text_in(event, "verdict");
-	if (strcmp(text_in(event, "event"), "refused-syn") != 0 || end_ms < from_ms - EXPLAIN_SYN_MS ||
-	    end_ms >= to_ms)
+	if (strcmp(text_in(event, "event"), "refused-syn") != 0 ||
+	    end_ms < from_ms - EXPLAIN_SYN_MS || end_ms >= to_ms)
 		return EXPLAIN_NOT;
 	return strcmp(verdict, strcmp(t->reason, "overload") == 0 ? "defer" : "refuse") == 0
 		   ? EXPLAIN_FITS
@@ -47,8 +47,7 @@ enum explain_fit explain_fits(const struct explain_token *t, const json_t *event
 	if (t->session == 0)
 		return fits_syn(t, event, end_ms, from_ms, to_ms);
 	/* the record is told in whole milliseconds, and its end is that of the last turn */
-	int64_t start_ms =
-	    end_ms - json_integer_value(json_object_get(event, "duration_ms")) - 1;
+	int64_t start_ms = end_ms - json_integer_value(json_object_get(event, "duration_ms")) - 1;
 	if (strcmp(text_in(event, "event"), "session") != 0 ||
 	    json_integer_value(json_object_get(event, "session")) != (json_int_t)t->session ||
 	    start_ms >= to_ms || end_ms < from_ms)
@@ -129,8 +128,8 @@ int explain_find_token(const char *path, const struct explain_token *t, const ch
 	return 0;
 }
 
-int explain_find_client(const char *path, const char *client, int64_t until_ms, unsigned limit,
-    json_t **ret_events)
+int explain_find_client(
+    const char *path, const char *client, int64_t until_ms, unsigned limit, json_t **ret_events)
 {
 	struct eventlog *log;
 	const char *line;

@@ -45,8 +45,8 @@ uint32_t explain_epoch(unsigned low, uint32_t running);
 int explain_find_token(const char *path, const struct explain_token *t, const char *client,
     json_t **ret_events, int64_t *ret_oldest_ms);
 /* The newest `limit` records of a client up to a time, newest first. */
-int explain_find_client(const char *path, const char *client, int64_t until_ms, unsigned limit,
-    json_t **ret_events);
+int explain_find_client(
+    const char *path, const char *client, int64_t until_ms, unsigned limit, json_t **ret_events);
 
 /* {"word","code","enhanced","text","doc"}; NULL: no such reason. */
 json_t *explain_reason(const char *word);
@@ -59,7 +59,7 @@ json_t *explain_score(const struct policy *p);
  * none. */
 json_t *explain_list(const struct policy *p, const char *client);
 /* Commands for what an engineer may want next: ["posternctl ..."]. now: of explain.now, NULL allowed. */
-json_t *explain_next(
-    const struct policy *p, const char *reason, const char *client, const json_t *rules, const json_t *now);
+json_t *explain_next(const struct policy *p, const char *reason, const char *client,
+    const json_t *rules, const json_t *now);
 
 #endif

@@ -12,7 +12,7 @@
 static const struct {
 	const char *name, *doc;
 } checks[] = {
-#define POLICY_CHECK(name, judge, phases, reason, weight, action, state, doc) \
+#define POLICY_CHECK(name, judge, phases, reason, weight, action, state, doc)                      \
 	{ "checks." #name, doc },
 #include "filters/checks.def"
 #undef POLICY_CHECK
@@ -84,7 +84,8 @@ json_t *explain_rules(const struct policy *p, const json_t *event, const char *k
 		json_array_append_new(all, one);
 		if (rule == NULL)
 			continue;
-		const char *action = rule->action == VERDICT_NONE ? "score" : verdict_words[rule->action];
+		const char *action =
+		    rule->action == VERDICT_NONE ? "score" : verdict_words[rule->action];
 		json_object_set_new(one, "weight", json_real(rule->weight / 100.0));
 		json_object_set_new(one, "action", json_string(action));
 		json_object_set_new(one, "state", json_string(state_words[rule->state]));
@@ -92,8 +93,8 @@ json_t *explain_rules(const struct policy *p, const json_t *event, const char *k
 		    one, "share", json_integer(rule->share == 0 ? 100 : rule->share));
 		json_object_set_new(one, "decided",
 		    json_boolean(strcmp(key, "rules") == 0 && rule->action != VERDICT_NONE &&
-				 verdict != NULL && strcmp(action, verdict) == 0 && reason != NULL &&
-				 reason_of(reason) == rule->reason));
+				 verdict != NULL && strcmp(action, verdict) == 0 &&
+				 reason != NULL && reason_of(reason) == rule->reason));
 	}
 	return all;
 }
@@ -116,10 +117,9 @@ json_t *explain_score(const struct policy *p)
 json_t *explain_list(const struct policy *p, const char *client)
 {
 	uint8_t addr[16];
-	const struct policy_list *list =
-	    inet_parse_address(client, strlen(client), addr) != NULL
-		? NULL
-		: policy_compiled_list_of(p, addr);
+	const struct policy_list *list = inet_parse_address(client, strlen(client), addr) != NULL
+					     ? NULL
+					     : policy_compiled_list_of(p, addr);
 	if (list == NULL)
 		return json_null();
 	return json_pack("{s:s, s:s}", "name", policy_string(p, list->name), "action",

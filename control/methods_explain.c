@@ -22,13 +22,13 @@ enum { EXPLAIN_LIMIT = 5, EXPLAIN_LIMIT_MAX = 50, EXPLAIN_OPEN_S = 900 };
 struct explain {
 	struct job job; /* first: found from it */
 	int call;
-	char *path, *state; /* path NULL: no log is kept */
+	char *path, *state;         /* path NULL: no log is kept */
 	char client[INET_TEXT_MAX]; /* "": any */
-	json_t *token;      /* of token.read; NULL: an address is explained */
+	json_t *token;              /* of token.read; NULL: an address is explained */
 	int64_t until_ms;
 	unsigned limit;
 	uint32_t running;
-	json_t *now;    /* of explain.now; NULL: the dataplane is away */
+	json_t *now; /* of explain.now; NULL: the dataplane is away */
 	/* found by the job */
 	json_t *result;
 	int error;
@@ -73,15 +73,15 @@ static void past_open(const char *state, uint32_t epoch, struct past *past)
 		past->image = NULL;
 		return;
 	}
-	if (policy_open(
-		past->image->parts, past->image->n_parts, epoch, &past->policy, &why) != 0)
+	if (policy_open(past->image->parts, past->image->n_parts, epoch, &past->policy, &why) != 0)
 		past->policy = NULL;
 }
 
 /* Row of history: who made the epoch, when and why. */
 static json_t *epoch_of(const char *state, uint32_t epoch, bool kept)
 {
-	json_t *row = history_row(state, epoch), *one = json_pack("{s:I}", "epoch", (json_int_t)epoch);
+	json_t *row = history_row(state, epoch),
+	       *one = json_pack("{s:I}", "epoch", (json_int_t)epoch);
 	static const char *const keys[] = { "time", "user", "how", "reason", "path" };
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (json_object_get(row, keys[i]) != NULL)
@@ -92,7 +92,8 @@ static json_t *epoch_of(const char *state, uint32_t epoch, bool kept)
 }
 
 /* Everything about one record; event NULL: about a token alone. */
-static json_t *explained(const struct explain *e, const json_t *event, const char *reason, uint32_t epoch)
+static json_t *explained(
+    const struct explain *e, const json_t *event, const char *reason, uint32_t epoch)
 {
 	struct past past;
 	past_open(e->state, epoch, &past);
@@ -102,10 +103,11 @@ static json_t *explained(const struct explain *e, const json_t *event, const cha
 	json_object_set_new(one, "reason", explain_reason(reason));
 	json_object_set_new(one, "rules", explain_rules(past.policy, event, "rules"));
 	json_object_set_new(one, "shadow", explain_rules(past.policy, event, "shadow"));
-	json_object_set_new(one, "thresholds",
-	    past.policy == NULL ? json_null() : explain_score(past.policy));
+	json_object_set_new(
+	    one, "thresholds", past.policy == NULL ? json_null() : explain_score(past.policy));
 	json_object_set_new(one, "list",
-	    past.policy == NULL || *client == '\0' ? json_null() : explain_list(past.policy, client));
+	    past.policy == NULL || *client == '\0' ? json_null()
+						   : explain_list(past.policy, client));
 	json_object_set_new(one, "next",
 	    explain_next(past.policy, reason, *client == '\0' ? NULL : client,
 		json_object_get(one, "rules"), e->now));
@@ -114,7 +116,8 @@ static json_t *explained(const struct explain *e, const json_t *event, const cha
 }
 
 /* Why no record is found, as far as can be known. */
-static const char *missing(const struct explain *e, int64_t minute, unsigned session, int64_t oldest_ms)
+static const char *missing(
+    const struct explain *e, int64_t minute, unsigned session, int64_t oldest_ms)
 {
 	int64_t now_s = (int64_t)time(NULL);
 	if (e->path == NULL)
@@ -147,11 +150,11 @@ static void run_token(struct explain *e)
 	json_t *event = n == 1 || (n > 1 && *e->client != '\0') ? json_array_get(events, 0) : NULL;
 	if (t.session == 0 && *e->client == '\0')
 		event = NULL;
-	json_t *result = json_pack("{s:{s:s, s:I, s:I, s:I}, s:s, s:I}", "token", "reason", t.reason,
-	    "epoch", (json_int_t)epoch, "time", (json_int_t)(t.minute * 60), "session",
+	json_t *result = json_pack("{s:{s:s, s:I, s:I, s:I}, s:s, s:I}", "token", "reason",
+	    t.reason, "epoch", (json_int_t)epoch, "time", (json_int_t)(t.minute * 60), "session",
 	    (json_int_t)t.session, "record",
 	    event != NULL ? "found"
-	    : n > 0	  ? "several"
+	    : n > 0       ? "several"
 			  : missing(e, t.minute, t.session, oldest_ms),
 	    "fitting", (json_int_t)n);
 	json_t *clients = json_array();
@@ -175,9 +178,9 @@ static void run_client(struct explain *e)
 		json_t *event = json_array_get(events, i);
 		uint32_t epoch = (uint32_t)json_integer_value(json_object_get(event, "epoch"));
 		/* one image opened: the newest record's, the rest by name */
-		json_array_append_new(sessions, json_pack("{s:O, s:o}", "event", event, "explained",
-						    i == 0 ? explained(e, event, text_in(event, "reason"), epoch)
-							   : json_null()));
+		json_array_append_new(sessions,
+		    json_pack("{s:O, s:o}", "event", event, "explained",
+			i == 0 ? explained(e, event, text_in(event, "reason"), epoch) : json_null()));
 	}
 	json_decref(events);
 	const char *now_reason = text_in(json_object_get(e->now, "syn"), "reason");
@@ -193,8 +196,10 @@ static void run_client(struct explain *e)
 	}
 	json_decref(rules);
 	e->result = json_pack("{s:s, s:s, s:o, s:o}", "client", e->client, "record",
-	    e->path == NULL ? "no_log" : json_array_size(sessions) > 0 ? "found" : "none", "sessions",
-	    sessions, "next", next);
+	    e->path == NULL                 ? "no_log"
+	    : json_array_size(sessions) > 0 ? "found"
+					    : "none",
+	    "sessions", sessions, "next", next);
 }
 
 static void run(struct job *job)
@@ -222,8 +227,9 @@ static void finish(struct manager *m, struct explain *e)
 		const json_t *old = json_object_get(one, "next");
 		for (size_t i = 0; i < json_array_size(old); i++) {
 			json_t *text = json_array_get(old, i);
-			bool have = strncmp(json_string_value(text), "posternctl list show", 20) == 0 &&
-				    json_array_size(all) > 0;
+			bool have =
+			    strncmp(json_string_value(text), "posternctl list show", 20) == 0 &&
+			    json_array_size(all) > 0;
 			for (size_t j = 0; j < json_array_size(all) && !have; j++)
 				have = json_equal(json_array_get(all, j), text);
 			if (!have)
@@ -292,10 +298,12 @@ static void on_token(void *arg, uint64_t tag, const struct link_answer *a)
 			   ? RPC_NO_DATAPLANE
 			   : RPC_DATAPLANE_REFUSED;
 	} else if (strcmp(text_in(a->result, "why"), "malformed") == 0) {
-		why = "That is no token: it has 18 letters and digits, without I, L, O and U, as in "
-		      "[4K7...] of a reply.";
+		why =
+		    "That is no token: it has 18 letters and digits, without I, L, O and U, as in "
+		    "[4K7...] of a reply.";
 	} else if (!json_is_true(json_object_get(a->result, "valid"))) {
-		why = "The token is not of this appliance: another box made it, or this one before its "
+		why = "The token is not of this appliance: another box made it, or this one before "
+		      "its "
 		      "STATE/token.key was replaced; or a character is mistyped.";
 	}
 	if (why != NULL) {
@@ -334,8 +342,8 @@ static void serve_explain(struct manager *m, int call, const json_t *params)
 		!method_number(m, call, params, "limit", true, EXPLAIN_LIMIT_MAX, &limit)))
 		return;
 	if (token == NULL && client == NULL) {
-		manager_fail(m, call, RPC_INVALID_PARAMS, "A token or an address (client) is wanted.",
-		    NULL);
+		manager_fail(
+		    m, call, RPC_INVALID_PARAMS, "A token or an address (client) is wanted.", NULL);
 		return;
 	}
 	if (client != NULL && !read_client(m, call, client, text))
@@ -374,11 +382,14 @@ const struct method methods_explain[] = {
 	{ "explain", ROLE_VIEWER, serve_explain,
 	    "`{\"token\":text,\"client\":address,\"at\":unix seconds,\"limit\":N}`: a token, an "
 	    "address, or a token of that address",
-	    "of a token `{\"token\":{\"reason\",\"epoch\",\"time\",\"session\"},\"record\":\"found\"\\|"
+	    "of a token "
+	    "`{\"token\":{\"reason\",\"epoch\",\"time\",\"session\"},\"record\":\"found\"\\|"
 	    "\"several\"\\|\"not_sampled\"\\|\"not_yet\"\\|\"too_old\"\\|\"lost\"\\|\"no_log\","
 	    "\"fitting\":N,\"clients\":[...],\"event\":{...},\"explained\":{\"epoch\",\"reason\","
-	    "\"rules\",\"shadow\",\"thresholds\",\"list\",\"next\":[command...]},\"now\":{...}}`; of an "
-	    "address `{\"client\",\"record\",\"sessions\":[{\"event\",\"explained\"}],\"next\",\"now\"}`; "
+	    "\"rules\",\"shadow\",\"thresholds\",\"list\",\"next\":[command...]},\"now\":{...}}`; "
+	    "of an "
+	    "address "
+	    "`{\"client\",\"record\",\"sessions\":[{\"event\",\"explained\"}],\"next\",\"now\"}`; "
 	    "`now`: `explain.now` of the dataplane",
 	    false, NULL, false },
 	{ NULL, ROLE_NONE, NULL, NULL, NULL, false, NULL, false },

@@ -63,16 +63,16 @@ struct schema_section {
 
 extern const struct schema_section config_schema; /* config_schema.c */
 /* Sections that have a file of their own. */
-extern const struct schema_section access_schema, relay_schema; /* schema_access.c */
+extern const struct schema_section access_schema, relay_schema;               /* schema_access.c */
 extern const struct schema_section checks_schema, score_schema, waves_schema; /* schema_checks.c */
-extern const struct schema_section shape_schema;                /* schema_shape.c */
-extern const struct schema_section dns_schema;                  /* schema_dns.c */
-extern const struct schema_section patterns_schema;             /* schema_patterns.c */
-extern const struct schema_section events_schema;               /* schema_events.c */
-extern const struct schema_section bans_schema;                 /* schema_bans.c */
+extern const struct schema_section shape_schema;                              /* schema_shape.c */
+extern const struct schema_section dns_schema;                                /* schema_dns.c */
+extern const struct schema_section patterns_schema; /* schema_patterns.c */
+extern const struct schema_section events_schema;   /* schema_events.c */
+extern const struct schema_section bans_schema;     /* schema_bans.c */
 extern const struct schema_section memory_schema, rate_schema, recipients_schema,
-    batv_schema; /* schema_memory.c */
-extern const struct schema_section grey_schema;                 /* schema_grey.c */
+    batv_schema;                                /* schema_memory.c */
+extern const struct schema_section grey_schema; /* schema_grey.c */
 
 /* The row of a dotted key ("pools.servers.port"); NULL: none. ret_flags (NULL is allowed) gets the
  * row's flags with those inherited. */

@@ -20,7 +20,8 @@ enum { NAMES_MAX = 100000 };
 /* Their order is that of the enums in filters/policy_memory.h. */
 static const char *const words_of[] = { "address", "prefix", "sender", "sender-domain", "recipient",
 	"recipient-domain", "bounces", NULL };
-static const char *const words_count[] = { "connections", "messages", "recipients", "unknown", NULL };
+static const char *const words_count[] = { "connections", "messages", "recipients", "unknown",
+	NULL };
 /* Their order is that of actions[]. */
 static const char *const words_action[] = { "defer", "score", "mark", "refuse", "tarpit", NULL };
 static const uint8_t actions[] = { VERDICT_DEFER, VERDICT_NONE, VERDICT_MARK, VERDICT_REFUSE,
@@ -131,8 +132,8 @@ void config_check_memory(struct config *c, struct complaints *complaints)
 
 		if (wrong)
 			complain(complaints, c->path, keys[i].pos,
-			    "batv.keys: key %zu %s; allowed: 0 to 9, a space, and 1 to 64 bytes", i + 1,
-			    wrong);
+			    "batv.keys: key %zu %s; allowed: 0 to 9, a space, and 1 to 64 bytes",
+			    i + 1, wrong);
 	}
 	if (!names_init(&names, &c->arena, c->rates.n))
 		return;
@@ -147,7 +148,8 @@ void config_check_memory(struct config *c, struct complaints *complaints)
 			    r->of.text);
 		else if (r->of.number >= MEMORY_RECIPIENT && r->count.number == MEMORY_MESSAGES)
 			complain(complaints, c->path, r->count.pos,
-			    "rates.count: \"messages\" are counted by who sends; allowed: recipients, "
+			    "rates.count: \"messages\" are counted by who sends; allowed: "
+			    "recipients, "
 			    "unknown with of: %s",
 			    r->of.text);
 		else if ((r->of.number == MEMORY_RECIPIENT || r->of.number == MEMORY_BOUNCES) &&

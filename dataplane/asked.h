@@ -30,8 +30,7 @@ struct asked_queue {
 /* False: no room; it counts as one without a text. */
 bool asked_push(struct asked_queue *q, struct pool *pool, struct text rcpt);
 /* The recipient that is answered now; lent until asked_drop(). False: it has no text. */
-bool asked_first(
-    const struct asked_queue *q, const struct pool *pool, struct text *ret_rcpt);
+bool asked_first(const struct asked_queue *q, const struct pool *pool, struct text *ret_rcpt);
 void asked_drop(struct asked_queue *q, struct pool *pool);
 void asked_clear(struct asked_queue *q, struct pool *pool);
 

@@ -152,8 +152,7 @@ static enum reason rcpt_route(
 		return REASON_RELAY_DENIED;
 	s->facts.tenant = (uint16_t)route.tenant;
 	*ret_pool = route.pool;
-	list = w->set->n_lists ? policy_list_of(w->policy, s->facts.client, s->facts.now_s)
-				 : NULL;
+	list = w->set->n_lists ? policy_list_of(w->policy, s->facts.client, s->facts.now_s) : NULL;
 	if (list && list->pool >= 0 && route.recipient == RELAY_SERVED)
 		*ret_pool = (unsigned)list->pool;
 	return REASON_NONE;

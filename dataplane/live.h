@@ -125,7 +125,7 @@ struct live {
 	struct live_rules *rules;
 	struct resolver *resolver;
 	struct live_bans *bans;
-	struct live_memory *memory; /* of sources; NULL: none */
+	struct live_memory *memory;        /* of sources; NULL: none */
 	_Atomic uint32_t pass_all_until_s; /* Unix; control writes, workers read once a turn */
 	struct worker_shared shared;       /* given to each worker */
 	struct stats_file *stats;
@@ -189,14 +189,14 @@ json_t *live_pass_set(
 int live_waves_open(struct live *l, const struct policy *policy); /* -errno */
 void live_waves_policy(const struct policy *policy);
 void live_waves_close(void);
-json_t *live_waves_show(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
+json_t *live_waves_show(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 
 /* live_rules.c: rules and their hits; -errno where it cannot begin. */
 int live_rules_open(struct live *l);
 void live_rules_close(struct live *l);
-json_t *live_rule_list(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
+json_t *live_rule_list(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 
 /* live_relay.c: what the running policy would answer. */
 json_t *live_relay_test(
@@ -229,10 +229,10 @@ void live_bans_close(struct live *l); /* after the notes' thread, before the lis
 int live_memory_open(struct live *l, const struct policy *policy, char **ret_error);
 void live_memory_policy(struct live *l, const struct policy *policy);
 void live_memory_close(struct live *l); /* after the notes' thread */
-json_t *live_memory_show(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
-json_t *live_memory_forget(void *arg, const json_t *params, const int *fds, unsigned n_fds,
-    struct control_error *error);
+json_t *live_memory_show(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+json_t *live_memory_forget(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 
 /* live_grey.c: the greylist's thread, where the policy has one; its settings follow the policy. */
 int live_grey_open(struct live *l, const struct policy *policy, char **ret_error);

@@ -95,8 +95,8 @@ static const char *overload(const struct live *l)
 		if (strcmp(l->stats->names[i].name, "overload_rung") != 0)
 			continue;
 		for (unsigned w = 0; w < l->n_workers; w++) {
-			uint64_t of_worker = __atomic_load_n(
-			    &l->stats->workers[w].counters[i], __ATOMIC_RELAXED);
+			uint64_t of_worker =
+			    __atomic_load_n(&l->stats->workers[w].counters[i], __ATOMIC_RELAXED);
 
 			rung = of_worker > rung ? of_worker : rung;
 		}

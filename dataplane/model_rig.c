@@ -114,7 +114,8 @@ int rig_policy_new(
 		config->policy(config->arg, s, w);
 	int e = image_writer_finish(w, parts, &n_parts, &error);
 	if (e == 0)
-		e = policy_open(parts, n_parts, config->epoch ? config->epoch : 1, ret_policy, &error);
+		e = policy_open(
+		    parts, n_parts, config->epoch ? config->epoch : 1, ret_policy, &error);
 	if (e < 0)
 		image_writer_free(w);
 	else
@@ -176,9 +177,9 @@ static void route_servers(const struct rig *r, struct stack_config *sc)
 	for (unsigned i = 0; i < r->config.n_far && sc->n_routes < STACK_MAX_ROUTES; i++) {
 		struct ip_addr a = r->config.far[i];
 		bool is_v4 = ip_addr_is_v4(&a);
-		sc->routes[sc->n_routes++] = (struct stack_route){ .dst = a,
-			.prefix_len = is_v4 ? 32 : 128,
-			.via = rig_client(0, !is_v4) };
+		sc->routes[sc->n_routes++] = (struct stack_route){
+			.dst = a, .prefix_len = is_v4 ? 32 : 128, .via = rig_client(0, !is_v4)
+		};
 	}
 	sc->n_listeners = 0;
 	for (unsigned i = 0; i < s->n_listeners; i++)
@@ -327,8 +328,7 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 	r->out.cap_notes = RIG_NOTES;
 	int e = -ENOMEM;
 	if (r->frames && r->clients && r->backends && r->stats && r->out.frames.tx &&
-	    r->out.frames.drop && r->out.events && r->out.questions && r->out.notes &&
-	    r->answers) {
+	    r->out.frames.drop && r->out.events && r->out.questions && r->out.notes && r->answers) {
 		memset(r->stats, 0, sizeof(*r->stats));
 		e = make_links(r);
 		if (!e && config->given_policy)

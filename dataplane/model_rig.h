@@ -49,7 +49,7 @@ struct rig_config {
 	/* A policy made elsewhere instead of the rig's own: its servers' addresses become the backend
 	 * host's, behind a gateway of the inside. Outlives the rig. */
 	struct policy *given_policy;
-	uint32_t epoch; /* of the rig's own policy; 0: 1 */
+	uint32_t epoch;                              /* of the rig's own policy; 0: 1 */
 	void (*around_turn)(void *arg, bool before); /* of the worker; may be NULL */
 	/* with given_policy: clients that are nobody's neighbour, wherever their addresses lie */
 	const struct ip_addr *far;
@@ -72,9 +72,9 @@ struct rig {
 	struct image_writer *image;
 	struct worker_out out;
 	_Atomic uint32_t pass_all_until_s; /* the worker's switch */
-	struct answer *answers; /* for the worker's next turn */
+	struct answer *answers;            /* for the worker's next turn */
 	unsigned n_answers;
-	struct memory *memory;     /* as the greylist below */
+	struct memory *memory; /* as the greylist below */
 	struct greylist *greylist; /* where the policy has one; the worker's notes are applied at once */
 };
 

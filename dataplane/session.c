@@ -70,8 +70,7 @@ static void tell_facts(const struct worker *w, const struct session *s, struct e
 		   (f->bare_command ? EVENT_BARE_COMMAND : 0u) |
 		   (f->non_smtp ? EVENT_NON_SMTP : 0u) | (f->esmtp ? EVENT_ESMTP : 0u) |
 		   (f->tls ? EVENT_TLS : 0u) | (f->host_generic ? EVENT_HOST_GENERIC : 0u) |
-		   (f->sender_is_mx ? EVENT_SENDER_IS_MX : 0u) |
-		   (f->trusted ? EVENT_TRUSTED : 0u);
+		   (f->sender_is_mx ? EVENT_SENDER_IS_MX : 0u) | (f->trusted ? EVENT_TRUSTED : 0u);
 	tell_dns(w, s, e);
 	session_copy_text(e->host_name, sizeof(e->host_name), f->host_name);
 }

@@ -41,7 +41,12 @@ enum command_phase {
 	AT_ANY = AT_START | AT_HELO | AT_MAIL | AT_RCPT | AT_BDAT,
 };
 
-enum { SESSION_QUESTIONS = 4, SESSION_TEXT = 96, SESSION_HELO_MAX = 255, REPLY_ROOM = EXTENT_BYTES + REPLY_MAX };
+enum {
+	SESSION_QUESTIONS = 4,
+	SESSION_TEXT = 96,
+	SESSION_HELO_MAX = 255,
+	REPLY_ROOM = EXTENT_BYTES + REPLY_MAX
+};
 
 struct session {
 	uint8_t owner;          /* OWNER_SESSION */
@@ -66,7 +71,8 @@ struct session {
 	/* the gravest reply of ours that no filter asked for, for the event: its kind by its class */
 	uint8_t told_kind : 4, told_phase : 4; /* enum verdict_kind, enum phase */
 	uint8_t told_reason;                   /* enum reason */
-	uint8_t told_sender, told_spf, told_grey; /* facts of the transaction at the gravest verdict */
+	uint8_t told_sender, told_spf,
+	    told_grey;         /* facts of the transaction at the gravest verdict */
 	struct tcp_conn *conn; /* NULL: the client has gone, the backend's last word is awaited */
 	struct relay *relay;
 	struct extent *line;      /* a command line that lies in two pieces, so far */
@@ -77,18 +83,19 @@ struct session {
 	uint64_t chunk_left;  /* bytes of the client's BDAT chunk still to come */
 	uint64_t deadline_ns; /* the timer may be armed for earlier: it looks and goes on */
 	struct facts facts;
-	struct verdict verdict; /* the filters' gravest so far */
-	struct tally tally;     /* what hit, and the score */
-	struct tally told;      /* ... at the gravest verdict, for the event */
-	uint32_t words;         /* enum smtp_word offered in the EHLO reply */
-	uint64_t size_limit;    /* bytes, for MAIL and DATA */
+	struct verdict verdict;            /* the filters' gravest so far */
+	struct tally tally;                /* what hit, and the score */
+	struct tally told;                 /* ... at the gravest verdict, for the event */
+	uint32_t words;                    /* enum smtp_word offered in the EHLO reply */
+	uint64_t size_limit;               /* bytes, for MAIL and DATA */
 	uint64_t asked[SESSION_QUESTIONS]; /* questions under way (inquire.c), by the bits of facts.due */
 	uint64_t opened_ns, bytes_in, bytes_out;
 	uint64_t given; /* reasons whose token the client has: bit of the reason, modulo 64 */
 	uint32_t epoch;
 	uint32_t dns_version; /* of the policy whose rows the facts name */
-	uint16_t number; /* in the token; different among all workers (session_number()) */
-	uint16_t backend_refused, backend_code; /* refusals of the backend, and the last one's code */
+	uint16_t number;      /* in the token; different among all workers (session_number()) */
+	uint16_t backend_refused,
+	    backend_code; /* refusals of the backend, and the last one's code */
 	uint16_t last_code, messages, rcpts, server;
 	uint16_t pace_bytes; /* per lot, now: never less while anything is queued */
 	uint8_t swallow;     /* enum reply to a chunk that no relay takes */

@@ -155,7 +155,8 @@ void session_accept(struct worker *w, struct tcp_conn *conn, unsigned events)
 	s->epoch = w->epoch;
 	s->server = BACKEND_NONE;
 	s->eof = events & TCP_EV_EOF;
-	s->number = w->session_seq = session_number(w->session_seq, w->config.index, w->config.n_workers);
+	s->number = w->session_seq =
+	    session_number(w->session_seq, w->config.index, w->config.n_workers);
 	memcpy(s->facts.client, info.remote.b, 16);
 	memcpy(s->facts.server, info.local.b, 16);
 	s->facts.client_port = info.remote_port;

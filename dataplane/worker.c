@@ -414,8 +414,8 @@ static void set_gauges(struct worker *w)
 		{ u.chunks_used, u.chunks_max },
 		{ w->windows.extents.used, w->windows.extents.total },
 	};
-	w->overload_rung = (uint8_t)overload_rung(
-	    w->overload_rung, tables, sizeof(tables) / sizeof(tables[0]));
+	w->overload_rung =
+	    (uint8_t)overload_rung(w->overload_rung, tables, sizeof(tables) / sizeof(tables[0]));
 	w->counters[BRAIN_overload_rung] = w->overload_rung;
 }
 

@@ -28,7 +28,7 @@ enum note_kind {
 	              where it says that there is none; sender, rcpt */
 	NOTE_MESSAGE, /* the backend said 250 to the final dot: value: recipients; sender, first rcpt */
 	NOTE_GREY, /* of a recipient: key: triplet, pool; code: enum grey_note_kind; sender, rcpt, pool */
-	NOTE_WAVE,    /* a message went by: digest; sender; rcpt: its subject; pool: its first URL host */
+	NOTE_WAVE, /* a message went by: digest; sender; rcpt: its subject; pool: its first URL host */
 	NOTE_OPEN, /* a client has connected */
 	NOTE_N_KINDS
 };
@@ -176,11 +176,11 @@ struct event {
 	uint16_t facts;                  /* enum event_fact */
 	uint8_t host, sender, spf, grey; /* enum fact_host ... */
 	uint8_t n_dns;
-	uint16_t dns[EVENT_DNS];    /* rules of the DNS lists that named the client, by number */
-	uint32_t connections, rate; /* of the source, when it came */
-	uint64_t given; /* reasons whose token the client has, as in the session */
-	uint64_t bytes_in, bytes_out;      /* of the client's connection, payload */
-	char host_name[64];                /* the confirmed one */
+	uint16_t dns[EVENT_DNS];      /* rules of the DNS lists that named the client, by number */
+	uint32_t connections, rate;   /* of the source, when it came */
+	uint64_t given;               /* reasons whose token the client has, as in the session */
+	uint64_t bytes_in, bytes_out; /* of the client's connection, payload */
+	char host_name[64];           /* the confirmed one */
 	char helo[64], mail[64], rcpt[64]; /* cut, zero-terminated; rcpt is the first accepted */
 };
 

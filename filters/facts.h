@@ -50,7 +50,7 @@ struct facts {
 	bool esmtp : 1;           /* EHLO, not HELO */
 	bool null_sender : 1;
 	bool tls : 1;
-	bool good_history : 1;    /* a message of the address was accepted not long ago */
+	bool good_history : 1; /* a message of the address was accepted not long ago */
 	bool non_smtp : 1;     /* a command of another protocol (HTTP) */
 	bool host_generic : 1; /* the confirmed name looks like a customer's line (hostname.h) */
 	bool sender_is_mx : 1; /* the client is an exchange of the sender's domain */

@@ -274,7 +274,8 @@ static bool check_patterns(struct opening *o, struct policy *p)
 	    s->on_failure != VERDICT_REFUSE)
 		return fail(o, "policy: what a message that was not scanned gets is out of range");
 	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++) {
-		struct image_part part = { kinds[i], o->parts[kinds[i]].base, o->parts[kinds[i]].len };
+		struct image_part part = { kinds[i], o->parts[kinds[i]].base,
+			o->parts[kinds[i]].len };
 
 		if (!part.base)
 			continue;
@@ -347,7 +348,8 @@ int policy_open_with(const struct image_part *parts, unsigned n_parts, uint32_t 
 	p->rules = (const void *)(base + o.s->rules_off);
 	p->access = (const void *)(base + o.s->access_off);
 	p->epoch = epoch;
-	if (!check_host(&o) || !check_rules(&o, p) || !check_access(&o, p) || !check_mail(&o, p) || !check_tables(&o, p))
+	if (!check_host(&o) || !check_rules(&o, p) || !check_access(&o, p) || !check_mail(&o, p) ||
+	    !check_tables(&o, p))
 		goto bad;
 	address_prepare(p);
 	*ret_policy = p;

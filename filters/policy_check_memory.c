@@ -25,8 +25,7 @@ const char *policy_check_memory(const struct policy_memory *memory, uint32_t n_r
 	if (memory->n_batv_keys > POLICY_MAX_BATV_KEYS)
 		return "policy: more keys of bounce addresses than there are digits";
 	for (unsigned i = 0; i < memory->n_batv_keys; i++)
-		if (memory->batv_keys[i].number > 9 ||
-		    memory->batv_keys[i].len > POLICY_BATV_SECRET)
+		if (memory->batv_keys[i].number > 9 || memory->batv_keys[i].len > POLICY_BATV_SECRET)
 			return "policy: a key of bounce addresses is out of range";
 	return 0;
 }

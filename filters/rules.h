@@ -62,7 +62,7 @@ struct policy_rule {
 	uint8_t kind;
 	uint8_t action; /* enum verdict_kind; NONE: only scores */
 	uint8_t state;  /* enum rule_state */
-	uint8_t share;  /* with ENFORCE: percent of clients, by a hash; 0 is 100; the rest is shadow */
+	uint8_t share; /* with ENFORCE: percent of clients, by a hash; 0 is 100; the rest is shadow */
 	uint32_t index; /* of the kind's own table */
 };
 
@@ -77,7 +77,7 @@ struct policy_score {
 struct tally {
 	int32_t score;       /* sum of weights, those of the transaction included */
 	int32_t transaction; /* of that: what goes with the transaction */
-	int32_t unlisted; /* of that: patterns of the message that found no room below */
+	int32_t unlisted;    /* of that: patterns of the message that found no room below */
 	uint8_t n;
 	bool full; /* more hit than there was room for; those count nothing */
 	uint16_t hits[TALLY_MAX];

@@ -343,8 +343,8 @@ static bool add_class(struct world *w, struct image_writer *iw, char *text)
 	while ((word = script_word(&text))) {
 		char *value = script_value(word);
 
-		if (!set(class_settings, sizeof(class_settings) / sizeof(class_settings[0]), c, word,
-			value))
+		if (!set(class_settings, sizeof(class_settings) / sizeof(class_settings[0]), c,
+			word, value))
 			return wrong(w, "@class", word);
 	}
 	return true;
@@ -479,7 +479,8 @@ static bool add_memory(struct world *w, struct image_writer *iw, char *text)
 /* @rate NAME of=SUBJECT count=MEASURE per_minute=N per_hour=N learned=N, behind @memory */
 static bool add_rate(struct world *w, struct image_writer *iw, char *text)
 {
-	static const struct setting rate_settings[] = { RATE(per_minute), RATE(per_hour), RATE(learned) };
+	static const struct setting rate_settings[] = { RATE(per_minute), RATE(per_hour),
+		RATE(learned) };
 	char *word, *name = script_word(&text);
 	struct policy_rate rate = { 0 };
 
@@ -499,8 +500,8 @@ static bool add_rate(struct world *w, struct image_writer *iw, char *text)
 			rate.measure = i;
 			good = true;
 		}
-		if (!good && !set(rate_settings,
-			    sizeof(rate_settings) / sizeof(rate_settings[0]), &rate, word, value))
+		if (!good && !set(rate_settings, sizeof(rate_settings) / sizeof(rate_settings[0]),
+				 &rate, word, value))
 			return wrong(w, "@rate", word);
 	}
 	return name && image_writer_rate(iw, name, &rate) > 0;
@@ -588,8 +589,8 @@ static bool add_patterns(struct world *w, struct image_writer *iw)
 			size_t skip = strlen(kinds[set]);
 
 			if (w->script->lines[i].who == '@' && strncmp(text, kinds[set], skip) == 0)
-				patterns_parse(&p, "@pattern", NULL, text + skip, strlen(text + skip),
-				    &complaints);
+				patterns_parse(&p, "@pattern", NULL, text + skip,
+				    strlen(text + skip), &complaints);
 		}
 		if (p.n_expressions > 0 &&
 		    (!patterns_finish(&p, &complaints) ||
@@ -626,8 +627,8 @@ static bool write_all(struct world *w, struct image_writer *iw, char *change)
 	for (unsigned i = 0; i < w->n_servers; i++)
 		memcpy(w->servers[i].ehlo, all_words, sizeof(all_words));
 	if (!each(w, &o, iw, "ehlo") || !each(w, &o, iw, "domain") || !each(w, &o, iw, "list") ||
-	    !each(w, &o, iw, "class") || !each(w, &o, iw, "grey") ||
-	    !each(w, &o, iw, "memory") || !each(w, &o, iw, "rate") || !add_patterns(w, iw))
+	    !each(w, &o, iw, "class") || !each(w, &o, iw, "grey") || !each(w, &o, iw, "memory") ||
+	    !each(w, &o, iw, "rate") || !add_patterns(w, iw))
 		return false;
 	if (!o.domains)
 		image_writer_domain(iw, "example.org", DOMAIN_EXACT, 0, 0);

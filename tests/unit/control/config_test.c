@@ -322,8 +322,9 @@ static void an_empty_file_and_another_root_are_refused(void **state)
 		      "1`\n" },
 		{ "# nothing\n", "a.yaml:1:1: the file is empty; allowed: a configuration, begun "
 				 "by `version: 1`\n" },
-		{ "- a\n", "a.yaml:1:1: the file is a list; allowed: a section with version, preset, "
-			   "host, smtp, limits, " },/* ... and whatever sections there are by now */
+		{ "- a\n",
+		    "a.yaml:1:1: the file is a list; allowed: a section with version, preset, "
+		    "host, smtp, limits, " }, /* ... and whatever sections there are by now */
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -43,13 +43,15 @@ static void write_event(const char *kind, int64_t end_ms, const char *client, un
 	gmtime_r(&s, &tm);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
 	fprintf(file,
-	    "{\"time\":\"%s.%03dZ\",\"event\":\"%s\",\"client\":\"%s\",\"epoch\":%u,\"duration_ms\":%u,"
+	    "{\"time\":\"%s.%03dZ\",\"event\":\"%s\",\"client\":\"%s\",\"epoch\":%u,\"duration_"
+	    "ms\":%u,"
 	    "\"session\":%u,%s}\n",
 	    text, (int)(end_ms % 1000), kind, client, epoch, duration_ms, session, rest);
 	fflush(file);
 }
 
-static json_t *find(unsigned session, int64_t minute, const char *reason, unsigned epoch, const char *client)
+static json_t *find(
+    unsigned session, int64_t minute, const char *reason, unsigned epoch, const char *client)
 {
 	const struct explain_token t = { reason, epoch, minute, session };
 	json_t *events = NULL;
@@ -67,7 +69,8 @@ static void is_found(unsigned session, int64_t minute, const char *reason, unsig
 	} else {
 		assert_int_equal(json_array_size(events), 1);
 		assert_string_equal(
-		    json_string_value(json_object_get(json_array_get(events, 0), "client")), expected);
+		    json_string_value(json_object_get(json_array_get(events, 0), "client")),
+		    expected);
 	}
 	json_decref(events);
 }
@@ -105,7 +108,8 @@ static void numbers_that_wrapped_are_told_apart(void **state)
 	write_event("session", at + 3600000, "192.0.2.5", 9, 65536 + 3, 500,
 	    "\"reason\":\"listed\",\"given\":[\"listed\"]");
 	is_found(9, MINUTE + 100, "listed", 3, NULL, "192.0.2.2");
-	is_found(9, MINUTE + 160, "listed", 3, NULL, "192.0.2.5"); /* ends in that minute's first ms */
+	is_found(
+	    9, MINUTE + 160, "listed", 3, NULL, "192.0.2.5"); /* ends in that minute's first ms */
 	json_t *both = find(9, MINUTE + 100, "spf_fail", 3, NULL);
 	assert_int_equal(json_array_size(both), 2);
 	json_decref(both);
@@ -132,8 +136,8 @@ static void the_newest_of_a_client_come_first(void **state)
 	json_t *events = NULL;
 	int64_t at = (MINUTE + 300) * 60000ll;
 	for (unsigned i = 0; i < 20; i++)
-		write_event("session", at + i * 1000, i % 2 ? "192.0.2.66" : "192.0.2.6", 100 + i, 6, 10,
-		    "\"reason\":\"none\"");
+		write_event("session", at + i * 1000, i % 2 ? "192.0.2.66" : "192.0.2.6", 100 + i,
+		    6, 10, "\"reason\":\"none\"");
 	assert_int_equal(explain_find_client(path, "192.0.2.6", INT64_MAX, 3, &events), 0);
 	assert_int_equal(json_array_size(events), 3);
 	assert_int_equal(
@@ -144,7 +148,8 @@ static void the_newest_of_a_client_come_first(void **state)
 	assert_int_equal(
 	    json_integer_value(json_object_get(json_array_get(events, 0), "session")), 104);
 	json_decref(events);
-	assert_int_equal(explain_find_client("/nonexistent/log", "192.0.2.6", INT64_MAX, 3, &events), 0);
+	assert_int_equal(
+	    explain_find_client("/nonexistent/log", "192.0.2.6", INT64_MAX, 3, &events), 0);
 	assert_int_equal(json_array_size(events), 0);
 	json_decref(events);
 }

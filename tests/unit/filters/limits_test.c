@@ -145,11 +145,16 @@ static void test_other_phases(void **state)
 	l->connections = l->prefix_connections = l->connection_rate = l->messages = 1;
 	l->recipients = 1;
 	fixture_open(&f);
-	assert_int_equal(policy_judge(f.p, PHASE_HELO, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
-	assert_int_equal(policy_judge(f.p, PHASE_DATA, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
-	assert_int_equal(policy_judge(f.p, PHASE_BODY, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
-	assert_int_equal(policy_judge(f.p, PHASE_MAIL, &facts, &(struct tally){ 0 }).reason, REASON_MESSAGE_LIMIT);
-	assert_int_equal(policy_judge(f.p, PHASE_RCPT, &facts, &(struct tally){ 0 }).reason, REASON_RECIPIENT_LIMIT);
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_HELO, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_DATA, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_BODY, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
+	assert_int_equal(policy_judge(f.p, PHASE_MAIL, &facts, &(struct tally){ 0 }).reason,
+	    REASON_MESSAGE_LIMIT);
+	assert_int_equal(policy_judge(f.p, PHASE_RCPT, &facts, &(struct tally){ 0 }).reason,
+	    REASON_RECIPIENT_LIMIT);
 	fixture_end(&f);
 }
 
@@ -165,8 +170,8 @@ static void test_overload(void **state)
 	assert_int_equal(
 	    policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
 	facts.overload_rung = 2;
-	assert_int_equal(policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).reason,
-	    REASON_OVERLOAD);
+	assert_int_equal(
+	    policy_judge(f.p, PHASE_CONNECT, &facts, &(struct tally){ 0 }).reason, REASON_OVERLOAD);
 	assert_int_equal(
 	    policy_judge(f.p, PHASE_MAIL, &facts, &(struct tally){ 0 }).kind, VERDICT_NONE);
 	facts.good_history = true;
