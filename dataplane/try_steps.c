@@ -239,9 +239,8 @@ static const struct peer_line *next_line(struct try *t, struct peer *p)
 	return l;
 }
 
-static void expect(struct try *t, struct peer *p, bool whole)
+static void expect(struct try *t, struct peer *p, const char *pattern, bool whole)
 {
-	const char *pattern = t->step->text;
 	const struct peer_line *l;
 
 	do {
@@ -281,6 +280,25 @@ static void write_body(struct peer *p, unsigned long n)
 	}
 }
 
+/* EHLO and its reply, or MAIL and one RCPT; each answer as it should be. */
+static void greet_or_open(struct try *t, struct peer *p, const char *who, bool hello)
+{
+	static const char *const lines[][2] = { { "EHLO client.example", NULL },
+		{ "MAIL FROM:<a@example.net>", "RCPT TO:<u@example.org>" } };
+
+	if (hello)
+		expect(t, p, "220 *", true);
+	for (unsigned i = 0; i < 2 && !t->failed; i++) {
+		const char *line = lines[!hello][i];
+
+		if (!line)
+			break;
+		tell(t, who, "%s", line);
+		peer_puts(p, line);
+		expect(t, p, "250 *", true);
+	}
+}
+
 static void client_does(struct try *t, struct peer *p, char *text)
 {
 	char *word = script_word(&text);
@@ -300,29 +318,7 @@ static void client_does(struct try *t, struct peer *p, char *text)
 	} else if (!strcmp(word, "reconnect")) {
 		connect_client(t, t->step->which);
 	} else if (!strcmp(word, "hello") || !strcmp(word, "transaction")) {
-		static const struct script_line greeting = { .text = (char *)(uintptr_t) "220 *" };
-		static const struct script_line good = { .text = (char *)(uintptr_t) "250 *" };
-		static const char *const lines[][2] = { { "EHLO client.example", NULL },
-			{ "MAIL FROM:<a@example.net>", "RCPT TO:<u@example.org>" } };
-		const struct script_line *step = t->step;
-		struct script_line own = *word == 'h' ? greeting : good;
-
-		own.number = step->number;
-		own.which = step->which;
-		t->step = &own;
-		if (*word == 'h')
-			expect(t, p, true);
-		own.text = good.text;
-		for (unsigned i = 0; i < 2 && !t->failed; i++) {
-			const char *line = lines[*word == 't'][i];
-
-			if (!line)
-				break;
-			tell(t, who, "%s", line);
-			peer_puts(p, line);
-			expect(t, p, true);
-		}
-		t->step = step;
+		greet_or_open(t, p, who, *word == 'h');
 	} else if (!strcmp(word, "body")) {
 		unsigned long n = strtoul(text, NULL, 10);
 
@@ -516,7 +512,7 @@ static void run_step(struct try *t, char *copy)
 		if (p && l->what == '!')
 			server_does(t, p, copy);
 		else if (p && (l->what == ':' || l->what == '*'))
-			expect(t, p, l->what == '*');
+			expect(t, p, t->step->text, l->what == '*');
 		else if (p)
 			fail(t, "`S%c` is for our own tests; say `S:` or `S*`", l->what);
 		return;
