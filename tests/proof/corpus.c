@@ -326,10 +326,13 @@ void corpus_make(struct corpus *c, uint64_t seed)
 	bots(&m);
 	junk_servers(&m);
 	honest(&m);
-	for (unsigned i = 0; i < c->n_senders; i++)
-		if (c->senders[i].helo[0] == '\0')
-			snprintf(c->senders[i].helo, sizeof(c->senders[i].helo), "%.60s",
-			    c->senders[i].name);
+	for (unsigned i = 0; i < c->n_senders; i++) {
+		struct sender *s = &c->senders[i];
+		size_t n = strnlen(s->name, sizeof(s->helo) < 60 ? sizeof(s->helo) - 1 : 60);
+
+		if (s->helo[0] == '\0')
+			memcpy(s->helo, s->name, n); /* zeroed above */
+	}
 }
 
 const struct sender *corpus_of(const struct corpus *c, uint32_t address, unsigned *ret_number)
