@@ -25,6 +25,8 @@ from lab import until
 from target import BUILD, CTL, DEFAULT, merged
 
 WITHIN_S = 0.100
+# `posternctl test` finds postern-try beside itself, as installed, or here
+os.environ["PATH"] = os.path.join(BUILD, "dataplane") + os.pathsep + os.environ["PATH"]
 LISTED, OTHER, FRIEND = "203.0.113.90", "203.0.113.91", "203.0.113.10"
 CONFIG = {"lists": [{"name": "friends", "action": "pass", "entries": [FRIEND]},
                     {"name": "blocked", "action": "refuse", "verify_share": 0, "entries": [OTHER]}],
@@ -107,6 +109,17 @@ ROWS = (
     # relaying
     Row("relay self-test", r"accepted", ()),
     Row("relay test <a@elsewhere.example> <user@example.org>", r"accepted +", ()),
+    # rules, and trying them
+    Row("rule list checks", r"checks\.talked_early", ("rules",)),
+    Row("rule set checks.talked_early shadow --for 10m", r".", (), bound_s=None),
+    Row("impact checks.talked_early", r".", ("rule", "sessions"), bound_s=None),
+    Row("test {script} --policy {good}", r".", None, bound_s=None),
+    # why
+    Row("explain 203.0.113.90", r"203\.0\.113\.90", (), bound_s=None),
+    Row("explain NO-TOKEN", r".", None, REFUSED),
+    # memory of sources
+    Row("memory show --top 5", r".", ()),
+    Row("memory forget nobody@elsewhere.example", r"Nothing is remembered", None, REFUSED),
     # waves
     Row("waves", r"wave", ("waves",)),
     Row("waves show 4000000", r"no wave 4000000", None, REFUSED),
@@ -197,6 +210,9 @@ class Bench(t_manager.Managed):
         with open(places["batch"], "w") as f:
             f.write("begin\nset limits.errors 40\nset limits.commands 5000\ncommit --reason batch\n")
         os.makedirs(places["rules"], exist_ok=True)
+        places["script"] = self.path("try.smtp")
+        with open(places["script"], "w") as f:
+            f.write("# A client is greeted\nC! connect\nS: 220 *\nC: QUIT\nS: 221 *\n")
         with open(os.path.join(places["rules"], "local.cf"), "w") as f:
             f.write("body PILLS /cheap pills/i\ndescribe PILLS Cheap pills\nscore PILLS 2.5\n")
         return places
