@@ -25,8 +25,9 @@ from lab import until
 from target import BUILD, CTL, DEFAULT, merged
 
 WITHIN_S = 0.100
-# `posternctl test` finds postern-try beside itself, as installed, or here
-os.environ["PATH"] = os.path.join(BUILD, "dataplane") + os.pathsep + os.environ["PATH"]
+# `posternctl test` finds postern-try, and that postern-compile, beside itself, as installed, or here
+os.environ["PATH"] = os.pathsep.join([os.path.join(BUILD, "dataplane"), os.path.join(BUILD, "control"),
+                                     os.environ["PATH"]])
 LISTED, OTHER, FRIEND = "203.0.113.90", "203.0.113.91", "203.0.113.10"
 CONFIG = {"lists": [{"name": "friends", "action": "pass", "entries": [FRIEND]},
                     {"name": "blocked", "action": "refuse", "verify_share": 0, "entries": [OTHER]}],
