@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The configuration's life: check, load, diff, history, rollback, set (ctl.h). */
 #include "ctl.h"
+#include "ctl_snapshot.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -246,6 +247,22 @@ static int serve_set(const struct ctl *ctl, int argc, char **argv)
 	return ctl_ask_show(ctl, "config.set", params, show_load, NULL);
 }
 
+/* The snapshot's other half: what was said at run time. Without a dataplane there is none to save. */
+static int run_time_half(const struct ctl *ctl, const char *path, bool restore, bool greylist)
+{
+	long long n = 0;
+	int ret = restore ? ctl_snapshot_put_back(ctl, path, &n)
+			  : ctl_snapshot_add(ctl, path, greylist, &n);
+	if (ret == CTL_UNREACHABLE && !restore) {
+		fprintf(
+		    stderr, "posternctl: saved without run-time entries: the dataplane is away\n");
+		return CTL_OK;
+	}
+	if (ret == CTL_OK && !ctl->json)
+		printf("%lld run-time entries %s\n", n, restore ? "put back" : "saved");
+	return ret;
+}
+
 static void show_saved(const struct ctl *ctl, const json_t *result)
 {
 	(void)ctl;
@@ -255,7 +272,10 @@ static void show_saved(const struct ctl *ctl, const json_t *result)
 static int serve_save(const struct ctl *ctl, int argc, char **argv)
 {
 	char folder[PATH_MAX], *copy = NULL, *path = NULL;
-	if (!ctl_options(ctl, &argc, argv, NULL, 1, 1))
+	bool greylist = false;
+	const struct ctl_option options[] = { { "--greylist", CTL_FLAG, &greylist },
+		{ NULL, CTL_FLAG, NULL } };
+	if (!ctl_options(ctl, &argc, argv, options, 1, 1))
 		return CTL_USAGE;
 	const char *slash = strrchr(argv[0], '/');
 	copy = slash == NULL ? strdup(".") : strndup(argv[0], (size_t)(slash - argv[0]) + 1);
@@ -264,6 +284,8 @@ static int serve_save(const struct ctl *ctl, int argc, char **argv)
 	int ret = !there ? CTL_REFUSED
 			 : ctl_ask_show(ctl, "snapshot.save", json_pack("{s:s}", "path", path),
 			       show_saved, NULL);
+	if (ret == CTL_OK)
+		ret = run_time_half(ctl, path, false, greylist);
 	free(copy);
 	if (there)
 		free(path);
@@ -277,8 +299,9 @@ static int serve_restore(const struct ctl *ctl, int argc, char **argv)
 		return CTL_USAGE;
 	if (absolute(ctl, argv[0], path) == NULL)
 		return CTL_REFUSED;
-	return ctl_ask_show(
+	int ret = ctl_ask_show(
 	    ctl, "snapshot.restore", json_pack("{s:s}", "path", path), show_load, NULL);
+	return ret == CTL_OK ? run_time_half(ctl, path, true, false) : ret;
 }
 
 const struct ctl_command ctl_config_commands[] = {
@@ -300,9 +323,13 @@ const struct ctl_command ctl_config_commands[] = {
 	    "Puts an earlier policy in force again, with the settings of then.",
 	    "Exactly as it was, list files included; it gets a number of its own. A list file that "
 	    "changes afterwards is compiled with the configuration of then. `undo` goes back." },
-	{ "snapshot save", "FILE", serve_save,
-	    "Writes the configuration in force, its files and settings into one file.",
-	    "The manager writes it, so its user needs the right to. Takes the role admin." },
+	{ "snapshot save", "FILE [--greylist]", serve_save,
+	    "Writes the configuration in force, its files, settings, run-time entries and bans "
+	    "into "
+	    "one file.",
+	    "--greylist: the greylist, too. The manager writes the configured half, so its user "
+	    "needs "
+	    "the right to; the rest is added by posternctl. Takes the role admin." },
 	{ "snapshot restore", "FILE", serve_restore, "Puts a snapshot back in place and in force.",
 	    "The configured file and the files it reads are written; what stood there and differs "
 	    "is "

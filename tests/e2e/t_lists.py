@@ -169,3 +169,19 @@ def test_mistakes_say_what_to_type(a):
         assert code == 1 and said in text, f"{words}: {code}: {text}"
     code, text = a.ctl("list", "add", HOST, "--for", "10")
     assert code == 2 and "30s, 10m, 2h or 7d" in text, text
+
+
+def test_a_snapshot_holds_them_too(a):
+    """Configuration, run-time entries and bans in one file, put back by one command."""
+    shot = a.path("everything.json")
+    assert a.ctl("list", "add", "203.0.113.201", "--reason", "kept")[0] == 0
+    assert a.ctl("ban", "add", "203.0.113.202", "--for", "2h")[0] == 0
+    code, out = a.ctl("snapshot", "save", shot)
+    assert code == 0 and "run-time entries saved" in out, out
+    assert a.ctl("list", "del", "203.0.113.201")[0] == 0
+    assert a.ctl("ban", "del", "203.0.113.202")[0] == 0
+    assert "203.0.113.201" not in a.ctl("list", "show")[1]
+    code, out = a.ctl("snapshot", "restore", shot)
+    assert code == 0 and "run-time entries put back" in out, out
+    assert "203.0.113.201" in a.ctl("list", "show")[1]
+    assert "203.0.113.202" in a.ctl("ban", "show")[1]
