@@ -250,14 +250,20 @@ static int serve_set(const struct ctl *ctl, int argc, char **argv)
 /* The snapshot's other half: what was said at run time. Without a dataplane there is none to save. */
 static int run_time_half(const struct ctl *ctl, const char *path, bool restore, bool greylist)
 {
+	json_t *version = NULL;
 	long long n = 0;
-	int ret = restore ? ctl_snapshot_put_back(ctl, path, &n)
-			  : ctl_snapshot_add(ctl, path, greylist, &n);
-	if (ret == CTL_UNREACHABLE && !restore) {
-		fprintf(
-		    stderr, "posternctl: saved without run-time entries: the dataplane is away\n");
+	int ret = ctl_ask(ctl, "version", NULL, &version);
+	bool away = !json_is_string(json_object_get(version, "dataplane"));
+	json_decref(version);
+	if (ret == CTL_OK && away && !restore) {
+		if (!ctl->json)
+			fprintf(stderr,
+			    "posternctl: saved without run-time entries: the dataplane is away\n");
 		return CTL_OK;
 	}
+	if (ret == CTL_OK)
+		ret = restore ? ctl_snapshot_put_back(ctl, path, &n)
+			      : ctl_snapshot_add(ctl, path, greylist, &n);
 	if (ret == CTL_OK && !ctl->json)
 		printf("%lld run-time entries %s\n", n, restore ? "put back" : "saved");
 	return ret;
