@@ -149,7 +149,7 @@ def test_at_a_terminal_until_ctrl_c():
             os.kill(pid, signal.SIGTERM)
             os.waitpid(pid, 0)
         os.close(fd)
-    assert os.waitstatus_to_exitcode(status) in (130, -2), status
+    assert os.waitstatus_to_exitcode(status) in (130, -2), f"{status}: {said[-1500:]}"
     assert ns == f"postern-{pid}-net", ns
     nothing_left(pid)
 
