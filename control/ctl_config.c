@@ -330,12 +330,10 @@ const struct ctl_command ctl_config_commands[] = {
 	    "Exactly as it was, list files included; it gets a number of its own. A list file that "
 	    "changes afterwards is compiled with the configuration of then. `undo` goes back." },
 	{ "snapshot save", "FILE [--greylist]", serve_save,
-	    "Writes the configuration in force, its files, settings, run-time entries and bans "
-	    "into "
-	    "one file.",
-	    "--greylist: the greylist, too. The manager writes the configured half, so its user "
-	    "needs "
-	    "the right to; the rest is added by posternctl. Takes the role admin." },
+	    "Writes configuration, files, settings, run-time entries into one file.",
+	    "Bans are among the entries; --greylist: the greylist, too. The manager writes the "
+	    "configured half, so its user needs the right to; posternctl adds the rest. Takes the "
+	    "role admin." },
 	{ "snapshot restore", "FILE", serve_restore, "Puts a snapshot back in place and in force.",
 	    "The configured file and the files it reads are written; what stood there and differs "
 	    "is "
