@@ -80,14 +80,7 @@ void address_prepare(struct policy *p)
 /* The share in percent, by a hash that lists and the network have no part in. */
 static bool is_verified(const uint8_t client[16], unsigned share)
 {
-	uint64_t a, b;
-
-	memcpy(&a, client, 8);
-	memcpy(&b, client + 8, 8);
-	a = (a ^ b * 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
-	a ^= a >> 32;
-	a *= 0xd6e8feb86659fd93ull;
-	return (a >> 32) * 100 >> 32 < share;
+	return rule_place(client, 0) < share; /* 0 is no rule's number */
 }
 
 int policy_attach_overlay(struct policy *p, struct overlay *overlay)

@@ -41,18 +41,6 @@ unsigned policy_rule_next_id(unsigned id)
 	return id ? id : 1;
 }
 
-unsigned rule_place(const uint8_t client[16], unsigned id)
-{
-	uint64_t a, b;
-
-	memcpy(&a, client, 8);
-	memcpy(&b, client + 8, 8);
-	a = (a ^ b * 0x9e3779b97f4a7c15ull ^ id) * 0xd6e8feb86659fd93ull;
-	a ^= a >> 32;
-	a *= 0xd6e8feb86659fd93ull;
-	return (unsigned)((a >> 32) * 100 >> 32);
-}
-
 static bool is_shadow(const struct policy_rule *rule, const struct facts *facts)
 {
 	if (rule->state == RULE_SHADOW || facts->pass_all)

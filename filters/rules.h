@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 struct policy;
 
@@ -101,6 +102,16 @@ unsigned policy_rule_next_id(unsigned id);
 
 /* The client's place in 0..99 for a share: by address and rule, so that a client always meets the
  * same answer and shares of two rules are not the same clients. */
-unsigned rule_place(const uint8_t client[16], unsigned id);
+static inline unsigned rule_place(const uint8_t client[16], unsigned id)
+{
+	uint64_t a, b;
+
+	memcpy(&a, client, 8);
+	memcpy(&b, client + 8, 8);
+	a = (a ^ b * 0x9e3779b97f4a7c15ull ^ id) * 0xd6e8feb86659fd93ull;
+	a ^= a >> 32;
+	a *= 0xd6e8feb86659fd93ull;
+	return (unsigned)((a >> 32) * 100 >> 32);
+}
 
 #endif
