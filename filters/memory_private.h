@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Between memory.c, memory_show.c and memory_save.c, nobody else's. */
+/* Between memory.c and memory_{key,window,judge,learn,show,save}.c, nobody else's. */
 #ifndef POSTERN_FILTERS_MEMORY_PRIVATE_H
 #define POSTERN_FILTERS_MEMORY_PRIVATE_H
 
@@ -39,20 +39,59 @@ struct memory {
 	uint8_t key[16];
 };
 
+/* ---- memory.c ---- */
+
+/* How long what is known of a recipient stands. */
+void memory_fill_life(const struct policy_memory *s, uint32_t life_s[KNOWN_N_STATES]);
+
+/* ---- memory_window.c ---- */
+
 /* To now, without writing. */
 void meter_advance(struct meter *meter, uint32_t now_s);
 uint32_t meter_minute(const struct meter *meter, unsigned measure, uint32_t now_s);
 uint32_t meter_hour(const struct meter *meter, unsigned measure, uint32_t now_s);
+/* Asks for recipients that are not there, and for little else. */
+bool meter_harvests(const struct policy_memory *s, const struct meter *meter, uint32_t now_s);
 void profile_advance(struct profile *p, uint32_t now_s);
 uint32_t profile_hour(const struct profile *p, unsigned count, uint32_t now_s);
 /* What it may in this hour. */
 uint32_t profile_allowed(const uint32_t weeks[MEMORY_WEEKS], uint32_t floor, uint32_t percent);
+/* Of what a sender may in an hour, which is used up? PROFILE_N: nothing. */
+unsigned profile_used_up(const struct profile *p, const struct policy_memory *s, uint32_t now_s,
+    uint32_t *ret_count, uint32_t *ret_allowed);
+/* Has it a baseline, and does no more than that? */
+bool profile_is_usual(const struct policy_memory *s, const struct profile *p, uint32_t now_s);
+
+/* ---- memory_key.c ---- */
+
+/* Kinds of keys behind the subjects' and baselines' own. */
+enum {
+	KEY_SENDER_INTERNAL = MEMORY_N_SHOWN,
+	KEY_KNOWN,
+	KEY_PAIR,
+	KEY_CLIENT_PAIR,
+};
+
+size_t memory_lower(char *to, size_t cap, struct text from);
+struct text memory_domain_of(struct text path);
+size_t memory_client_text(const uint8_t client[16], bool prefix, char text[MEMORY_TEXT]);
 
 uint64_t memory_key(
     const struct memory *m, unsigned kind, uint16_t tenant, const char *text, size_t len);
-/* The text of a label: addresses are kept as they are and written out here. */
-void memory_label_text(unsigned kind, const struct memory_label *label, char ret_text[MEMORY_TEXT]);
+uint64_t memory_key_text(const struct memory *m, unsigned kind, uint16_t tenant, struct text t);
 /* Of what was learned of a recipient. */
 uint64_t memory_key_known(const struct memory *m, uint16_t tenant, const char *text, size_t len);
+/* 0: the query has no such subject, sender, domain. */
+uint64_t memory_key_subject(const struct memory *m, unsigned subject, const struct memory_query *q);
+uint64_t memory_key_sender(const struct memory *m, const struct memory_query *q);
+uint64_t memory_key_domain(const struct memory *m, const struct memory_query *q);
+/* Sender and recipient, or client and recipient. */
+uint64_t memory_key_pair(const struct memory *m, const struct memory_query *q, bool of_client);
+
+/* What a row is shown as: addresses are kept as they are and written out by memory_label_text(). */
+void memory_label_set(struct memory_table *t, long slot, unsigned kind, struct text text);
+void memory_label_subject(
+    struct memory_table *t, long slot, unsigned subject, const struct memory_query *q);
+void memory_label_text(unsigned kind, const struct memory_label *label, char ret_text[MEMORY_TEXT]);
 
 #endif

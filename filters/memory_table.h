@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A table of fixed size that strangers fill: 64-bit keys (secret hash, made by memory.c), rows of a
+ * A table of fixed size that strangers fill: 64-bit keys (secret hash, made by memory_key.c), rows of a
  * few words. One writer; readers are lock-free: each row has a sequence number, odd while it is
  * being written, and a reader that meets that a few times takes the row for absent, so it never
  * waits for a writer that was descheduled.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The memory of sources' settings: a section of the SETTINGS part (policy.h), fixed width. What the
- * numbers mean is in memory.h. The range an operator may choose is the compiler's business; memory.c
+ * numbers mean is in memory.h. The range an operator may choose is the compiler's business; memory.h
  * stands any value.
  */
 #ifndef POSTERN_FILTERS_POLICY_MEMORY_H
