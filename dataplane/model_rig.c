@@ -5,6 +5,8 @@
  * turn in a fixed order, so that a seed gives the same run everywhere.
  */
 #include "model_rig.h"
+
+#include "offence.h"
 #include "stats_index.h"
 
 #include "filters/greylist.h"
@@ -16,7 +18,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { RIG_FRAMES = 16384, RIG_TX = 512, RIG_NOTES = 256, RIG_GREYLIST = 4096, RIG_MEMORY = 1000 };
+enum { RIG_FRAMES = 16384, RIG_TX = 512, RIG_NOTES = 256, RIG_GREYLIST = 4096, RIG_MEMORY = 1000,
+	RIG_BANS = 4096 };
+
+static const uint8_t own_key[16] = "a rig's own key";
 
 #define RIG_START_NS 1767225600000000000ull /* 2026-01-01 00:00:00 UTC */
 
@@ -202,6 +207,7 @@ static int make_worker(struct rig *r)
 	wc->shared.memory = r->memory;
 	wc->notes |= r->memory ? MEMORY_NOTES : 0;
 	wc->notes |= r->greylist ? 1u << NOTE_GREY : 0;
+	wc->notes |= r->bans ? OFFENCE_NOTES : 0;
 	int e = worker_new(wc, &host, r->stats, r->policy, r->now_ns, &r->worker);
 	free(wc);
 	return e;
@@ -341,8 +347,13 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 			e = r->greylist ? 0 : -ENOMEM;
 		}
 		if (!e && policy_settings(r->policy)->memory.capacity) {
-			r->memory = memory_new(RIG_MEMORY, (const uint8_t *)"a rig's own key.");
+			r->memory = memory_new(
+			    config->memory_entries ? config->memory_entries : RIG_MEMORY, own_key);
 			e = r->memory ? 0 : -ENOMEM;
+		}
+		if (!e && config->overlay && policy_settings(r->policy)->bans.settings.threshold) {
+			r->bans = bans_new(RIG_BANS, own_key);
+			e = r->bans ? 0 : -ENOMEM;
 		}
 		e = e ? e : make_worker(r);
 		e = e ? e : make_hosts(r);
@@ -385,6 +396,7 @@ struct rig *rig_free(struct rig *r)
 	free(r->out.questions);
 	free(r->answers);
 	free(r->out.notes);
+	bans_free(r->bans);
 	memory_free(r->memory);
 	greylist_free(r->greylist);
 	free(r);
@@ -402,6 +414,35 @@ int rig_answer(struct rig *r, const struct answer *answer)
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+/* As the live shell's subscribers do. */
+static void apply_note(struct rig *r, const struct note *note)
+{
+	const struct policy_settings *s = policy_settings(r->policy);
+	struct greylist_change changes[GREYLIST_MAX_CHANGES];
+	struct memory_alarm alarms[MEMORY_MAX_ALARMS];
+	struct memory_note remembered;
+	struct ban bans[2];
+	unsigned n = 0;
+
+	if (r->greylist && note->kind == NOTE_GREY) {
+		struct grey_note grey;
+
+		grey_note_of(note, &grey);
+		greylist_apply(r->greylist, &grey, &s->grey, changes);
+	}
+	if (r->memory && memory_note_of(note, &remembered))
+		n = memory_apply(r->memory, &s->memory, &remembered, alarms);
+	for (unsigned i = 0; i < n && r->config.on_alarm; i++)
+		r->config.on_alarm(r->config.arg, &alarms[i]);
+	n = r->bans ? offence_note(r->bans, &s->bans, note, bans) : 0;
+	for (unsigned i = 0; i < n; i++) {
+		struct overlay_entry entry;
+
+		offence_entry(&s->bans, note, &bans[i], &entry);
+		r->n_bans += overlay_put(r->config.overlay, &entry, entry.created_s, NULL) >= 0;
+	}
 }
 
 static void worker_part(struct rig *r)
@@ -424,20 +465,8 @@ static void worker_part(struct rig *r)
 		r->config.on_event(r->config.arg, &r->out.events[i]);
 	for (unsigned i = 0; i < r->out.n_questions && r->config.on_question; i++)
 		r->config.on_question(r->config.arg, &r->out.questions[i]);
-	for (unsigned i = 0; i < r->out.n_notes && r->greylist; i++) {
-		struct greylist_change changes[GREYLIST_MAX_CHANGES];
-		struct grey_note note;
-		if (r->out.notes[i].kind != NOTE_GREY)
-			continue;
-		grey_note_of(&r->out.notes[i], &note);
-		greylist_apply(r->greylist, &note, &policy_settings(r->policy)->grey, changes);
-	}
-	for (unsigned i = 0; i < r->out.n_notes && r->memory; i++) {
-		struct memory_alarm alarms[MEMORY_MAX_ALARMS];
-		struct memory_note note;
-		if (memory_note_of(&r->out.notes[i], &note))
-			memory_apply(r->memory, &policy_settings(r->policy)->memory, &note, alarms);
-	}
+	for (unsigned i = 0; i < r->out.n_notes; i++)
+		apply_note(r, &r->out.notes[i]);
 	r->out.frames.n_tx = r->out.frames.n_drop = r->out.n_events = r->out.n_questions = 0;
 	r->out.n_notes = 0;
 }
@@ -447,6 +476,12 @@ static void host_send(struct rig *r, struct model_host *h, struct model_link *l)
 	model_host_output(h, r->now_ns);
 	model_link_send(l, h->out.tx, h->out.n_tx, r->now_ns);
 	h->out.n_tx = 0;
+}
+
+void rig_send(struct rig *r)
+{
+	host_send(r, r->clients, r->to_worker_out);
+	host_send(r, r->backends, r->to_worker_in);
 }
 
 bool rig_step(struct rig *r, uint64_t limit_ns)

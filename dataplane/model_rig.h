@@ -18,8 +18,11 @@
 
 enum { RIG_CLIENTS = 24, RIG_EVENTS = 256, RIG_SERVERS_MAX = 8 };
 
+struct bans;
 struct greylist;
 struct image_writer;
+struct memory_alarm;
+struct overlay;
 
 struct rig_config {
 	uint64_t seed;
@@ -42,6 +45,7 @@ struct rig_config {
 	uint32_t worker_conns, worker_chunks; /* 0: 512 and 4,096 */
 	uint32_t worker_window_bytes;         /* 0: 4 MiB */
 	uint32_t greylist_entries;            /* 0: 4,096 */
+	uint32_t memory_entries;              /* 0: 1,000 */
 	bool no_clients,
 	    no_backends; /* no models there: the caller serves the host's connections in */
 	void (*clients_turn)(void *arg); /* these, between its input and its output; may be NULL */
@@ -49,6 +53,9 @@ struct rig_config {
 	/* A policy made elsewhere instead of the rig's own: its servers' addresses become the backend
 	 * host's, behind a gateway of the inside. Outlives the rig. */
 	struct policy *given_policy;
+	/* of given_policy: automatic bans go there as the policy has them; NULL: nobody is banned */
+	struct overlay *overlay;
+	void (*on_alarm)(void *arg, const struct memory_alarm *alarm); /* may be NULL */
 	uint32_t epoch;                              /* of the rig's own policy; 0: 1 */
 	void (*around_turn)(void *arg, bool before); /* of the worker; may be NULL */
 	/* with given_policy: clients that are nobody's neighbour, wherever their addresses lie */
@@ -74,12 +81,18 @@ struct rig {
 	_Atomic uint32_t pass_all_until_s; /* the worker's switch */
 	struct answer *answers;            /* for the worker's next turn */
 	unsigned n_answers;
-	struct memory *memory; /* as the greylist below */
-	struct greylist *greylist; /* where the policy has one; the worker's notes are applied at once */
+	/* where the policy has them; the worker's notes are applied at once */
+	struct greylist *greylist;
+	struct memory *memory;
+	struct bans *bans;
+	unsigned long n_bans; /* given */
 };
 
 /* Goes into the worker's next turn, which is then due. -ENOSPC: RIG_EVENTS wait already. */
 int rig_answer(struct rig *r, const struct answer *answer);
+
+/* Whoever moved a connection of the hosts outside of their turns: its frames go out at once. */
+void rig_send(struct rig *r);
 
 int rig_new(const struct rig_config *config, struct rig **ret_rig);
 /* Asserts that no frame is lost: all are back in the pool. */

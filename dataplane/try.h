@@ -14,6 +14,7 @@
 #ifndef POSTERN_DATAPLANE_TRY_H
 #define POSTERN_DATAPLANE_TRY_H
 
+#include "model_names.h"
 #include "model_rig.h"
 #include "peer.h"
 #include "script.h"
@@ -43,8 +44,7 @@ try {
 	bool event_taken[TRY_EVENTS];
 	unsigned n_events;
 	/* what name service says of every client, by the lines N */
-	uint32_t dns_listed;
-	uint8_t host, sender, spf; /* enum answer_status; ...; enum fact_spf */
+	struct model_names names;
 	char host_name[256];
 	bool json, failed;
 	char failure[600];

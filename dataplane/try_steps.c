@@ -84,23 +84,10 @@ void try_on_event(void *arg, const struct event *e)
 void try_answer(void *arg, const struct question *q)
 {
 	struct try *t = arg;
-	struct answer answer = { .id = q->id, .kind = q->kind, .status = ANSWER_FOUND };
-	struct answer *a = &answer;
+	struct answer answer;
 
-	switch ((enum question_kind)q->kind) {
-	case QUESTION_PTR:
-		a->status = t->host;
-		snprintf(a->name, sizeof(a->name), "%.254s", t->host_name);
-		break;
-	case QUESTION_DNSL:
-		a->lists = t->dns_listed & q->lists;
-		a->known = q->lists;
-		a->version = q->version;
-		break;
-	case QUESTION_SENDER: a->status = t->sender; break;
-	case QUESTION_SPF: a->result = t->spf; break;
-	}
-	rig_answer(t->rig, a); /* no room: as if nobody had answered */
+	model_names_answer(&t->names, q, &answer);
+	rig_answer(t->rig, &answer); /* no room: as if nobody had answered */
 }
 
 /* N listed NAME,...|nowhere; N host NAME|none|unconfirmed; N sender ...; N spf ... */
@@ -115,7 +102,7 @@ static void say_of_names(struct try *t, char *text)
 	if (!what || !word) {
 		fail(t, "say `N listed NAME`, `N host NAME`, `N sender none` or `N spf fail`");
 	} else if (!strcmp(what, "listed")) {
-		t->dns_listed = 0;
+		t->names.listed = 0;
 		for (char *save = NULL, *name = strtok_r(word, ",", &save); name;
 		     name = strtok_r(NULL, ",", &save)) {
 			bool found = !strcmp(name, "nowhere");
@@ -128,18 +115,19 @@ static void say_of_names(struct try *t, char *text)
 
 				if (strcmp(full, name) != 0 && (!dot || strcmp(dot + 1, name) != 0))
 					continue;
-				t->dns_listed |= 1u << i;
+				t->names.listed |= 1u << i;
 				found = true;
 			}
 			if (!found)
 				fail(t, "the policy has no DNS list \"%s\"", name);
 		}
 	} else if (!strcmp(what, "host")) {
-		t->host = !strcmp(word, "none")          ? ANSWER_NONE
-			  : !strcmp(word, "unconfirmed") ? ANSWER_UNCONFIRMED
-							 : ANSWER_FOUND;
+		t->names.host = !strcmp(word, "none")          ? ANSWER_NONE
+				: !strcmp(word, "unconfirmed") ? ANSWER_UNCONFIRMED
+							       : ANSWER_FOUND;
 		snprintf(t->host_name, sizeof(t->host_name), "%.254s",
-		    t->host == ANSWER_FOUND ? word : "");
+		    t->names.host == ANSWER_FOUND ? word : "");
+		t->names.host_name = t->host_name;
 	} else {
 		const char *const *words = !strcmp(what, "sender") ? senders
 					   : !strcmp(what, "spf")  ? spf
@@ -151,9 +139,9 @@ static void say_of_names(struct try *t, char *text)
 		if (!words || !words[i])
 			fail(t, "\"%s %s\" is nothing that name service says", what, word);
 		else if (words == spf)
-			t->spf = (uint8_t)i;
+			t->names.spf = (uint8_t)(FACT_SPF_NONE + i);
 		else
-			t->sender = (uint8_t)i;
+			t->names.sender = (uint8_t)i;
 	}
 }
 
@@ -563,6 +551,7 @@ unsigned try_prepare(struct try *t)
 	for (unsigned i = 0; i < TRY_CLIENTS; i++)
 		t->address[i] = rig_client(i % RIG_CLIENTS, false);
 	snprintf(t->host_name, sizeof(t->host_name), "client.example");
+	t->names.host_name = t->host_name;
 	each(t, true);
 	for (unsigned i = 1; i < TRY_CLIENTS; i++) { /* those that are not the rig's own */
 		bool own = false;

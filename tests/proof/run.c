@@ -623,17 +623,6 @@ static void backends_turn(void *arg)
 
 /* ---- the run ---- */
 
-/* What is due moved tcp state outside of the hosts' own turns: their frames go out at once. */
-static void kick(struct run *r)
-{
-	struct rig *rig = r->rig;
-
-	model_host_output(rig->clients, rig->now_ns);
-	model_link_send(
-	    rig->to_worker_out, rig->clients->out.tx, rig->clients->out.n_tx, rig->now_ns);
-	rig->clients->out.n_tx = 0;
-}
-
 static void serve(struct run *r, const struct due *d)
 {
 	struct client *c = &r->clients[d->index < CLIENTS ? d->index : 0];
@@ -656,7 +645,7 @@ static void serve(struct run *r, const struct due *d)
 		}
 		break;
 	}
-	kick(r);
+	rig_send(r->rig);
 }
 
 static void tally_messages(struct run *r)

@@ -239,14 +239,7 @@ bool world_connect(struct world *w, unsigned n)
 
 void world_kick(struct world *w)
 {
-	struct rig *r = w->rig;
-
-	model_host_output(r->clients, r->now_ns);
-	model_link_send(r->to_worker_out, r->clients->out.tx, r->clients->out.n_tx, r->now_ns);
-	r->clients->out.n_tx = 0;
-	model_host_output(r->backends, r->now_ns);
-	model_link_send(r->to_worker_in, r->backends->out.tx, r->backends->out.n_tx, r->now_ns);
-	r->backends->out.n_tx = 0;
+	rig_send(w->rig);
 }
 
 bool world_run(struct world *w, uint64_t for_ns, bool (*done)(void *arg), void *arg)
