@@ -10,7 +10,8 @@ struct config_memory {
 };
 
 struct config_rate {
-	struct config_value name, of, count, per_minute, per_hour, learned, state, weight, action;
+	struct config_value name, of, count, per_minute, per_hour, at_once, learned, state, weight,
+	    action;
 };
 
 struct config_recipients {

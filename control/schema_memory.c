@@ -71,6 +71,10 @@ static const struct schema_key rate_keys[] = {
 	    .doc = "So many in the last minute are enough; 0: any number." },
 	{ "per_hour", SCHEMA_NUMBER, 0, AT(per_hour), 0, 100000000, .def = "0",
 	    .doc = "So many in the last hour are enough; 0: any number." },
+	{ "at_once", SCHEMA_NUMBER, 0, AT(at_once), 0, 65535, .def = "0",
+	    .doc = "So many messages under way are enough, from MAIL (of the sender or its domain) or RCPT "
+		   "(to the recipient or its domain, bounces) to the end of the transaction, by all workers "
+		   "together; 0: any number. A rate of its own: alone, with count: messages." },
 	{ "learned", SCHEMA_BOOL, 0, AT(learned), .def = "true",
 	    .doc = "With `of: sender`: what the sender does regularly, by its baseline, is never too much." },
 	{ "state", SCHEMA_STATE, 0, AT(state), .def = "enforce",
@@ -121,6 +125,26 @@ static const char *wrong_key(const char *text)
 	return len - 2 > POLICY_BATV_SECRET ? "has a secret above 64 bytes" : NULL;
 }
 
+static void check_at_once(
+    const struct config_rate *r, const char *path, struct complaints *complaints)
+{
+	if (r->of.number < MEMORY_SENDER)
+		complain(complaints, path, r->at_once.pos,
+		    "rates.at_once: limits of: sender, sender-domain, recipient, recipient-domain "
+		    "or "
+		    "bounces; connections at once of %s %s are limits.connections and "
+		    "limits.prefix_connections",
+		    r->of.number == MEMORY_ADDRESS ? "an" : "a", r->of.text);
+	else if (r->count.number != MEMORY_MESSAGES)
+		complain(complaints, path, r->at_once.pos,
+		    "rates.at_once: limits messages; allowed: count: messages");
+	else if (r->per_minute.number > 0 || r->per_hour.number > 0)
+		complain(complaints, path, r->at_once.pos,
+		    "rates.at_once: is a rate of its own, with a reason of its own; write "
+		    "per_minute "
+		    "and per_hour into another");
+}
+
 void config_check_memory(struct config *c, struct complaints *complaints)
 {
 	const struct config_rate *rates = c->rates.items;
@@ -141,6 +165,10 @@ void config_check_memory(struct config *c, struct complaints *complaints)
 		const struct config_rate *r = &rates[i];
 
 		names_add(&names, &r->name, r->name.text, i);
+		if (r->at_once.number > 0) {
+			check_at_once(r, c->path, complaints);
+			continue;
+		}
 		if (r->of.number > MEMORY_PREFIX && r->count.number == MEMORY_CONNECTIONS)
 			complain(complaints, c->path, r->count.pos,
 			    "rates.count: \"connections\" have no %s; allowed: with of: address or "
@@ -179,6 +207,7 @@ static int compile_rates(const struct config *c, struct image_writer *w)
 		struct policy_rate rate = {
 			.per_minute = (uint32_t)from->per_minute.number,
 			.per_hour = (uint32_t)from->per_hour.number,
+			.at_once = (uint32_t)from->at_once.number,
 			.subject = (uint8_t)from->of.number,
 			.measure = (uint8_t)from->count.number,
 			.learned = from->learned.number != 0,

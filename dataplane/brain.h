@@ -65,6 +65,7 @@ struct worker {
 	struct stats_worker *stats;
 	struct pool sessions, relays, sketches;
 	struct pool asked; /* recipients whose answer is due (asked.h) */
+	struct pool holds; /* what transactions count as (session_at_once.c) */
 	struct window_pool windows;
 	struct sources *sources;
 	struct ask *ask;

@@ -117,6 +117,7 @@ static enum outcome mail_proceed(struct worker *w, struct session *s, const stru
 	}
 	s->used = (uint16_t)words_used(cmd);
 	s->at = AT_MAIL;
+	session_at_once_begin(w, s, PHASE_MAIL, (struct text){ 0 });
 	inquire_mail(w, s);
 	return answer(w, s, REPLY_MAIL_OK);
 }
@@ -173,6 +174,7 @@ static enum outcome rcpt_forward(struct worker *w, struct session *s, const stru
 	scan_rcpt(w, s, cmd->path.whole);
 	session_grey_forward(w, s);
 	session_memory_forward(w, s, cmd->path.whole);
+	session_at_once_begin(w, s, PHASE_RCPT, cmd->path.whole);
 	relay_rcpt(w, r, cmd);
 	return OUTCOME_DONE;
 }

@@ -10,8 +10,22 @@
 #include "grey.h"
 #include "resolver.h"
 
+#include "filters/at_once.h"
+
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
+
+/* As many counters a worker as it has connections: two for each session it can have. */
+static int open_at_once(struct live *l, char **ret_error)
+{
+	uint8_t key[16];
+
+	if (getrandom(key, sizeof(key), 0) != sizeof(key))
+		return fail(ret_error, EIO, "no random bytes for what is at once");
+	l->shared.at_once = at_once_new(l->n_workers, l->host.max_connections, key);
+	return l->shared.at_once ? 0 : fail(ret_error, ENOMEM, "no memory for what is at once");
+}
 
 int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 {
@@ -38,6 +52,9 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 	rc = live_memory_open(l, policy, ret_error);
 	if (rc)
 		return rc;
+	rc = open_at_once(l, ret_error);
+	if (rc)
+		return rc;
 	rc = live_resolver_open(l, policy, ret_error);
 	if (rc)
 		return rc;
@@ -61,6 +78,7 @@ void live_shared_close(struct live *l)
 	l->notes = notes_free(l->notes); /* tells what is left first */
 	live_waves_close();
 	l->resolver = resolver_free(l->resolver);
+	l->shared.at_once = at_once_free(l->shared.at_once);
 	live_memory_close(l);
 	live_bans_close(l);
 	l->grey = grey_free(l->grey);

@@ -11,6 +11,7 @@
 
 #include "filters/greylist.h"
 #include "filters/image.h"
+#include "filters/at_once.h"
 #include "filters/memory.h"
 #include "filters/image_write.h"
 
@@ -205,6 +206,7 @@ static int make_worker(struct rig *r)
 	wc->shared.greylist = r->greylist;
 	wc->shared.pass_all_until_s = &r->pass_all_until_s;
 	wc->shared.memory = r->memory;
+	wc->shared.at_once = r->at_once;
 	wc->notes |= r->memory ? MEMORY_NOTES : 0;
 	wc->notes |= r->greylist ? 1u << NOTE_GREY : 0;
 	wc->notes |= r->bans ? OFFENCE_NOTES : 0;
@@ -346,6 +348,10 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 			    config->greylist_entries ? config->greylist_entries : RIG_GREYLIST);
 			e = r->greylist ? 0 : -ENOMEM;
 		}
+		if (!e) {
+			r->at_once = at_once_new(1, 1024, (const uint8_t *)"a rig's own key.");
+			e = r->at_once ? 0 : -ENOMEM;
+		}
 		if (!e && policy_settings(r->policy)->memory.capacity) {
 			r->memory = memory_new(
 			    config->memory_entries ? config->memory_entries : RIG_MEMORY, own_key);
@@ -371,6 +377,9 @@ struct rig *rig_free(struct rig *r)
 {
 	if (!r)
 		return NULL;
+	/* what is given back without having been taken, or not at all, shows here */
+	assert(!r->worker ||
+	       r->stats->counters[STATS_AT_BRAIN + BRAIN_at_once_held] == at_once_held(r->at_once));
 	worker_free(r->worker);
 	if (r->clients && r->clients->stack)
 		model_host_fini(r->clients);
@@ -398,6 +407,7 @@ struct rig *rig_free(struct rig *r)
 	free(r->out.notes);
 	bans_free(r->bans);
 	memory_free(r->memory);
+	at_once_free(r->at_once);
 	greylist_free(r->greylist);
 	free(r);
 	return NULL;
@@ -540,4 +550,9 @@ bool rig_run(struct rig *r, uint64_t for_ns, bool (*done)(void *arg), void *arg)
 uint64_t rig_sessions(const struct rig *r)
 {
 	return r->stats->counters[STATS_AT_BRAIN + BRAIN_sessions];
+}
+
+uint64_t rig_reason(const struct rig *r, enum reason reason)
+{
+	return r->stats->counters[STATS_AT_REASON + reason];
 }

@@ -86,6 +86,7 @@ struct rig {
 	struct memory *memory;
 	struct bans *bans;
 	unsigned long n_bans; /* given */
+	struct at_once *at_once;
 };
 
 /* Goes into the worker's next turn, which is then due. -ENOSPC: RIG_EVENTS wait already. */
@@ -111,6 +112,8 @@ extern const char rig_ehlo_words[]; /* what the rig's backends offer by default 
 
 /* Sessions that the worker holds, by its gauge. */
 uint64_t rig_sessions(const struct rig *r);
+/* How often this reason was given. */
+uint64_t rig_reason(const struct rig *r, enum reason reason);
 
 /* Client i's and our own outside address, IPv6 with v6. i < RIG_CLIENTS. */
 struct ip_addr rig_client(unsigned i, bool v6);

@@ -154,6 +154,7 @@ void session_end(struct worker *w, struct session *s)
 	session_note_end(w, s);
 	brain_count(w, BRAIN_sessions_closed);
 	inquire_end(w, s);
+	session_at_once_end(w, s);
 	if (s->relay)
 		relay_release(w, s->relay);
 	if (s->tracked)
@@ -202,6 +203,7 @@ void session_release_relay(struct worker *w, struct session *s)
 void session_linger(struct worker *w, struct session *s)
 {
 	session_release_relay(w, s);
+	session_at_once_end(w, s);
 	session_consume(w, s, tcp_unread(s->conn));
 	tcp_shutdown(w->stack, s->conn);
 	s->state = SESSION_LINGER;

@@ -77,6 +77,7 @@ struct session {
 	struct relay *relay;
 	struct extent *line;      /* a command line that lies in two pieces, so far */
 	struct extent *long_text; /* `text`, where it is too short */
+	struct hold *holds;       /* what the transaction counts as (session_at_once.c) */
 	TAILQ_ENTRY(session) run;
 	LIST_ENTRY(session) all;
 	struct stack_timer timer;
@@ -207,6 +208,16 @@ void session_memory_answered(struct worker *w, struct session *s, const struct s
 void session_memory_rcpt(
     struct worker *w, const struct session *s, struct text rcpt, unsigned code, bool unknown);
 bool session_is_internal(const struct worker *w, const struct session *s);
+
+/* ---- session_at_once.c ---- */
+
+/* Before the filters are asked: limits at once that others have reached, into facts.rates_over. */
+void session_at_once_ask(struct worker *w, struct session *s, enum phase phase);
+/* The transaction begins (MAIL), or a recipient of it goes to the backend (RCPT): it counts. */
+void session_at_once_begin(struct worker *w, struct session *s, enum phase phase, struct text rcpt);
+/* The transaction is over, or the session: nothing of it counts any more. */
+void session_at_once_end(struct worker *w, struct session *s);
+size_t hold_size(void); /* of a record of the worker's pool `holds` */
 
 /* ---- session_shape.c ---- */
 

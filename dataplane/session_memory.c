@@ -24,8 +24,11 @@ void session_memory_ask(struct worker *w, struct session *s, enum phase phase)
 
 	s->facts.rates_over = 0;
 	s->facts.memory = 0;
-	if (!memory || !w->set->memory.capacity || s->facts.trusted ||
+	if (s->facts.trusted ||
 	    (phase != PHASE_CONNECT && phase != PHASE_MAIL && phase != PHASE_RCPT))
+		return;
+	session_at_once_ask(w, s, phase);
+	if (!memory || !w->set->memory.capacity)
 		return;
 	query = (struct memory_query){
 		.client = s->facts.client,
@@ -37,7 +40,7 @@ void session_memory_ask(struct worker *w, struct session *s, enum phase phase)
 	if (phase == PHASE_RCPT)
 		query.rcpt = s->facts.rcpt;
 	memory_judge(memory, &w->set->memory, phase, &query, s->facts.now_s, &answer);
-	s->facts.rates_over = answer.rates_over;
+	s->facts.rates_over |= answer.rates_over;
 	s->facts.memory = answer.found;
 }
 

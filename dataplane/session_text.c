@@ -125,6 +125,7 @@ void session_forget(struct worker *w, struct session *s)
 	s->facts.declared_size = s->facts.body_size = 0;
 	s->facts.null_sender = false;
 	tally_forget_transaction(&s->tally);
+	session_at_once_end(w, s);
 	if (s->relay)
 		s->relay->grey = (struct relay_grey){ 0 };
 	if (w->judged == s) /* under judgement: what is kept afterwards forgets it too */

@@ -287,6 +287,9 @@ int worker_new(const struct worker_config *config, const struct stack_host *host
 	r = pool_init(&w->asked, sizeof(struct asked), ASKED_POOL);
 	if (r < 0)
 		goto fail;
+	r = pool_init(&w->holds, hold_size(), w->config.max_sessions + w->config.max_sessions / 2);
+	if (r < 0)
+		goto fail;
 	r = window_pool_init(&w->windows, w->config.window_bytes);
 	if (r < 0)
 		goto fail;
@@ -326,6 +329,7 @@ struct worker *worker_free(struct worker *w)
 	ask_free(w->ask);
 	window_pool_fini(&w->windows);
 	sketches_fini(w);
+	pool_fini(&w->holds);
 	pool_fini(&w->asked);
 	pool_fini(&w->relays);
 	pool_fini(&w->sessions);

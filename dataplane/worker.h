@@ -56,10 +56,12 @@ struct note {
 struct overlay;
 struct greylist;
 struct memory;
+struct at_once;
 struct worker_shared {
 	const struct overlay *overlay;
 	const struct greylist *greylist;
 	const struct memory *memory;
+	struct at_once *at_once; /* each worker writes what is its own (filters/at_once.h) */
 	/* Unix seconds: until then every rule only notes what it would have done (`pass-all`). What
 	 * protects us, and relaying, stays. */
 	const _Atomic uint32_t *pass_all_until_s;

@@ -5,12 +5,19 @@
 #include <errno.h>
 #include <stdio.h>
 
+static uint16_t reason_of(const struct policy_rate *rate)
+{
+	if (!rate->at_once)
+		return REASON_RATE;
+	return rate->subject >= MEMORY_RECIPIENT ? REASON_RECIPIENT_AT_ONCE : REASON_SENDER_AT_ONCE;
+}
+
 int image_writer_rate(struct image_writer *w, const char *name, const struct policy_rate *rate)
 {
 	struct policy_memory *to = &image_writer_settings(w)->memory;
 	struct policy_rule rule = { .kind = RULE_RATE,
 		.action = VERDICT_DEFER,
-		.reason = REASON_RATE,
+		.reason = reason_of(rate),
 		.index = to->n_rates };
 	char text[80];
 	int r;

@@ -5,6 +5,7 @@
  */
 #include "policy_check_memory.h"
 
+#include "at_once.h"
 #include "memory.h"
 
 const char *policy_check_memory(const struct policy_memory *memory, uint32_t n_rules)
@@ -17,7 +18,8 @@ const char *policy_check_memory(const struct policy_memory *memory, uint32_t n_r
 		const struct policy_rate *rate = &memory->rates[i];
 
 		if (rate->rule >= n_rules || rate->subject >= MEMORY_N_SUBJECTS ||
-		    rate->measure >= MEMORY_N_MEASURES || rate->learned > 1)
+		    rate->measure >= MEMORY_N_MEASURES || rate->learned > 1 ||
+		    (rate->at_once && !at_once_counts(rate->subject)))
 			return "policy: a rate is out of range";
 	}
 	if (memory->rule_recipients >= n_rules && memory->rule_recipients)

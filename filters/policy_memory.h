@@ -39,6 +39,7 @@ enum memory_measure {
 struct policy_rate {
 	uint32_t rule;                 /* its row among the rules */
 	uint32_t per_minute, per_hour; /* 0: no limit */
+	uint32_t at_once;              /* messages (at_once.h); 0: no limit */
 	uint8_t subject, measure;
 	uint8_t learned; /* 1: of a sender; what it does regularly is not too much */
 	uint8_t reserved;

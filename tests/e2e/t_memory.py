@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The memory of sources in the running appliance: a captured account stops, a harvester is held as it
-comes back, a rate defers; what was learned survives a restart and is forgotten on request."""
+comes back, a rate defers, so do limits at once; what was learned survives a restart and is forgotten on request."""
 
 import json
 
@@ -15,7 +15,9 @@ CHANGE = {
     "checks": {"unusual_internal": {"state": "enforce"}, "harvest": {"action": "tarpit"}},
     "bans": {"threshold": 25, "prefix_hosts": 0},
     "relay": {"internal": [INSIDE + "/32"]},
-    "rates": [{"name": "busy", "of": "address", "count": "connections", "per_hour": 5}],
+    "rates": [{"name": "busy", "of": "address", "count": "connections", "per_hour": 5},
+              {"name": "crowd", "of": "sender", "at_once": 2},
+              {"name": "mailbox", "of": "recipient", "at_once": 1}],
     "recipients": {"domains": ["example.org"], "entries": ["user*@example.org"]},
 }
 
@@ -79,6 +81,30 @@ def test_a_rate_defers(a):
     for _ in range(5):
         assert code() == 220
     until("its limit", 5, lambda: code() == 421, 0.1)
+
+
+def test_messages_at_once(a):
+    def reached(d, sender, rcpt="user-once@example.org"):
+        code, text = d.cmd(f"MAIL FROM:<{sender}>")
+        return code if code != 250 else d.cmd(f"RCPT TO:<{rcpt}>")[0]
+
+    with clients.Dialog(a.lab, a, False, OUTSIDE) as one, clients.Dialog(a.lab, a, False, INSIDE) as two:
+        with clients.Dialog(a.lab, a, True) as three:
+            for d in (one, two, three):
+                d.hello()
+            assert reached(one, "crowd@example.net") == 250
+            assert reached(two, "Crowd@Example.net") == 450, "the mailbox has one"
+            assert reached(three, "crowd@example.net") == 451, "the sender has two"
+            one.want(250, "RSET")
+            assert reached(three, "crowd@example.net") == 250
+    told = until("its event", 5, lambda: [e for e in a.events("session")
+                                          if e["reason"] == "sender_at_once"])
+    assert "rates.crowd" in json.dumps(told[0]), told[0]
+    code, out = a.ctl("explain", told[0]["client"])
+    assert code == 0 and "rates.crowd" in out, out
+    hits = {r["name"]: r["hits"] for r in json.loads(a.ctl("--json", "stats")[1])["rules"]}
+    assert hits["rates.mailbox"] == 1 and hits["rates.crowd"] == 1, hits
+    until("nothing held", 5, lambda: a.counters()["at_once_held"] == 0)
 
 
 def test_repeated_offences_end_in_a_ban(a):

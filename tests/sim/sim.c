@@ -9,6 +9,7 @@
  *	          to the final dot was lost on the way (the window of RFC 1047)     never
  *	stuck     neither accepted nor refused at the end of the time              never
  *	hung      a session open for an hour                                       never
+ *	held      a sender or recipient counted as under way behind the last       never
  *
  *	sim [--seeds N] [--first SEED] [--seed SEED] [--tight] [--verbose]
  *
@@ -16,6 +17,9 @@
  * A failing world prints its seed; `sim --seed SEED --verbose` shows it again, event by event.
  */
 #include "dataplane/model_rig.h"
+
+#include "filters/at_once.h"
+#include "filters/image_write.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -38,11 +42,12 @@ struct world {
 	unsigned n_messages, n_done;
 	size_t body_len;
 	bool verbose;
+	uint32_t at_once; /* limit of the world's senders and recipients; 0: none */
 	struct message messages[MAX_MESSAGES];
 };
 
 struct totals {
-	unsigned long worlds, messages, accepted, refused, retried, doubled, failed;
+	unsigned long worlds, messages, accepted, refused, retried, doubled, limited, failed;
 	uint64_t virtual_ns;
 };
 
@@ -103,6 +108,21 @@ static void on_event(void *arg, const struct event *e)
 		    reason_infos[e->reason].name, e->last_code);
 }
 
+/* All senders are one, and so are many of the recipients: the limits are met all the time. */
+static void set_rates(void *arg, struct policy_settings *settings, struct image_writer *writer)
+{
+	const struct world *w = arg;
+	struct policy_rate sender = { .subject = MEMORY_SENDER, .at_once = 2 * w->at_once };
+	struct policy_rate rcpt = { .subject = MEMORY_RECIPIENT, .at_once = w->at_once };
+	struct policy_rate domain = { .subject = MEMORY_RECIPIENT_DOMAIN, .at_once = 64 };
+
+	(void)settings;
+	if (w->at_once && (image_writer_rate(writer, "sender", &sender) < 0 ||
+			      image_writer_rate(writer, "rcpt", &rcpt) < 0 ||
+			      image_writer_rate(writer, "domain", &domain) < 0))
+		abort();
+}
+
 static uint64_t draw(struct world *w, uint64_t below)
 {
 	return below ? model_random(&w->random) % below : 0;
@@ -120,7 +140,9 @@ static void draw_world(struct world *w, struct rig_config *c)
 		.on_outcome = on_outcome,
 		.on_message = on_message,
 		.on_event = on_event,
+		.policy = set_rates,
 		.max_clients = 32 };
+	w->at_once = w->seed % 2 ? 4 + (uint32_t)(w->seed / 2 % 8) : 0;
 	struct model_link_config link = { .delay_ns = 1000 * (1 + draw(w, 200)) };
 	if (kind >= 1) {
 		link.delay_ns = 1000000 * draw(w, 80);
@@ -195,6 +217,26 @@ static bool finished(void *arg)
 	return model_clients_open(w->rig->mc) == 0;
 }
 
+static bool idle(void *arg)
+{
+	const struct world *w = arg;
+	return worker_is_idle(w->rig->worker);
+}
+
+/* Whoever is still there is sent away; then nothing may count as under way any more. */
+static bool all_given_back(struct world *w)
+{
+	worker_drain(w->rig->worker);
+	if (!rig_run(w->rig, 3600ull * 1000000000, idle, w))
+		printf("seed %" PRIu64 ": does not drain\n", w->seed);
+	else if (at_once_held(w->rig->at_once) > 0)
+		printf("seed %" PRIu64 ": %" PRIu64 " senders and recipients are still held\n",
+		    w->seed, at_once_held(w->rig->at_once));
+	else
+		return true;
+	return false;
+}
+
 static bool judge(const struct world *w, struct totals *t)
 {
 	bool good = true;
@@ -259,6 +301,9 @@ static bool run_world(uint64_t seed, bool verbose, bool tight, struct totals *t)
 	bool good = judge(w, t) && !hung;
 	if (hung)
 		printf("seed %" PRIu64 ": a session was open for an hour\n", seed);
+	good = all_given_back(w) && good;
+	t->limited += rig_reason(w->rig, REASON_SENDER_AT_ONCE) +
+		      rig_reason(w->rig, REASON_RECIPIENT_AT_ONCE);
 	t->worlds++;
 	t->failed += !good;
 	t->virtual_ns += w->rig->now_ns - start;
@@ -314,9 +359,13 @@ int main(int argc, char **argv)
 			    seed - first + 1, n, t.messages, t.failed, wall_s() - start);
 	}
 	printf("sim: worlds %lu messages %lu accepted %lu refused %lu retried %lu "
-	       "doubled-in-window %lu "
+	       "doubled-in-window %lu limited-at-once %lu "
 	       "virtual %.0f s; worlds with lost, altered, stuck or doubled mail: %lu\n",
-	    t.worlds, t.messages, t.accepted, t.refused, t.retried, t.doubled,
+	    t.worlds, t.messages, t.accepted, t.refused, t.retried, t.doubled, t.limited,
 	    (double)t.virtual_ns / 1e9, t.failed);
+	if (n >= 20 && t.limited == 0) {
+		puts("sim: no limit at once was ever met");
+		return 1;
+	}
 	return t.failed != 0;
 }

@@ -476,11 +476,11 @@ static bool add_memory(struct world *w, struct image_writer *iw, char *text)
 	return true;
 }
 
-/* @rate NAME of=SUBJECT count=MEASURE per_minute=N per_hour=N learned=N, behind @memory */
+/* @rate NAME of=SUBJECT count=MEASURE per_minute=N per_hour=N learned=N at_once=N, behind @memory */
 static bool add_rate(struct world *w, struct image_writer *iw, char *text)
 {
 	static const struct setting rate_settings[] = { RATE(per_minute), RATE(per_hour),
-		RATE(learned) };
+		RATE(learned), RATE(at_once) };
 	char *word, *name = script_word(&text);
 	struct policy_rate rate = { 0 };
 

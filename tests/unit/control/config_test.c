@@ -217,6 +217,15 @@ static const struct wrong_case check_cases[] = {
 	{ "  hostname: mx.example.org", "  hostname: mx.example.org\n  contact_url: example.org",
 	    "a.yaml:17:16: smtp.contact_url: \"example.org\" is not a URL; allowed: https://..., http://... or "
 	    "mailto:...\n" },
+	{ "listeners:", "rates: [{name: a, of: prefix, at_once: 5}]\nlisteners:",
+	    "a.yaml:17:40: rates.at_once: limits of: sender, sender-domain, recipient, recipient-domain or "
+	    "bounces; connections at once of a prefix are limits.connections and "
+	    "limits.prefix_connections\n" },
+	{ "listeners:", "rates: [{name: a, of: sender, count: unknown, at_once: 5}]\nlisteners:",
+	    "a.yaml:17:56: rates.at_once: limits messages; allowed: count: messages\n" },
+	{ "listeners:", "rates: [{name: a, of: recipient, per_hour: 9, at_once: 5}]\nlisteners:",
+	    "a.yaml:17:56: rates.at_once: is a rate of its own, with a reason of its own; write per_minute "
+	    "and per_hour into another\n" },
 	{ "listeners:", "limits: {connections: 9000}\nlisteners:",
 	    "a.yaml:17:23: limits.prefix_connections: 5000 is less than limits.connections of a single "
 	    "address; allowed: 9000 or more\n" },

@@ -51,6 +51,39 @@ static void test_rates(void **state)
 	fixture_end(&f);
 }
 
+/* A limit at once is a rate with a reason of its own: the sender's, or the recipient's. */
+static void test_at_once(void **state)
+{
+	const struct policy_rate sender = { .subject = MEMORY_SENDER, .at_once = 5 };
+	const struct policy_rate bounces = { .subject = MEMORY_BOUNCES, .at_once = 1 };
+	const struct policy_rate address = { .subject = MEMORY_ADDRESS, .at_once = 1 };
+	struct image_part parts[IMAGE_MAX_PARTS];
+	const char *error = "";
+	struct policy *p;
+	struct verdict v;
+	struct fixture f;
+	unsigned n;
+
+	(void)state;
+	fixture_begin(&f);
+	assert_true(image_writer_rate(f.w, "crowd", &sender) > 0);
+	assert_true(image_writer_rate(f.w, "bounces", &bounces) > 0);
+	fixture_open(&f);
+	v = judge(&f, PHASE_MAIL, (struct facts){ .rates_over = 1 }, NULL);
+	assert_int_equal(v.kind, VERDICT_DEFER);
+	assert_int_equal(v.reason, REASON_SENDER_AT_ONCE);
+	v = judge(&f, PHASE_RCPT, (struct facts){ .rates_over = 2 }, NULL);
+	assert_int_equal(v.reason, REASON_RECIPIENT_AT_ONCE);
+	fixture_end(&f);
+
+	fixture_begin(&f); /* of an address: nothing would count it */
+	image_writer_rate(f.w, "wrong", &address);
+	assert_int_equal(image_writer_finish(f.w, parts, &n, &error), 0);
+	assert_int_equal(policy_open(parts, n, 1, &p, &error), -EBADMSG);
+	assert_string_equal(error, "policy: a rate is out of range");
+	fixture_end(&f);
+}
+
 static void test_too_many_rates(void **state)
 {
 	const struct policy_rate rate = { .per_hour = 5 };
@@ -172,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rates),
+		cmocka_unit_test(test_at_once),
 		cmocka_unit_test(test_too_many_rates),
 		cmocka_unit_test(test_recipients),
 		cmocka_unit_test(test_bounces),
