@@ -118,7 +118,11 @@ struct verdict policy_judge_content(const struct policy *p, const struct facts *
 	for (unsigned i = 0; i < content->n && !facts->trusted; i++) {
 		uint8_t action = p->rules[rules[i]].action;
 
-		if (hit(p, tally, facts, rules[i]) && action > gravest)
+		if (!hit(p, tally, facts, rules[i]))
+			continue;
+		if (content->partial && action > VERDICT_MARK && action < VERDICT_REFUSE)
+			continue; /* what refuses may yet come */
+		if (action > gravest)
 			gravest = (enum verdict_kind)action;
 	}
 	v = policy_judge(p, PHASE_BODY, facts, tally);

@@ -4,10 +4,11 @@
  * Pure.
  *
  * A message that outgrows the inspection window is judged twice. At the window's end only what can no
- * longer change counts: rules that are hit by expressions, and their own actions. Metas (a negation may
- * turn them) and the score (a rule of negative weight may still be hit) wait for the message's end, so
- * that the verdict does not depend on where the window ends; the score may mark there, since a header
- * can only be put on top before the message goes on.
+ * longer change counts: rules that are hit by expressions, and those of their actions that refuse. Metas
+ * (a negation may turn them), the score (a rule of negative weight may still be hit) and what defers
+ * (something that refuses may still be hit) wait for the message's end, so that the verdict does not
+ * depend on where the window ends; the score may mark there, since a header can only be put on top
+ * before the message goes on.
  */
 #ifndef POSTERN_FILTERS_CONTENT_H
 #define POSTERN_FILTERS_CONTENT_H

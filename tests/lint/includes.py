@@ -40,7 +40,7 @@ CONFINED = [
     (r"ares.*\.h", r"dataplane/resolver\.[ch]$", "only resolver.* knows c-ares"),
     (r"libpsl\.h", r"dataplane/resolver_jobs\.c$", "only the resolver knows public suffixes"),
     (r"lmdb\.h", r"dataplane/store\.[ch]$", "only store.* knows LMDB"),
-    (r"hs(/.*|_.*)?\.h", r"filters/pattern|control/compile|bench/patterns|tests/unit/filters/pattern", "only patterns and their compiler know Hyperscan"),
+    (r"hs(/.*|_.*)?\.h", r"filters/pattern|control/compile|bench/patterns|tests/unit/filters/pattern|tests/property/oracle", "only patterns and their compiler know Hyperscan"),
     (r"pcre2.*\.h", r"filters/pattern_confirm\.c$", "only the confirmation of patterns knows PCRE2"),
     (r"microhttpd\.h", r"control/metrics_http\.c$", "only metrics_http.c knows libmicrohttpd"),
     (r"maxminddb.*\.h", r"control/mmdb\.[ch]$", "only mmdb.* knows MaxMind DB files"),
