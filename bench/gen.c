@@ -54,7 +54,7 @@ static uint32_t get32(const uint8_t *p)
 }
 
 /* Addresses stand in front of the TCP header in both families: 8 or 32 bytes. */
-static void seal(struct frame *f, bool v6, unsigned tcp_len)
+void gen_seal(struct frame *f, bool v6, unsigned tcp_len)
 {
 	uint8_t *ip = f->data + ETH, *tcp = ip + (v6 ? V6 : V4);
 	if (v6) {
@@ -115,7 +115,7 @@ void gen_syn(struct gen *g, struct frame *f)
 		1, 3, 3, 7 };
 	memcpy(tcp + 20, options, sizeof(options));
 	put32(tcp + 28, (uint32_t)(n >> 8) + 1);
-	seal(f, g->v6, g->plain ? 24 : SYN_TCP);
+	gen_seal(f, g->v6, g->plain ? 24 : SYN_TCP);
 }
 
 /* The generator is the gateway of all its sources: whoever is asked for, it is us. */
@@ -182,7 +182,7 @@ static void turn_round(
 	tcp[12] = 5 << 4;
 	tcp[13] = flags;
 	put16(tcp + 14, g->window ? g->window : 502);
-	seal(f, g->v6, 20 + len);
+	gen_seal(f, g->v6, 20 + len);
 }
 
 bool gen_answer(struct gen *g, struct frame *f)

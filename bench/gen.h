@@ -38,6 +38,9 @@ bool gen_answer(struct gen *g, struct frame *f);
 unsigned gen_heard(const struct gen *g, const struct frame *f, const char **ret_text);
 void gen_say(struct gen *g, struct frame *f, const char *text, unsigned len);
 
+/* Lengths and both checksums of a frame whose headers, `tcp_len` bytes of TCP among them, are written. */
+void gen_seal(struct frame *f, bool v6, unsigned tcp_len);
+
 /* RFC 1071 sums, used by the baseline too. */
 uint32_t gen_sum(const void *p, unsigned len, uint32_t sum);
 uint16_t gen_fold(uint32_t sum);

@@ -20,8 +20,10 @@
 #include <sys/mman.h>
 
 enum {
-	DRIPS_PER_TURN = 512,
-	LOOKS_PER_TURN = 4096,
+	/* As many as a turn takes frames in: after a pause what is owed goes out no faster than its
+	 * ACKs can come back, and no turn grows long. */
+	DRIPS_PER_TURN = 32,
+	LOOKS_PER_TURN = 1024,
 	WINDOW = 512, /* bytes offered: enough for a command line, too little to hurry */
 	AGE_LOOKS = 8,
 };
