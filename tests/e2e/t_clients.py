@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The mail programs people use, over IPv4 and IPv6, through the appliance to Postfix."""
 
-import os
 import smtplib
 
 import clients

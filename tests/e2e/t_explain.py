@@ -7,8 +7,8 @@ import os
 import re
 
 import clients
-import t_manager
 from lab import until
+from managed import Managed
 
 HOST, LISTED, VERIFIED, BANNED, FRIEND = ("203.0.113.90", "203.0.113.91", "203.0.113.92", "203.0.113.93",
                                           "203.0.113.10")
@@ -26,25 +26,11 @@ CHANGE = {
 
 
 def setup():
-    a = t_manager.Managed(CHANGE, clients=(HOST, LISTED, VERIFIED, BANNED, FRIEND, V6), name="explain")
-    try:
-        os.makedirs(a.path("manager-state"), exist_ok=True)
-        a.start_manager()
-        until("the first load's end", 20, lambda: json.loads(ctl(a, "--json", "status"))["manager"]["loading"] is None, 0.1)
-    except BaseException:
-        a.close()
-        raise
-    return a
-
-
-def ctl(a, *words):
-    code, text = a.ctl(*words)
-    assert code == 0, f"posternctl {' '.join(words)}: {code}: {text}"
-    return text
+    return Managed.started(CHANGE, clients=(HOST, LISTED, VERIFIED, BANNED, FRIEND, V6), name="explain")
 
 
 def explain(a, *words):
-    return json.loads(ctl(a, "--json", "explain", *words))
+    return json.loads(a.asked("--json", "explain", *words))
 
 
 def talk(a, src, *lines):
@@ -63,7 +49,7 @@ def talk(a, src, *lines):
 def test_every_token_resolves(a):
     mail = ("EHLO client.example", "MAIL FROM:<a@sender.example>")
     given = []  # (token, source)
-    ctl(a, "ban", "add", BANNED, "--for", "10m", "--reason", "loud")
+    a.asked("ban", "add", BANNED, "--for", "10m", "--reason", "loud")
     for _ in range(ROUNDS):
         for src, lines in ((HOST, (*mail, "RCPT TO:<x@elsewhere.example>", "RCPT TO:<y@elsewhere.example>",
                                    "RCPT TO:<user1@example.org>", "QUIT")),
@@ -98,39 +84,39 @@ def test_every_token_resolves(a):
     assert not unresolved, unresolved[:5]
     assert {"relay_denied", "greylisted", "listed", "listed_verified", "non_smtp", "line_too_long",
             "message_size", "error_limit"} <= kinds, kinds
-    ctl(a, "ban", "del", BANNED)
+    a.asked("ban", "del", BANNED)
 
 
 def test_rules_as_they_were_and_in_shadow(a):
     token = talk(a, HOST, "GET / HTTP/1.1", "QUIT")[0]
     until("the record", 5, lambda: explain(a, token)["record"] == "found", 0.05)
-    ctl(a, "set", "checks.non_smtp.weight", "700", "--reason", "later")
+    a.asked("set", "checks.non_smtp.weight", "700", "--reason", "later")
     found = explain(a, token)
     rules = {r["name"]: r for r in found["explained"]["rules"]}
     assert rules["checks.non_smtp"]["weight"] == 5.0 and rules["checks.non_smtp"]["decided"], rules
     shadow = [r["name"] for r in found["explained"]["shadow"]]
     assert "lists.watched" in shadow, found["explained"]
-    text = ctl(a, "explain", f"[{token}]")
+    text = a.asked("explain", f"[{token}]")
     for part in ("This is a mail server", "checks.non_smtp", "would have", "lists.watched", "(this decided)",
                  "posternctl set checks.non_smtp.state shadow", HOST):
         assert part in text, f"{part!r} is not in:\n{text}"
-    ctl(a, "undo")
+    a.asked("undo")
 
 
 def test_an_engineers_walk(a):
     """Blocks a prefix, is refused, explains the token, takes it back: each command from the one before."""
-    ctl(a, "list", "add", "203.0.113.88/29", "--list", "blocked", "--for", "1h", "--reason", "ticket 4711")
+    a.asked("list", "add", "203.0.113.88/29", "--list", "blocked", "--for", "1h", "--reason", "ticket 4711")
     token = talk(a, HOST)[0]
-    text = ctl(a, "explain", token, "--client", HOST)
+    text = a.asked("explain", token, "--client", HOST)
     for part in ("Your address is listed here", "203.0.113.88/29 on blocked, by operator", "ticket 4711",
                  "refuse at the SYN"):
         assert part in text, f"{part!r} is not in:\n{text}"
-    again = ctl(a, "explain", HOST)
+    again = a.asked("explain", HOST)
     assert "203.0.113.88/29 on blocked" in again and "refuse at the SYN" in again, again
     undo = [w for w in explain(a, token, "--client", HOST)["explained"]["next"] if "list del" in w]
     assert undo == ["posternctl list del 203.0.113.88/29 --list blocked"], undo
-    ctl(a, *undo[0].split()[1:])
-    assert "let through at CONNECT" in ctl(a, "explain", HOST)
+    a.asked(*undo[0].split()[1:])
+    assert "let through at CONNECT" in a.asked("explain", HOST)
     assert not talk(a, HOST, "EHLO client.example", "QUIT")
 
 
@@ -150,8 +136,8 @@ def test_what_cannot_be_explained_says_why(a):
                               ((HOST, "--at", "yesterday"), 2, "is no time")):
         got, text = a.ctl("explain", *words)
         assert got == code and said in text, f"{words}: {got}: {text}"
-    assert "none on record" in ctl(a, "explain", "198.51.100.77")
-    assert "none on record" in ctl(a, "explain", HOST, "--at", "2020-01-01 12:00")
+    assert "none on record" in a.asked("explain", "198.51.100.77")
+    assert "none on record" in a.asked("explain", HOST, "--at", "2020-01-01 12:00")
     until("the record", 5, lambda: explain(a, token)["record"] == "found", 0.05)
     log = a.path("events.jsonl")
     os.rename(log, log + ".away")
@@ -163,5 +149,5 @@ def test_what_cannot_be_explained_says_why(a):
     until("the manager's notice", 10, lambda: a.ctl("explain", token)[0] == 3, 0.1)
     code, text = a.ctl("explain", token)
     assert "token.key" in text, text
-    assert "not known: the dataplane is not connected" in ctl(a, "explain", HOST)
+    assert "not known: the dataplane is not connected" in a.asked("explain", HOST)
     a.start(image=None)

@@ -3,12 +3,11 @@
 deaths, ended by time and by hand."""
 
 import json
-import os
 import time
 
 import clients
-import t_manager
 from lab import until
+from managed import Managed
 
 HOST, OTHER, FRIEND, NETWORK = "203.0.113.90", "203.0.113.91", "203.0.113.10", "203.0.113.0/24"
 V6 = "2001:db8:bad:90::1"
@@ -18,35 +17,13 @@ LISTS = {"lists": [{"name": "friends", "action": "pass", "entries": [FRIEND]},
 
 
 def setup():
-    a = t_manager.Managed(LISTS, clients=(HOST, OTHER, FRIEND, V6), name="lists")
-    try:
-        os.makedirs(a.path("manager-state"), exist_ok=True)
-        a.start_manager()
-    except BaseException:
-        a.close()
-        raise
-    return a
-
-
-def greeting(a, src):
-    with clients.Dialog(a.lab, a, ":" in src, src) as d:
-        return d.reply()[0]
-
-
-def ctl(a, *words):
-    code, text = a.ctl(*words)
-    assert code == 0, f"posternctl {' '.join(words)}: {code}: {text}"
-    return text
-
-
-def told(a, *words):
-    return json.loads(ctl(a, "--json", *words))
+    return Managed.started(LISTS, clients=(HOST, OTHER, FRIEND, V6), name="lists")
 
 
 def refused(a, src, bound_s=1):
     """521 within so long, and an event of it."""
     start = time.monotonic()
-    assert greeting(a, src) == 521, f"{src} is greeted"
+    assert a.greeting(src) == 521, f"{src} is greeted"
     until("the event", bound_s, lambda: any(
         e.get("client") == src and e.get("reason") in ("listed", "banned")
         for e in a.events("refused-syn") + a.events("session")), 0.02)
@@ -54,84 +31,84 @@ def refused(a, src, bound_s=1):
 
 
 def test_an_added_address_is_refused_within_a_second(a):
-    assert greeting(a, HOST) == 220
-    text = ctl(a, "list", "add", HOST, "--for", "10m", "--reason", "ticket 4711")
+    assert a.greeting(HOST) == 220
+    text = a.asked("list", "add", HOST, "--for", "10m", "--reason", "ticket 4711")
     assert f"{HOST} is on blocked for 10m" in text or f"{HOST} is on blocked for 9m" in text, text
     refused(a, HOST)
-    shown = told(a, "list", "show", HOST)
+    shown = a.told("list", "show", HOST)
     assert [e["reason"] for e in shown["entries"]] == ["ticket 4711"], shown
     assert shown["effect"] == "blocked", shown
-    assert "is off blocked" in ctl(a, "list", "del", HOST)
-    assert greeting(a, HOST) == 220
+    assert "is off blocked" in a.asked("list", "del", HOST)
+    assert a.greeting(HOST) == 220
 
 
 def test_a_prefix_of_ipv6(a):
-    assert greeting(a, V6) == 220
-    ctl(a, "list", "add", "2001:db8:bad:90::/64")
+    assert a.greeting(V6) == 220
+    a.asked("list", "add", "2001:db8:bad:90::/64")
     refused(a, V6)
-    ctl(a, "list", "del", "2001:db8:bad:90::/64")
-    assert greeting(a, V6) == 220
+    a.asked("list", "del", "2001:db8:bad:90::/64")
+    assert a.greeting(V6) == 220
 
 
 def test_allow_beats_block(a):
-    ctl(a, "list", "add", NETWORK)
-    assert greeting(a, HOST) == 521
-    assert greeting(a, FRIEND) == 220
-    assert "is off blocked" in ctl(a, "list", "del", NETWORK)
-    text = ctl(a, "list", "add", FRIEND, "--list", "blocked")
+    a.asked("list", "add", NETWORK)
+    assert a.greeting(HOST) == 521
+    assert a.greeting(FRIEND) == 220
+    assert "is off blocked" in a.asked("list", "del", NETWORK)
+    text = a.asked("list", "add", FRIEND, "--list", "blocked")
     assert "note: the list friends decides about it" in text, text
-    assert greeting(a, FRIEND) == 220
-    ctl(a, "list", "del", FRIEND, "--list", "blocked")
+    assert a.greeting(FRIEND) == 220
+    a.asked("list", "del", FRIEND, "--list", "blocked")
 
 
 def test_a_compiled_entry_is_lifted_and_put_back(a):
-    assert greeting(a, OTHER) == 521
-    answer = told(a, "list", "del", OTHER)
+    assert a.greeting(OTHER) == 521
+    answer = a.told("list", "del", OTHER)
     assert answer["lifted"] == ["blocked"] and answer["effect"] is None, answer
-    assert greeting(a, OTHER) == 220
-    ctl(a, "undo")
-    assert greeting(a, OTHER) == 521
+    assert a.greeting(OTHER) == 220
+    a.asked("undo")
+    assert a.greeting(OTHER) == 521
 
 
 def test_a_ban_ends_by_itself(a):
-    ctl(a, "ban", "add", HOST, "--for", "2s", "--reason", "loud")
+    a.asked("ban", "add", HOST, "--for", "2s", "--reason", "loud")
     refused(a, HOST)
-    assert "loud" in ctl(a, "ban", "show")
-    until("its end", 5, lambda: greeting(a, HOST) == 220, 0.2)
-    assert ctl(a, "ban", "show") == "none\n"
-    ctl(a, "ban", "add", HOST)
-    assert greeting(a, HOST) == 521
-    ctl(a, "ban", "del", HOST)
-    assert greeting(a, HOST) == 220
+    assert "loud" in a.asked("ban", "show")
+    until("its end", 5, lambda: a.greeting(HOST) == 220, 0.2)
+    assert a.asked("ban", "show") == "none\n"
+    a.asked("ban", "add", HOST)
+    assert a.greeting(HOST) == 521
+    a.asked("ban", "del", HOST)
+    assert a.greeting(HOST) == 220
 
 
 def test_entries_outlive_both_processes(a):
-    ctl(a, "list", "add", HOST, "--for", "1h")
-    ctl(a, "ban", "add", V6 + "/128", "--for", "1h")
+    a.asked("list", "add", HOST, "--for", "1h")
+    a.asked("ban", "add", V6 + "/128", "--for", "1h")
     a.manager.kill()
     a.manager.wait(10)
     a.kill()
     a.start(image=None)
-    assert greeting(a, HOST) == 521
-    assert greeting(a, V6) == 521
+    assert a.greeting(HOST) == 521
+    assert a.greeting(V6) == 521
     a.start_manager()
     until("the dataplane", 10, lambda: a.ctl("list", "show", HOST)[0] == 0, 0.1)
-    assert told(a, "list", "show", HOST)["effect"] == "blocked"
-    ctl(a, "list", "del", HOST)
-    ctl(a, "ban", "del", V6)
-    assert greeting(a, HOST) == 220
+    assert a.told("list", "show", HOST)["effect"] == "blocked"
+    a.asked("list", "del", HOST)
+    a.asked("ban", "del", V6)
+    assert a.greeting(HOST) == 220
 
 
 def test_entries_outlive_a_load_that_moves_the_lists(a):
-    ctl(a, "list", "add", HOST, "--list", "blocked")
+    a.asked("list", "add", HOST, "--list", "blocked")
     moved = {"lists": [{"name": "first", "action": "pass", "entries": ["192.0.2.200"]}] + LISTS["lists"]}
-    ctl(a, "load", a.configuration(moved))
-    assert greeting(a, HOST) == 521
-    ctl(a, "load", a.configuration({"lists": [LISTS["lists"][0]]}))
-    until("the list's end", 2, lambda: greeting(a, HOST) == 220, 0.05)
-    ctl(a, "load", a.configuration(LISTS))
-    assert greeting(a, HOST) == 521
-    ctl(a, "list", "del", HOST)
+    a.asked("load", a.configuration(moved))
+    assert a.greeting(HOST) == 521
+    a.asked("load", a.configuration({"lists": [LISTS["lists"][0]]}))
+    until("the list's end", 2, lambda: a.greeting(HOST) == 220, 0.05)
+    a.asked("load", a.configuration(LISTS))
+    assert a.greeting(HOST) == 521
+    a.asked("list", "del", HOST)
 
 
 def test_import_and_export(a):
@@ -140,21 +117,21 @@ def test_import_and_export(a):
         f.write("create feed hash:net family inet\n" +
                 "".join(f"add feed 10.{i // 250}.{i % 250}.0/24 timeout 600 comment \"feed\"\n"
                         for i in range(1000)) + f"add feed {HOST}\nadd feed 10.0.1.7 nomatch\n")
-    assert "added to blocked" in ctl(a, "list", "import", path)
+    assert "added to blocked" in a.asked("list", "import", path)
     refused(a, HOST)
-    plain = ctl(a, "list", "export", "--list", "blocked")
+    plain = a.asked("list", "export", "--list", "blocked")
     assert HOST in plain.split() and "10.0.1.0/24" not in plain.split(), plain[:300]
     again = a.path("again.rbl")
     with open(again, "w") as f:
-        f.write(ctl(a, "list", "export", "--list", "blocked", "--format", "rbldnsd"))
-    answer = told(a, "list", "import", again, "--list", "blocked")
+        f.write(a.asked("list", "export", "--list", "blocked", "--format", "rbldnsd"))
+    answer = a.told("list", "import", again, "--list", "blocked")
     assert answer["added"] == 0 and answer["changed"] > 1000, answer
-    both = ctl(a, "list", "export", "--list", "blocked", "--compiled", "--format", "ipset")
+    both = a.asked("list", "export", "--list", "blocked", "--compiled", "--format", "ipset")
     assert f"add blocked {OTHER}\n" in both and f"add blocked {HOST}\n" in both, both[-300:]
     assert f"add blocked {HOST}" in both
-    for entry in told(a, "list", "show", "--list", "blocked")["entries"]:
+    for entry in a.told("list", "show", "--list", "blocked")["entries"]:
         a.rpc("list.del", {"prefix": entry["prefix"], "list": "blocked"})
-    assert told(a, "list", "show")["entries"] == []
+    assert a.told("list", "show")["entries"] == []
 
 
 def test_mistakes_say_what_to_type(a):

@@ -3,77 +3,18 @@
 their place, and is not needed for mail to pass."""
 
 import json
-import os
-import socket
-import subprocess
 
 import clients
 import mail
 from lab import until
-from target import BUILD, CTL, DEFAULT, Appliance, merged
+from managed import Managed
 
-MANAGER = os.path.join(BUILD, "control", "postern-manager")
 LISTED = ("203.0.113.90", "2001:db8:bad:90::1")
 LISTS = {"lists": [{"name": "bad", "action": "refuse", "verify_share": 0, "entries": list(LISTED)}]}
 
 
-class Managed(Appliance):
-    manager = None
-
-    def start_manager(self, *words):
-        self.manager = self.lab.start(self.lab.app, [
-            MANAGER, "--config", self.path("appliance.yaml"), "--run", self.state, "--state",
-            self.path("manager-state"), *words], "manager.log")
-        until("the manager's answer", 10, lambda: self.ctl("status")[0] == 0, 0.1)
-
-    def ctl(self, *words):
-        done = subprocess.run([CTL, "--run", self.state, *words], stdin=subprocess.DEVNULL, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
-        return done.returncode, done.stdout
-
-    def rpc(self, method, params=None):
-        """The result of one method of the control socket."""
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(20)
-            s.connect(os.path.join(self.state, "control.sock"))
-            s.sendall(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method,
-                                  "params": params or {}}).encode() + b"\n")
-            answer = json.loads(s.makefile("rb").readline())
-        assert "result" in answer, f"{method}: {answer}"
-        return answer["result"]
-
-    def load(self, *words):
-        """Again while the manager is still busy with another load (exit 5), as the answer asks for."""
-        until("the manager free for a load", 20,
-              lambda: setattr(self, "loaded", self.ctl("load", *words)) or self.loaded[0] != 5, 0.2)
-        return self.loaded
-
-    def configuration(self, change, name="other.yaml"):
-        with open(self.path(name), "w") as f:
-            json.dump(merged(DEFAULT, change), f, indent=1)
-        return self.path(name)
-
-    def close(self):
-        if self.manager and self.manager.poll() is None:
-            self.manager.terminate()
-            self.manager.wait(10)
-        super().close()
-
-
 def setup():
-    a = Managed(clients=LISTED)
-    try:
-        os.makedirs(a.path("manager-state"), exist_ok=True)
-        a.start_manager()
-    except BaseException:
-        a.close()
-        raise
-    return a
-
-
-def greeting(a, src):
-    with clients.Dialog(a.lab, a, ":" in src, src) as d:
-        return d.reply()[0]
+    return Managed.started(clients=LISTED)
 
 
 def test_status_tells_the_truth(a):
@@ -84,10 +25,10 @@ def test_status_tells_the_truth(a):
 
 
 def test_load(a):
-    assert [greeting(a, s) for s in LISTED] == [220, 220]
+    assert [a.greeting(s) for s in LISTED] == [220, 220]
     code, out = a.ctl("load", a.configuration(LISTS))
     assert code == 0, out
-    assert [greeting(a, s) for s in LISTED] == [521, 521]
+    assert [a.greeting(s) for s in LISTED] == [521, 521]
 
 
 def test_wrong_configuration_changes_nothing(a):
@@ -95,7 +36,7 @@ def test_wrong_configuration_changes_nothing(a):
                            "wrong.yaml")
     code, out = a.ctl("load", path)
     assert code == 1 and "wrong.yaml:" in out and "addres" in out, f"exit {code}: {out}"
-    assert [greeting(a, s) for s in LISTED] == [521, 521]
+    assert [a.greeting(s) for s in LISTED] == [521, 521]
 
 
 def test_stats_count_what_happened(a):
@@ -117,7 +58,7 @@ def test_stats_count_what_happened(a):
 
     before = refused()
     for _ in range(20):
-        assert greeting(a, LISTED[0]) == 521
+        assert a.greeting(LISTED[0]) == 521
     until("20 more refusals in the statistics", 5, lambda: refused() >= before + 20, 0.1)
 
 
@@ -127,7 +68,7 @@ def test_mail_without_the_manager(a):
     code, _ = a.ctl("status")
     assert code == 3, f"posternctl says {code} without a manager"
     clients.deliver_all(a.lab, a, mail.batch("no-manager", 20), at_once=10, bound_s=20)
-    assert [greeting(a, s) for s in LISTED] == [521, 521]
+    assert [a.greeting(s) for s in LISTED] == [521, 521]
 
 
 def test_manager_comes_back(a):
@@ -135,7 +76,7 @@ def test_manager_comes_back(a):
     a.start_manager()
     code, out = a.load()
     assert code == 0, out
-    assert [greeting(a, s) for s in LISTED] == [220, 220]
+    assert [a.greeting(s) for s in LISTED] == [220, 220]
 
 
 def test_manager_brings_its_policy_to_a_new_dataplane(a):
@@ -143,7 +84,7 @@ def test_manager_brings_its_policy_to_a_new_dataplane(a):
     assert code == 0, out
     a.kill()
     a.start(image=None)
-    until("the list in force", 10, lambda: [greeting(a, s) for s in LISTED] == [521, 521], 0.2)
+    until("the list in force", 10, lambda: [a.greeting(s) for s in LISTED] == [521, 521], 0.2)
 
 
 def test_drain(a):

@@ -11,7 +11,7 @@ import time
 import clients
 import mail
 from lab import TOP, until
-from t_manager import Managed
+from managed import Managed
 from target import CTL
 
 METRICS = 9125
@@ -34,25 +34,13 @@ class Seen(Managed):
     def start_manager(self):
         super().start_manager("--metrics", str(METRICS))
 
-    def asked(self, *words):
-        code, out = self.ctl("--json", *words)
-        assert code == 0, f"{words}: exit {code}: {out}"
-        return json.loads(out)
-
     def follower(self, *words):
         return subprocess.Popen([CTL, "--run", self.state, "--json", "events", "--follow", *words],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
 
 def setup():
-    a = Seen(change=CHANGE, clients=(LISTED, WATCHED, OTHER))
-    try:
-        os.makedirs(a.path("manager-state"), exist_ok=True)
-        a.start_manager()
-    except BaseException:
-        a.close()
-        raise
-    return a
+    return Seen.started(change=CHANGE, clients=(LISTED, WATCHED, OTHER))
 
 
 def refused(a, src=LISTED):
@@ -62,7 +50,7 @@ def refused(a, src=LISTED):
 
 def test_the_log_is_where_status_says(a):
     assert refused(a) == 521
-    status = a.asked("status")["dataplane"]
+    status = a.told("status")["dataplane"]
     assert status["events"] == os.path.realpath(os.path.join(a.state, "events.jsonl")), status
     until("the refusal in the log", 5, lambda: LISTED in open(status["events"]).read())
 
@@ -116,23 +104,23 @@ def test_open_sessions(a):
         d.reply()
         with clients.Dialog(a.lab, a, False, OTHER) as e:
             assert e.reply()[0] == 220
-            told = a.asked("sessions", "--filter", f"client={WATCHED}")
+            told = a.told("sessions", "--filter", f"client={WATCHED}")
             assert (told["matched"], told["silent_workers"]) == (1, 0), told
             row = told["sessions"][0]
             assert (row["client"], row["state"], row["helo"], row["mail"], row["phase"]) == (
                 WATCHED, "command", "watched.example.net", "sender@example.net", "mail"), row
-            assert a.asked("sessions")["open"] >= 2
-            assert a.asked("sessions", "--filter", "mail~nobody")["matched"] == 0
+            assert a.told("sessions")["open"] >= 2
+            assert a.told("sessions", "--filter", "mail~nobody")["matched"] == 0
             code, out = a.ctl("sessions")
             assert code == 0 and WATCHED in out and OTHER in out, out
     until("the end of the session", 10,
-          lambda: a.asked("sessions", "--filter", f"client={WATCHED}")["matched"] == 0, 0.1)
+          lambda: a.told("sessions", "--filter", f"client={WATCHED}")["matched"] == 0, 0.1)
 
 
 def test_backends(a):
     clients.deliver_all(a.lab, a, mail.batch("seen", 3), bound_s=20)
     until("the messages in the list", 5, lambda: any(
-        r["state"] == "up" and r["messages"] >= 3 for r in a.asked("backend", "list")), 0.1)
+        r["state"] == "up" and r["messages"] >= 3 for r in a.told("backend", "list")), 0.1)
     code, out = a.ctl("backend", "list")
     assert code == 0 and "up" in out, out
 
@@ -145,7 +133,7 @@ def test_rules_and_rates(a):
             d.reply()
 
     def counted():
-        return {r["name"]: r for r in a.asked("stats")["rules"]}["checks.helo_no_dot"]
+        return {r["name"]: r for r in a.told("stats")["rules"]}["checks.helo_no_dot"]
 
     hit()
     assert (counted()["hits"], counted()["shadow"]) == (0, 1), counted()

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 
+import clients
 import mail
 from image import Image
 from lab import TOP, Lab, LabError, until
@@ -135,6 +136,11 @@ class Appliance:
     def start(self, image="policy.img", ready_s=30):
         self.start_again(image)
         self.wait_ready(ready_s)
+
+    def greeting(self, src):
+        """The code that a client with this address is greeted with."""
+        with clients.Dialog(self.lab, self, ":" in src, src) as d:
+            return d.reply()[0]
 
     def greets(self):
         """True when both families are greeted."""

@@ -34,14 +34,7 @@ SERVERS = {"pools": [{"name": "main", "hello": "proxy-v2", "check_interval_ms": 
 
 
 def setup():
-    a = Managed(SERVERS, clients=LISTED, servers=(("mail1",) + MAIL1, ("mail2",) + MAIL2), name="fault")
-    try:
-        os.makedirs(a.path("manager-state"), exist_ok=True)
-        a.start_manager()
-    except BaseException:
-        a.close()
-        raise
-    return a
+    return Managed.started(SERVERS, clients=LISTED, servers=(("mail1",) + MAIL1, ("mail2",) + MAIL2), name="fault")
 
 
 def config(a, lists=None):
@@ -130,11 +123,6 @@ def test_backend_drain_says_what_is_wrong(a):
 
 # ---- policies by the manager ----
 
-def greeting(a, src):
-    with clients.Dialog(a.lab, a, ":" in src, src) as d:
-        return d.reply()[0]
-
-
 @bound(60)
 def test_lists_by_the_manager_with_a_session_open(a):
     """List entry added: refused; removed: accepted. A session open all the while goes on to its
@@ -147,14 +135,14 @@ def test_lists_by_the_manager_with_a_session_open(a):
         d.want(250, f"MAIL FROM:<{m.sender}>")
         code, out = a.ctl("load", config(a, LISTS))
         assert code == 0, out
-        assert [greeting(a, s) for s in LISTED] == [521, 521]
+        assert [a.greeting(s) for s in LISTED] == [521, 521]
         listed.want(550, f"RCPT TO:<{m.rcpt}>")
         d.want(250, f"RCPT TO:<{m.rcpt}>")
         d.want(354, "DATA")
         d.send(m.wire[:4000])
         code, out = a.ctl("load", config(a))
         assert code == 0, out
-        assert [greeting(a, s) for s in LISTED] == [220, 220]
+        assert [a.greeting(s) for s in LISTED] == [220, 220]
         d.send(m.wire[4000:])
         d.want(250)
         d.want(221, "QUIT")
@@ -258,9 +246,9 @@ def test_a_silent_worker_is_told_of_and_blocks_nobody(a):
         t.join(25)
     assert events, "ten times stopped for 1.5 s, and no event"
     assert "worker 0" in events[0]["text"], events
-    assert [greeting(a, s) for s in LISTED] == [521, 521]
+    assert [a.greeting(s) for s in LISTED] == [521, 521]
     a.reload(SERVERS)
-    assert [greeting(a, s) for s in LISTED] == [220, 220]
+    assert [a.greeting(s) for s in LISTED] == [220, 220]
 
 
 def inner(pid):

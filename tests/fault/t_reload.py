@@ -19,20 +19,15 @@ def setup():
     return Appliance(clients=LISTED, name="fault")
 
 
-def greeting(a, src):
-    with clients.Dialog(a.lab, a, ":" in src, src) as d:
-        return d.reply()[0]
-
-
 def test_list_comes_and_goes(a):
     for src in LISTED:
-        assert greeting(a, src) == 220
+        assert a.greeting(src) == 220
     a.reload(LISTS)
     for src in LISTED:
-        assert greeting(a, src) == 521
+        assert a.greeting(src) == 521
     a.reload({})
     for src in LISTED:
-        assert greeting(a, src) == 220
+        assert a.greeting(src) == 220
 
 
 @bound(120)
@@ -92,7 +87,7 @@ def test_older_policy_is_refused(a):
         raise AssertionError("an epoch below the running one was loaded")
     finally:
         a.epoch += 2
-    assert greeting(a, LISTED[0]) == 220
+    assert a.greeting(LISTED[0]) == 220
 
 
 @bound(120)
