@@ -26,7 +26,9 @@ const uint32_t addrset_section_size[ADDRSET_N_SECTIONS] = {
 	[ADDRSET_S_LINES] = sizeof(struct addrset_line),
 	[ADDRSET_S_SPILL] = sizeof(struct addrset_spill),
 	[ADDRSET_S_TOP] = sizeof(uint32_t),
+	[ADDRSET_S_WIDES] = sizeof(struct addrset_wide),
 	[ADDRSET_S_SMALLS] = sizeof(struct addrset_small),
+	[ADDRSET_S_LEAVES] = sizeof(struct addrset_leaf),
 	[ADDRSET_S_NODES] = sizeof(struct addrset_node),
 	[ADDRSET_S_TAIL_SMALLS] = sizeof(struct addrset_tail_small),
 	[ADDRSET_S_TAIL_NODES] = sizeof(struct addrset_tail_node),
@@ -50,7 +52,18 @@ static inline __attribute__((always_inline)) uint32_t line_match(
 	return m & ((1u << ADDRSET_LINE_HOSTS) - 1);
 }
 
-/* How many of 16 keys are below x; keys and x biased. */
+/* How many of the keys are below x; keys and x biased. */
+static inline __attribute__((always_inline)) unsigned rank12(const int32_t keys[12], int32_t x)
+{
+	const __m128i *p = (const __m128i *)(const void *)keys;
+	__m128i v = _mm_set1_epi32(x);
+	__m128i a = _mm_packs_epi32(
+	    _mm_cmpgt_epi32(v, _mm_load_si128(p)), _mm_cmpgt_epi32(v, _mm_load_si128(p + 1)));
+	__m128i b = _mm_packs_epi32(_mm_cmpgt_epi32(v, _mm_load_si128(p + 2)), _mm_setzero_si128());
+
+	return (unsigned)__builtin_popcount((unsigned)_mm_movemask_epi8(_mm_packs_epi16(a, b)));
+}
+
 static inline __attribute__((always_inline)) unsigned rank16(const int32_t keys[16], int32_t x)
 {
 	const __m128i *p = (const __m128i *)(const void *)keys;
@@ -72,13 +85,23 @@ static inline uint32_t line_match(const struct addrset_line *l, uint16_t tag)
 	return m;
 }
 
-static inline unsigned rank16(const int32_t keys[16], int32_t x)
+static inline unsigned rank(const int32_t *keys, unsigned n_keys, int32_t x)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < 16; i++)
+	for (unsigned i = 0; i < n_keys; i++)
 		n += keys[i] < x;
 	return n;
+}
+
+static inline unsigned rank12(const int32_t keys[12], int32_t x)
+{
+	return rank(keys, 12, x);
+}
+
+static inline unsigned rank16(const int32_t keys[16], int32_t x)
+{
+	return rank(keys, 16, x);
 }
 #endif
 
@@ -182,11 +205,11 @@ static inline __attribute__((always_inline)) void find_v4(const struct addrset *
  * Walks of a burst, sorted by what they stand before: each kind of node is worked off in a loop of
  * its own, so that no branch depends on an address. Taking a reference is arithmetic alone.
  */
-enum { Q_DONE, Q_SMALL, Q_NODE, Q_TAIL, N_QUEUES }; /* half the enum addrset_ref_type */
+enum { Q_DONE, Q_SMALL, Q_LEAF, Q_NODE, Q_TAIL, N_QUEUES }; /* half the enum addrset_ref_type */
 
 struct queues {
-	uint8_t walks[N_QUEUES][BURST];
-	unsigned n[N_QUEUES];
+	_Alignas(64) uint8_t walks[N_QUEUES][BURST];
+	unsigned n[N_QUEUES]; /* in one line: a counter across two costs more than the step */
 };
 
 struct walks {
@@ -202,15 +225,17 @@ static inline __attribute__((always_inline)) void queues_init(struct queues *q)
 		q->n[i] = 0;
 }
 
-static inline __attribute__((always_inline)) void walk_to(const char *const bases[N_QUEUES * 2],
-    struct walks *w, struct queues *q, uint8_t walk, uint32_t ref)
+static inline __attribute__((always_inline)) void walk_to(
+    const char *const bases[ADDRSET_N_REF_TYPES], struct walks *w, struct queues *q, uint8_t walk,
+    uint32_t ref)
 {
-	static const uint8_t shifts[N_QUEUES * 2] = { 0, 0, 5, 5, 7, 7, 5, 7 }; /* of a node's size */
+	static const uint8_t shifts[] = { 0, 0, 5, 5, 6, 6, 7, 7, 5, 7 };  /* of a node's size */
+	static const uint8_t last[] = { 0, 0, 0, 0, 0, 0, 64, 64, 0, 64 }; /* line of it */
 	unsigned type = ref >> ADDRSET_REF_SHIFT;
 	const char *p = bases[type] + ((size_t)(ref & ADDRSET_REF_INDEX) << shifts[type]);
 
 	__builtin_prefetch(p);
-	__builtin_prefetch(p + 64); /* of a small one it is the neighbour: cheaper than a branch */
+	__builtin_prefetch(p + last[type]);
 	w->ref[walk] = ref;
 	q->walks[type / 2][q->n[type / 2]++] = walk;
 }
@@ -220,27 +245,50 @@ static inline __attribute__((always_inline)) void find_v6(
 {
 	const char *const bases[] = {
 		[ADDRSET_REF_VALUE] = (const char *)s->top, /* a harmless prefetch */
-		[ADDRSET_REF_RESERVED] = (const char *)s->top,
+		[ADDRSET_REF_WIDE] = (const char *)s->top,  /* none comes here */
 		[ADDRSET_REF_SMALL_A] = (const char *)s->smalls,
 		[ADDRSET_REF_SMALL_B] = (const char *)s->smalls,
+		[ADDRSET_REF_LEAF_A] = (const char *)s->leaves,
+		[ADDRSET_REF_LEAF_B] = (const char *)s->leaves,
 		[ADDRSET_REF_NODE_A] = (const char *)s->nodes,
 		[ADDRSET_REF_NODE_B] = (const char *)s->nodes,
 		[ADDRSET_REF_TAIL_SMALL] = (const char *)s->tail_smalls,
 		[ADDRSET_REF_TAIL_NODE] = (const char *)s->tail_nodes,
 	};
 	struct queues queues[2], *q = &queues[0], *next = &queues[1], *swap;
+	const uint32_t *first[BURST];
 
-	for (unsigned i = 0; i < n; i++)
-		__builtin_prefetch(&s->top[((uint32_t)w->keys[i][0] ^ 0x80000000u) >> 12]);
+	for (unsigned i = 0; i < n; i++) {
+		first[i] = &s->top[((uint32_t)w->keys[i][0] ^ 0x80000000u) >> 12];
+		__builtin_prefetch(first[i]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t ref = *first[i];
+		const uint32_t *wide = s->wides[ref & ADDRSET_REF_INDEX].refs +
+				       ((uint32_t)w->keys[i][0] & (ADDRSET_WIDE - 1));
+		/* arithmetic: compilers make a branch of `? :`, and half of the time a wrong one */
+		uintptr_t is_wide = -(uintptr_t)(ref >> ADDRSET_REF_SHIFT == ADDRSET_REF_WIDE);
+
+		first[i] = (const uint32_t *)(((uintptr_t)first[i] & ~is_wide) |
+					      ((uintptr_t)wide & is_wide));
+		__builtin_prefetch(first[i]);
+	}
 	queues_init(q);
 	for (unsigned i = 0; i < n; i++)
-		walk_to(
-		    bases, w, q, (uint8_t)i, s->top[((uint32_t)w->keys[i][0] ^ 0x80000000u) >> 12]);
+		walk_to(bases, w, q, (uint8_t)i, *first[i]);
 	for (unsigned step = 0; step < ADDRSET_MAX_STEPS; step++) {
 		for (unsigned i = 0; i < q->n[Q_DONE]; i++) {
 			uint8_t walk = q->walks[Q_DONE][i];
 
 			ret_values[w->at[walk]] = (uint8_t)w->ref[walk];
+		}
+		for (unsigned i = 0; i < q->n[Q_LEAF]; i++) {
+			uint8_t walk = q->walks[Q_LEAF][i];
+			uint32_t ref = w->ref[walk];
+			const struct addrset_leaf *leaf = &s->leaves[ref & ADDRSET_REF_INDEX];
+			int32_t key = w->keys[walk][ref >> ADDRSET_REF_SHIFT & 1];
+
+			ret_values[w->at[walk]] = leaf->values[rank12(leaf->ends, key)];
 		}
 		if (q->n[Q_SMALL] + q->n[Q_NODE] + q->n[Q_TAIL] == 0)
 			return;

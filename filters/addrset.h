@@ -12,7 +12,10 @@
  * IPv6 is a table by the top 20 bits, then static 16-ary trees over the sorted ends of runs: bits
  * 0-31, then bits 32-63, then 64-bit tails for what is longer than /64. A node holds its keys and
  * where each leads, in adjacent lines: one step, one wait, one vector compare. A key counts as
- * passed when it is below the address, so padding with the largest key is never passed.
+ * passed when it is below the address, so padding with the largest key is never passed. Allocations
+ * are dense in few /20s: one with more than ADDRSET_WIDE_OVER runs is a table by bits 20-31 instead
+ * of a tree of three or four steps, at no more than three times the bytes. Most pieces lead nowhere
+ * but to values: up to 13 runs of them are a leaf, which is one line and the end of the walk.
  *
  * Rejected: DIR-24-8 with blocks (1.5 times the memory), poptrie (slower with hosts), rte_fib (20
  * times the memory), rte_lpm (minutes to build). See README.md for figures.
@@ -23,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ADDRSET_MAGIC 0x3154455352444441ull /* "ADDRSET1" */
+#define ADDRSET_MAGIC 0x3254455352444441ull /* "ADDRSET2" */
 
 enum {
 	ADDRSET_CELLS = 1 << 18,     /* 64 /24s each */
@@ -32,7 +35,10 @@ enum {
 	ADDRSET_LINE_HOSTS = 20,
 	ADDRSET_LONG_RUNS = 8,
 	ADDRSET_TOP = 1 << 20,
+	ADDRSET_WIDE = 1 << 12, /* bits 20-31 */
+	ADDRSET_WIDE_OVER = 640,
 	ADDRSET_SMALL_KEYS = 3,
+	ADDRSET_LEAF_KEYS = 12,
 	ADDRSET_NODE_KEYS = 15,
 	ADDRSET_TAIL_KEYS = 7,
 	ADDRSET_MAX_STEPS = 32, /* of an IPv6 look-up; no image of ours comes near */
@@ -70,21 +76,23 @@ struct addrset_spill {
 };
 
 /*
- * Where an IPv6 look-up goes on: type in the top three bits, value or index below. The lowest bit
+ * Where an IPv6 look-up goes on: type in the top four bits, value or index below. The lowest bit
  * of the types of nodes says which 32 bits of the address are compared: A the first, B the next.
  */
 enum addrset_ref_type {
 	ADDRSET_REF_VALUE,
-	ADDRSET_REF_RESERVED,
+	ADDRSET_REF_WIDE, /* in the top table alone */
 	ADDRSET_REF_SMALL_A,
 	ADDRSET_REF_SMALL_B,
+	ADDRSET_REF_LEAF_A,
+	ADDRSET_REF_LEAF_B,
 	ADDRSET_REF_NODE_A,
 	ADDRSET_REF_NODE_B,
 	ADDRSET_REF_TAIL_SMALL,
 	ADDRSET_REF_TAIL_NODE,
 	ADDRSET_N_REF_TYPES
 };
-#define ADDRSET_REF_SHIFT 29
+#define ADDRSET_REF_SHIFT 28
 #define ADDRSET_REF_INDEX ((1u << ADDRSET_REF_SHIFT) - 1)
 
 /* 32-bit keys are stored with the top bit inverted, to be compared as signed words. */
@@ -97,9 +105,20 @@ struct addrset_small {
 	uint32_t refs[ADDRSET_SMALL_KEYS + 1];
 };
 
+/* No padding is needed: passing all keys leads to the last value. */
+struct addrset_leaf {
+	int32_t ends[ADDRSET_LEAF_KEYS];
+	uint8_t values[ADDRSET_LEAF_KEYS + 1];
+	uint8_t reserved[3];
+};
+
 struct addrset_node {
 	int32_t ends[ADDRSET_NODE_KEYS + 1];
 	uint32_t refs[ADDRSET_NODE_KEYS + 1];
+};
+
+struct addrset_wide {
+	uint32_t refs[ADDRSET_WIDE];
 };
 
 struct addrset_tail_small {
@@ -118,6 +137,7 @@ _Static_assert(sizeof(struct addrset_cell) == 32, "cell");
 _Static_assert(sizeof(struct addrset_long) == 16, "long");
 _Static_assert(sizeof(struct addrset_line) == 64, "line");
 _Static_assert(sizeof(struct addrset_small) == 32, "small");
+_Static_assert(sizeof(struct addrset_leaf) == 64, "leaf");
 _Static_assert(sizeof(struct addrset_node) == 128, "node");
 _Static_assert(sizeof(struct addrset_tail_small) == 32, "small tail");
 _Static_assert(sizeof(struct addrset_tail_node) == 128, "tail node");
@@ -130,7 +150,9 @@ enum addrset_section {
 	ADDRSET_S_LINES, /* 0, or ADDRSET_MIN_LINES to ADDRSET_MAX_LINES */
 	ADDRSET_S_SPILL, /* 0 or a power of two */
 	ADDRSET_S_TOP,   /* uint32_t; ADDRSET_TOP, or 0: no IPv6 at all */
+	ADDRSET_S_WIDES,
 	ADDRSET_S_SMALLS,
+	ADDRSET_S_LEAVES,
 	ADDRSET_S_NODES,
 	ADDRSET_S_TAIL_SMALLS,
 	ADDRSET_S_TAIL_NODES,
@@ -161,7 +183,9 @@ struct addrset {
 	const struct addrset_spill *spill;
 	uint32_t n_lines, seed, spill_mask, max_probes;
 	const uint32_t *top; /* NULL: no IPv6 */
+	const struct addrset_wide *wides;
 	const struct addrset_small *smalls;
+	const struct addrset_leaf *leaves;
 	const struct addrset_node *nodes;
 	const struct addrset_tail_small *tail_smalls;
 	const struct addrset_tail_node *tail_nodes;

@@ -137,6 +137,21 @@ static int small_make(
 	return new_ref(b, ADDRSET_S_SMALLS, ADDRSET_REF_SMALL_A + depth, ret_ref);
 }
 
+static int leaf_make(struct addrset_builder *b, const uint64_t *ends, const uint32_t *refs,
+    size_t n, unsigned depth, uint32_t *ret_ref)
+{
+	struct addrset_leaf *l = addrset_grow(b, ADDRSET_S_LEAVES, 1);
+
+	if (!l)
+		return -ENOMEM;
+	for (size_t i = 0; i <= ADDRSET_LEAF_KEYS; i++) {
+		if (i < ADDRSET_LEAF_KEYS)
+			l->ends[i] = i + 1 < n ? biased(ends[i]) : ADDRSET_KEY_PAD;
+		l->values[i] = i < n ? (uint8_t)refs[i] : 0;
+	}
+	return new_ref(b, ADDRSET_S_LEAVES, ADDRSET_REF_LEAF_A + depth, ret_ref);
+}
+
 static int tail_small_make(struct addrset_builder *b, const struct keys *k, uint32_t *ret_ref)
 {
 	struct addrset_tail_small *t = addrset_grow(b, ADDRSET_S_TAIL_SMALLS, 1);
@@ -177,14 +192,42 @@ static int one_node_make(struct addrset_builder *b, const uint64_t *ends, const 
 	return new_ref(b, ADDRSET_S_NODES, ADDRSET_REF_NODE_A + depth, ret_ref);
 }
 
+/* A table by bits 20-31: each run over all the keys up to its end. */
+static int wide_make(struct addrset_builder *b, const struct keys *k, uint32_t *ret_ref)
+{
+	struct addrset_wide *wide = addrset_grow(b, ADDRSET_S_WIDES, 1);
+	size_t run = 0;
+
+	if (!wide)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < ADDRSET_WIDE; i++) {
+		wide->refs[i] = k->refs[run];
+		run += (k->ends[run] & (ADDRSET_WIDE - 1)) == i;
+	}
+	return new_ref(b, ADDRSET_S_WIDES, ADDRSET_REF_WIDE, ret_ref);
+}
+
+static bool all_values(const struct keys *k)
+{
+	for (size_t i = 0; i < k->n; i++)
+		if (k->refs[i] >> ADDRSET_REF_SHIFT != ADDRSET_REF_VALUE)
+			return false;
+	return true;
+}
+
 /* Level by level: the runs of a level become nodes, which are the runs of the next, in place. */
 static int node_make(struct addrset_builder *b, struct keys *k, unsigned depth, uint32_t *ret_ref)
 {
-	size_t width = depth == 2 ? ADDRSET_TAIL_KEYS + 1 : ADDRSET_NODE_KEYS + 1;
+	bool leaves = depth < 2 && all_values(k);
+	size_t width = depth == 2 ? ADDRSET_TAIL_KEYS + 1
+		       : leaves   ? ADDRSET_LEAF_KEYS + 1
+				  : ADDRSET_NODE_KEYS + 1;
 
 	if (k->n > 1 && k->n <= ADDRSET_SMALL_KEYS + 1)
 		return depth == 2 ? tail_small_make(b, k, ret_ref)
 				  : small_make(b, k, depth, ret_ref);
+	if (depth == 0 && k->n > ADDRSET_WIDE_OVER)
+		return wide_make(b, k, ret_ref);
 	while (k->n > 1) {
 		size_t n_nodes = (k->n + width - 1) / width;
 
@@ -193,7 +236,7 @@ static int node_make(struct addrset_builder *b, struct keys *k, unsigned depth, 
 			size_t from = k->n * i / n_nodes, to = k->n * (i + 1) / n_nodes;
 			uint64_t end = k->ends[to - 1];
 			uint32_t ref;
-			int r = one_node_make(
+			int r = (leaves ? leaf_make : one_node_make)(
 			    b, k->ends + from, k->refs + from, to - from, depth, &ref);
 
 			if (r < 0)
@@ -202,6 +245,9 @@ static int node_make(struct addrset_builder *b, struct keys *k, unsigned depth, 
 			k->refs[i] = ref;
 		}
 		k->n = n_nodes;
+		if (leaves)
+			width = ADDRSET_NODE_KEYS + 1;
+		leaves = false;
 	}
 	*ret_ref = k->refs[0];
 	return 0;

@@ -18,7 +18,10 @@
 #include <immintrin.h>
 #endif
 
-enum { AHEAD = 2048 /* bytes a prefetch is ahead of a pass over a large section */ };
+enum {
+	AHEAD = 2048,   /* bytes a prefetch is ahead of a pass over a large section */
+	REF_LIMITS = 16 /* what four bits of type can say; of types that are none the limit is 0 */
+};
 
 struct check {
 	struct addrset set;
@@ -111,16 +114,21 @@ static const char *check_v4(const struct check *c)
 #ifdef __x86_64__
 /* Eight at once: millions of them stand between a finished part and its use. n: a multiple of 8. */
 static __attribute__((target("avx2"))) bool refs_within_avx2(
-    const uint32_t limits[ADDRSET_N_REF_TYPES], const uint32_t *refs, size_t n)
+    const uint32_t limits[REF_LIMITS], const uint32_t *refs, size_t n)
 {
-	__m256i bound = _mm256_loadu_si256((const __m256i *)(const void *)limits);
+	__m256i below_8 = _mm256_loadu_si256((const __m256i *)(const void *)limits);
+	__m256i from_8 = _mm256_loadu_si256((const __m256i *)(const void *)(limits + 8));
 	__m256i mask = _mm256_set1_epi32((int)ADDRSET_REF_INDEX), within = _mm256_set1_epi32(-1);
 
 	for (size_t i = 0; i < n; i += 8) {
 		__builtin_prefetch((const char *)(refs + i) + AHEAD);
 		__m256i r = _mm256_loadu_si256((const __m256i *)(const void *)(refs + i));
-		__m256i limit =
-		    _mm256_permutevar8x32_epi32(bound, _mm256_srli_epi32(r, ADDRSET_REF_SHIFT));
+		__m256i type = _mm256_srli_epi32(r, ADDRSET_REF_SHIFT); /* lanes take 3 bits of it */
+		/* bit 3 of the type is the sign of the whole */
+		__m256i limit = _mm256_castps_si256(
+		    _mm256_blendv_ps(_mm256_castsi256_ps(_mm256_permutevar8x32_epi32(below_8, type)),
+			_mm256_castsi256_ps(_mm256_permutevar8x32_epi32(from_8, type)),
+			_mm256_castsi256_ps(r)));
 
 		within =
 		    _mm256_and_si256(within, _mm256_cmpgt_epi32(limit, _mm256_and_si256(r, mask)));
@@ -129,7 +137,7 @@ static __attribute__((target("avx2"))) bool refs_within_avx2(
 }
 #endif
 
-static bool refs_within(const uint32_t limits[ADDRSET_N_REF_TYPES], const uint32_t *refs, size_t n)
+static bool refs_within(const uint32_t limits[REF_LIMITS], const uint32_t *refs, size_t n)
 {
 	bool within = true;
 
@@ -147,28 +155,37 @@ static const char *check_v6(const struct check *c)
 	static const char outside[] = "address table: an IPv6 reference points outside";
 	static const char padding[] = "address table: an IPv6 node lacks its padding";
 	const struct addrset *s = &c->set;
-	uint32_t limits[ADDRSET_N_REF_TYPES] = { 0 };
+	uint32_t limits[REF_LIMITS] = { 0 };
 
 	if (c->n[ADDRSET_S_TOP] == 0)
 		return NULL;
 	if (c->n[ADDRSET_S_TOP] != ADDRSET_TOP)
 		return "address table: wrong size of the IPv6 top table";
-	for (unsigned i = ADDRSET_S_SMALLS; i < ADDRSET_N_SECTIONS; i++)
+	for (unsigned i = ADDRSET_S_WIDES; i < ADDRSET_N_SECTIONS; i++)
 		if (c->n[i] > ADDRSET_REF_INDEX)
 			return "address table: more IPv6 nodes than can be numbered";
 	limits[ADDRSET_REF_VALUE] = c->max_value + 1;
+	limits[ADDRSET_REF_WIDE] = (uint32_t)c->n[ADDRSET_S_WIDES];
 	limits[ADDRSET_REF_SMALL_A] = limits[ADDRSET_REF_SMALL_B] = (uint32_t)c->n[ADDRSET_S_SMALLS];
+	limits[ADDRSET_REF_LEAF_A] = limits[ADDRSET_REF_LEAF_B] = (uint32_t)c->n[ADDRSET_S_LEAVES];
 	limits[ADDRSET_REF_NODE_A] = limits[ADDRSET_REF_NODE_B] = (uint32_t)c->n[ADDRSET_S_NODES];
 	limits[ADDRSET_REF_TAIL_SMALL] = (uint32_t)c->n[ADDRSET_S_TAIL_SMALLS];
 	limits[ADDRSET_REF_TAIL_NODE] = (uint32_t)c->n[ADDRSET_S_TAIL_NODES];
 	if (!refs_within(limits, s->top, ADDRSET_TOP))
 		return outside;
+	limits[ADDRSET_REF_WIDE] = 0; /* below the top none is allowed, so none is followed */
+	for (uint64_t i = 0; i < c->n[ADDRSET_S_WIDES]; i++)
+		if (!refs_within(limits, s->wides[i].refs, ADDRSET_WIDE))
+			return outside;
 	for (uint64_t i = 0; i < c->n[ADDRSET_S_SMALLS]; i++) {
 		if (!refs_within(limits, s->smalls[i].refs, ADDRSET_SMALL_KEYS + 1))
 			return outside;
 		if (s->smalls[i].ends[ADDRSET_SMALL_KEYS] != ADDRSET_KEY_PAD)
 			return padding;
 	}
+	for (uint64_t i = 0; i < c->n[ADDRSET_S_LEAVES]; i++)
+		if (!bytes_within(s->leaves[i].values, ADDRSET_LEAF_KEYS + 1, c->max_value))
+			return "address table: an IPv6 leaf has no such list";
 	for (uint64_t i = 0; i < c->n[ADDRSET_S_NODES]; i++) {
 		if (!refs_within(limits, s->nodes[i].refs, ADDRSET_NODE_KEYS + 1))
 			return outside;
@@ -231,7 +248,9 @@ int addrset_open(const void *base, size_t len, unsigned max_value, struct addrse
 	c.set.max_probes = h->max_probes;
 	if (c.n[ADDRSET_S_TOP])
 		c.set.top = at[ADDRSET_S_TOP];
+	c.set.wides = at[ADDRSET_S_WIDES];
 	c.set.smalls = at[ADDRSET_S_SMALLS];
+	c.set.leaves = at[ADDRSET_S_LEAVES];
 	c.set.nodes = at[ADDRSET_S_NODES];
 	c.set.tail_smalls = at[ADDRSET_S_TAIL_SMALLS];
 	c.set.tail_nodes = at[ADDRSET_S_TAIL_NODES];

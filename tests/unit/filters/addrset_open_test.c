@@ -131,6 +131,8 @@ static void test_fields(void **state)
 	struct addrset_long *l = at(ADDRSET_S_LONGS, 0);
 	struct addrset_line *line = at(ADDRSET_S_LINES, 5);
 	struct addrset_small *small = at(ADDRSET_S_SMALLS, 0);
+	struct addrset_wide *wide = at(ADDRSET_S_WIDES, 0);
+	struct addrset_leaf *leaf = at(ADDRSET_S_LEAVES, 0);
 	struct addrset_node *node = at(ADDRSET_S_NODES, 0);
 	struct addrset_tail_small *tail = at(ADDRSET_S_TAIL_SMALLS, 0);
 	struct addrset_tail_node *tail_node = at(ADDRSET_S_TAIL_NODES, 0);
@@ -160,7 +162,9 @@ static void test_fields(void **state)
 	BAD(h->sections[ADDRSET_S_TOP].n, ADDRSET_TOP - 1);
 	BAD(h->sections[ADDRSET_S_LONGS].n, n[ADDRSET_S_LONGS] - 1);
 	BAD(h->sections[ADDRSET_S_BLOCKS].n, n[ADDRSET_S_BLOCKS] - 1);
+	BAD(h->sections[ADDRSET_S_WIDES].n, n[ADDRSET_S_WIDES] - 1);
 	BAD(h->sections[ADDRSET_S_SMALLS].n, n[ADDRSET_S_SMALLS] - 1);
+	BAD(h->sections[ADDRSET_S_LEAVES].n, n[ADDRSET_S_LEAVES] - 1);
 	BAD(h->sections[ADDRSET_S_NODES].n, n[ADDRSET_S_NODES] - 1);
 	BAD(h->sections[ADDRSET_S_TAIL_SMALLS].n, n[ADDRSET_S_TAIL_SMALLS] - 1);
 	BAD(h->sections[ADDRSET_S_TAIL_NODES].n, n[ADDRSET_S_TAIL_NODES] - 1);
@@ -186,19 +190,28 @@ static void test_fields(void **state)
 	BAD(line->values[0], MAX_VALUE + 1);
 	BAD(line->values[ADDRSET_LINE_HOSTS - 1], 255);
 	BAD(((struct addrset_spill *)at(ADDRSET_S_SPILL, 1))->value, MAX_VALUE + 1);
-	for (unsigned type = 0; type < ADDRSET_N_REF_TYPES; type++) {
+	for (unsigned type = 0; type < 16; type++) { /* what the bits can say */
 		uint32_t beyond = type << ADDRSET_REF_SHIFT | ADDRSET_REF_INDEX;
 
 		BAD(*top, beyond);
+		BAD(wide->refs[0], beyond);
+		BAD(wide->refs[ADDRSET_WIDE - 1], beyond);
 		BAD(small->refs[0], beyond);
 		BAD(node->refs[15], beyond);
 		BAD(tail_node->refs[7], beyond);
 	}
 	BAD(*top, MAX_VALUE + 1);
-	BAD(*top, (uint32_t)ADDRSET_REF_RESERVED << ADDRSET_REF_SHIFT);
+	for (unsigned type = ADDRSET_N_REF_TYPES; type < 16; type++)
+		BAD(*top, type << ADDRSET_REF_SHIFT);
+	BAD(wide->refs[7], (uint32_t)ADDRSET_REF_WIDE << ADDRSET_REF_SHIFT);
+	BAD(node->refs[0], (uint32_t)ADDRSET_REF_WIDE << ADDRSET_REF_SHIFT);
+	BAD(small->refs[0], (uint32_t)ADDRSET_REF_WIDE << ADDRSET_REF_SHIFT);
+	BAD(tail_node->refs[0], (uint32_t)ADDRSET_REF_WIDE << ADDRSET_REF_SHIFT);
 	BAD(*top, (uint32_t)ADDRSET_REF_NODE_A << ADDRSET_REF_SHIFT | n[ADDRSET_S_NODES]);
 	BAD(small->ends[3], 0);
 	BAD(node->ends[15], 0);
+	BAD(leaf->values[0], MAX_VALUE + 1);
+	BAD(leaf->values[ADDRSET_LEAF_KEYS], MAX_VALUE + 1);
 	BAD(tail_node->ends[7], 0);
 	BAD(tail->values[0], MAX_VALUE + 1);
 	assert_int_equal(try_open(&part, part.len), 0);

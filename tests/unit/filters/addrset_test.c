@@ -369,6 +369,61 @@ static void test_crowded(void **state)
 	done(&model);
 }
 
+static uint64_t section_n(const struct model *m, enum addrset_section section)
+{
+	return ((const struct addrset_header *)m->base)->sections[section].n;
+}
+
+/* A /20 as allocations fill it, to its first and last /32: 640 runs are a tree, more a table. */
+static void test_dense(void **state)
+{
+	(void)state;
+	for (unsigned more = 0; more < 2; more++) {
+		for (unsigned i = 0; i < 320; i++) { /* every other /32 alone: 640 runs */
+			unsigned net = i < 200 ? i * 2 : 4096 - (320 - i) * 2;
+			uint8_t a[16] = { 0x2a, 0x01, (uint8_t)(net >> 8), (uint8_t)net };
+
+			add6(&model, a, 32, (uint8_t)(i % 199 + 1));
+			a[4] = (uint8_t)i;
+			if (i % 3 == 0) /* a piece below: the same number of runs above */
+				add6(&model, a, 48, (uint8_t)(i % 99 + 1));
+			a[6] = 7;
+			if (i % 9 == 0)
+				add6(&model, a, 128, (uint8_t)(i % 99 + 2));
+		}
+		if (more) {
+			const uint8_t middle[16] = { 0x2a, 0x01, 0x03, 0xe8 };
+			const uint8_t last[16] = { 0x2a, 0x01, 0x0f, 0xff };
+
+			add6(&model, middle, 32, 3);
+			add6(&model, last, 32, 3);
+		}
+		build(&model);
+		assert_int_equal(section_n(&model, ADDRSET_S_WIDES), more);
+		check_edges(&model);
+		done(&model);
+	}
+}
+
+/* Runs of values alone: 2 to 4 lie in a small node, to 13 in a leaf, more under a tree of leaves. */
+static void test_leaves(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= 40; n++) {
+		for (unsigned i = 0; i < n; i++) { /* from the first /48 on: 2 n runs */
+			uint8_t a[16] = { 0x20, 0x01, 0x0d, 0xb8, (uint8_t)(i / 8),
+				(uint8_t)(i * 32) };
+
+			add6(&model, a, 48, (uint8_t)(i % 199 + 1));
+		}
+		build(&model);
+		assert_int_equal(
+		    section_n(&model, ADDRSET_S_LEAVES), n <= 2 ? 0 : (2 * n + 12) / 13);
+		check_edges(&model);
+		done(&model);
+	}
+}
+
 /* More hosts than lines hold in the mean would never spill by chance alone: fill them. */
 static void test_spill(void **state)
 {
@@ -429,6 +484,8 @@ int main(void)
 		cmocka_unit_test(test_families_apart),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_crowded),
+		cmocka_unit_test(test_dense),
+		cmocka_unit_test(test_leaves),
 		cmocka_unit_test(test_spill),
 		cmocka_unit_test(test_deterministic),
 	};
