@@ -141,6 +141,7 @@ static void begin_message(struct model_clients *mc, struct client *cl)
 	char buf[8192];
 	size_t n = put_mail(buf, sizeof(buf));
 
+	cl->code = 0; /* nothing is said of this one yet */
 	cl->rcpts_answered = cl->rcpts_accepted = 0;
 	cl->group = cl->plan.pipelining && cl->can_pipeline;
 	if (cl->group) {

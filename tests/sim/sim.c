@@ -10,13 +10,15 @@
  *	stuck     neither accepted nor refused at the end of the time              never
  *	hung      a session open for an hour                                       never
  *	held      a sender or recipient counted as under way behind the last       never
+ *	passed    kept though every policy's patterns refuse it (--patterns)       never
  *
- *	sim [--seeds N] [--first SEED] [--seed SEED] [--tight] [--verbose]
+ *	sim [--seeds N] [--first SEED] [--seed SEED] [--tight] [--patterns] [--verbose]
  *
- * --tight leaves the worker so little memory that everything runs out at times.
+ * --tight leaves the worker so little memory that everything runs out at times. --patterns has pattern
+ * sets that come and go (patterns.h).
  * A failing world prints its seed; `sim --seed SEED --verbose` shows it again, event by event.
  */
-#include "dataplane/model_rig.h"
+#include "patterns.h"
 
 #include "filters/at_once.h"
 #include "filters/image_write.h"
@@ -41,14 +43,16 @@ struct world {
 	uint64_t seed, random;
 	unsigned n_messages, n_done;
 	size_t body_len;
-	bool verbose;
-	uint32_t at_once; /* limit of the world's senders and recipients; 0: none */
+	bool verbose, faults;
+	struct sim_patterns *patterns; /* NULL: none */
+	uint32_t at_once;              /* limit of the world's senders and recipients; 0: none */
 	struct message messages[MAX_MESSAGES];
 };
 
 struct totals {
 	unsigned long worlds, messages, accepted, refused, retried, doubled, limited, failed;
 	uint64_t virtual_ns;
+	uint64_t unscanned, content, swaps; /* with patterns */
 };
 
 static bool settled(const struct message *m)
@@ -102,6 +106,8 @@ static void on_message(void *arg, uint64_t id, uint64_t digest, size_t len, unsi
 static void on_event(void *arg, const struct event *e)
 {
 	struct world *w = arg;
+	if (w->patterns)
+		sim_patterns_event(w->patterns, e);
 	if (w->verbose)
 		printf("%14.6f  event kind %u verdict %s reason %s code %u\n",
 		    (double)w->rig->now_ns / 1e9, e->kind, verdict_words[e->verdict],
@@ -109,7 +115,7 @@ static void on_event(void *arg, const struct event *e)
 }
 
 /* All senders are one, and so are many of the recipients: the limits are met all the time. */
-static void set_rates(void *arg, struct policy_settings *settings, struct image_writer *writer)
+static void set_policy(void *arg, struct policy_settings *settings, struct image_writer *writer)
 {
 	const struct world *w = arg;
 	struct policy_rate sender = { .subject = MEMORY_SENDER, .at_once = 2 * w->at_once };
@@ -117,6 +123,8 @@ static void set_rates(void *arg, struct policy_settings *settings, struct image_
 	struct policy_rate domain = { .subject = MEMORY_RECIPIENT_DOMAIN, .at_once = 64 };
 
 	(void)settings;
+	if (w->patterns)
+		sim_patterns_policy(w->patterns, settings, writer);
 	if (w->at_once && (image_writer_rate(writer, "sender", &sender) < 0 ||
 			      image_writer_rate(writer, "rcpt", &rcpt) < 0 ||
 			      image_writer_rate(writer, "domain", &domain) < 0))
@@ -140,7 +148,7 @@ static void draw_world(struct world *w, struct rig_config *c)
 		.on_outcome = on_outcome,
 		.on_message = on_message,
 		.on_event = on_event,
-		.policy = set_rates,
+		.policy = set_policy,
 		.max_clients = 32 };
 	w->at_once = w->seed % 2 ? 4 + (uint32_t)(w->seed / 2 % 8) : 0;
 	struct model_link_config link = { .delay_ns = 1000 * (1 + draw(w, 200)) };
@@ -158,7 +166,8 @@ static void draw_world(struct world *w, struct rig_config *c)
 	c->inside = (struct model_link_config){ .delay_ns = 50000 + 1000 * draw(w, 500) };
 	if (draw(w, 4) == 0)
 		c->inside.loss = (uint16_t)draw(w, 50);
-	if (draw(w, 2) == 0)
+	w->faults = draw(w, 2) == 0;
+	if (w->faults)
 		c->faults = (struct model_faults){ .rcpt_refused = (uint16_t)draw(w, 100),
 			.data_deferred = (uint16_t)draw(w, 100),
 			.dot_deferred = (uint16_t)draw(w, 100),
@@ -214,6 +223,9 @@ static void start_sessions(struct world *w)
 static bool finished(void *arg)
 {
 	const struct world *w = arg;
+
+	if (w->patterns)
+		sim_patterns_turn(w->patterns);
 	return model_clients_open(w->rig->mc) == 0;
 }
 
@@ -237,6 +249,20 @@ static bool all_given_back(struct world *w)
 	return false;
 }
 
+/* NULL: it went as its content has it. */
+static const char *against_fate(const struct world *w, unsigned id)
+{
+	const struct message *m = &w->messages[id - 1];
+	enum sim_fate fate = sim_patterns_fate(w->patterns, id, w->body_len);
+
+	if (fate == SIM_DOOMED && (m->kept || m->accepted))
+		return "passed, though every policy refuses it";
+	/* with limits at once a group's DATA may find no recipient: 503, which the model takes for a no */
+	if (fate == SIM_FREE && m->refused && !w->faults && !w->at_once)
+		return "refused, though no policy does";
+	return NULL;
+}
+
 static bool judge(const struct world *w, struct totals *t)
 {
 	bool good = true;
@@ -251,6 +277,8 @@ static bool judge(const struct world *w, struct totals *t)
 			what = "doubled outside the window";
 		else if (!settled(m))
 			what = "stuck";
+		else if (w->patterns)
+			what = against_fate(w, i + 1);
 		t->accepted += m->accepted;
 		t->refused += m->refused;
 		t->retried += m->attempts > 1;
@@ -268,7 +296,7 @@ static bool judge(const struct world *w, struct totals *t)
 	return good;
 }
 
-static bool run_world(uint64_t seed, bool verbose, bool tight, struct totals *t)
+static bool run_world(uint64_t seed, bool verbose, bool tight, bool patterns, struct totals *t)
 {
 	const uint64_t hour_ns = 3600ull * 1000000000;
 	struct world *w = calloc(1, sizeof(*w));
@@ -279,10 +307,14 @@ static bool run_world(uint64_t seed, bool verbose, bool tight, struct totals *t)
 	draw_world(w, &config);
 	if (tight)
 		draw_tight(w, &config);
+	if (patterns)
+		w->patterns = sim_patterns_new(seed, w->n_messages, w->body_len);
 	if (rig_new(&config, &w->rig) < 0) {
 		fprintf(stderr, "sim: no memory for a world\n");
 		exit(2);
 	}
+	if (patterns)
+		sim_patterns_ready(w->patterns, w->rig, &config);
 	uint64_t start = w->rig->now_ns;
 	bool hung = false;
 	while (rig_step(w->rig, start + 2000000000)) /* health checks learn the backends */
@@ -307,7 +339,16 @@ static bool run_world(uint64_t seed, bool verbose, bool tight, struct totals *t)
 	t->worlds++;
 	t->failed += !good;
 	t->virtual_ns += w->rig->now_ns - start;
+	if (patterns) {
+		struct sim_patterns_counts counts = sim_patterns_counts(w->patterns);
+
+		t->unscanned += counts.unscanned;
+		t->content += counts.refused;
+		t->swaps += counts.swaps;
+		sim_patterns_over(w->patterns);
+	}
 	rig_free(w->rig);
+	sim_patterns_free(w->patterns);
 	free(w);
 	return good;
 }
@@ -321,7 +362,8 @@ static double wall_s(void)
 
 static void usage(FILE *to)
 {
-	fputs("usage: sim [--seeds N] [--first SEED] [--seed SEED] [--tight] [--verbose]\n"
+	fputs("usage: sim [--seeds N] [--first SEED] [--seed SEED] [--tight] [--patterns]\n"
+	      "           [--verbose]\n"
 	      "Runs N worlds [500] from SEED on [1], or one world; exit 0 when no message was\n"
 	      "lost, altered, stuck, or doubled outside the window.\n",
 	    to);
@@ -332,10 +374,10 @@ int main(int argc, char **argv)
 	static const struct option options[] = { { "seeds", required_argument, NULL, 'n' },
 		{ "first", required_argument, NULL, 'f' }, { "seed", required_argument, NULL, 's' },
 		{ "verbose", no_argument, NULL, 'v' }, { "tight", no_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' }, { 0 } };
+		{ "patterns", no_argument, NULL, 'p' }, { "help", no_argument, NULL, 'h' }, { 0 } };
 	unsigned long n = 500;
 	uint64_t first = 1;
-	bool verbose = false, tight = false;
+	bool verbose = false, tight = false, patterns = false;
 	struct totals t = { 0 };
 	int o;
 
@@ -346,13 +388,14 @@ int main(int argc, char **argv)
 		case 's': first = strtoull(optarg, NULL, 10), n = 1; break;
 		case 'v': verbose = true; break;
 		case 't': tight = true; break;
+		case 'p': patterns = true; break;
 		case 'h': usage(stdout); return 0;
 		default: usage(stderr); return 2;
 		}
 	}
 	double start = wall_s();
 	for (uint64_t seed = first; seed < first + n; seed++) {
-		run_world(seed, verbose, tight, &t);
+		run_world(seed, verbose, tight, patterns, &t);
 		if ((seed - first + 1) % 50 == 0)
 			fprintf(stderr,
 			    "sim: %" PRIu64 " of %lu worlds, %lu messages, %lu failed, %.0f s\n",
@@ -365,6 +408,14 @@ int main(int argc, char **argv)
 	    (double)t.virtual_ns / 1e9, t.failed);
 	if (n >= 20 && t.limited == 0) {
 		puts("sim: no limit at once was ever met");
+		return 1;
+	}
+	if (patterns)
+		printf("sim: refused for content %" PRIu64 " not scanned and deferred %" PRIu64
+		       " policies swapped %" PRIu64 "\n",
+		    t.content, t.unscanned, t.swaps);
+	if (patterns && n >= 50 && !(t.content && t.unscanned && t.swaps)) {
+		printf("sim: nothing of one of these proves nothing\n");
 		return 1;
 	}
 	return t.failed != 0;
