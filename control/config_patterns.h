@@ -8,7 +8,7 @@ enum { PATTERNS_MAX_FILES = 64, PATTERNS_MAX_EMERGENCY = 64 };
 struct config_patterns {
 	struct config_items files;       /* config_value, text */
 	struct config_items shadow, off; /* config_value, names of rules */
-	struct config_value state, depth, decoded_depth, messages, on_failure, platform;
+	struct config_value state, depth, decoded_depth, messages, confirm_ms, on_failure, platform;
 	/* lines of pattern files, added at run time (override.h); text, `name=` included */
 	struct config_items emergency;
 };

@@ -47,6 +47,9 @@ static const struct schema_key patterns_keys[] = {
 	    .unit = "messages",
 	    .doc = "Scanned at the same time, shared out among the workers; memory for them is taken when "
 		   "the patterns are loaded. Beyond, a message is not scanned: on_failure." },
+	{ "confirm_ms", SCHEMA_NUMBER, 0, AT(confirm_ms), 0, 10000, .def = "500", .unit = "ms",
+	    .doc = "How long a message waits until PCRE2 has confirmed the candidates of patterns with "
+		   "`confirm`; beyond, or with 0, they count as not hit." },
 	{ "on_failure", SCHEMA_WORD, 0, AT(on_failure), .def = "defer", .words = words_failure,
 	    .doc = "What a message gets that could not be scanned: 451 or 550. None passes unscanned." },
 	{ "platform", SCHEMA_WORD, 0, AT(platform), .def = "native", .words = words_platform,
@@ -177,6 +180,7 @@ int compile_patterns(const struct config *c, struct image_writer *w,
 	to->messages = (uint32_t)from->messages.number;
 	to->depth = (uint32_t)from->depth.number;
 	to->decoded_depth = (uint32_t)from->decoded_depth.number;
+	to->confirm_ms = (uint16_t)from->confirm_ms.number;
 	to->on_failure =
 	    from->state.number == STATE_SHADOW ? VERDICT_NONE : failures[from->on_failure.number];
 	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++)

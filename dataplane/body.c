@@ -13,6 +13,7 @@
  */
 #include "body.h"
 
+#include "confirm.h"
 #include "sketch.h"
 
 #include "filters/token.h"
@@ -58,7 +59,7 @@ static void leave_inspected(struct worker *w, struct relay *r)
 void body_end(struct worker *w, struct relay *r)
 {
 	sketch_end(w, r);
-	scan_end(r);
+	scan_end(w, r);
 	if (r->body.phase == BODY_NONE)
 		return;
 	leave_inspected(w, r);
@@ -93,7 +94,7 @@ static void relieve(struct worker *w)
 void body_discard(struct worker *w, struct relay *r)
 {
 	sketch_end(w, r);
-	scan_end(r); /* it is decided: its memory is another's */
+	scan_end(w, r); /* it is decided: its memory is another's */
 	leave_inspected(w, r);
 	window_clear(&w->windows, &r->body.window);
 	body_account(w, r);
@@ -232,7 +233,8 @@ bool body_begin(struct worker *w, struct session *s, bool bdat)
 			b->phase = BODY_NONE;
 			return false;
 		}
-		window_append(&w->windows, &b->window, (const uint8_t *)header, n);
+		b->ours =
+		    (uint16_t)window_append(&w->windows, &b->window, (const uint8_t *)header, n);
 		body_account(w, r);
 	}
 	if (b->phase == BODY_STREAM && !body_mark(w, s)) {
@@ -316,7 +318,7 @@ bool body_dropped_enough(struct worker *w, struct session *s, uint64_t n)
 
 void body_pace(struct worker *w, struct session *s, enum body_step step)
 {
-	if (step == BODY_WAITS_BACKEND)
+	if (step == BODY_WAITS_BACKEND || step == BODY_WAITS_CONFIRM)
 		session_deadline(
 		    w, s, 0); /* not the client's fault; the backend has timers of its own */
 	else if (step == BODY_WAITS_CLIENT && (s->moved || s->deadline_ns == UINT64_MAX))
@@ -446,6 +448,8 @@ static enum body_step collect(struct worker *w, struct session *s)
 	}
 	if (!relay_has_room(w, r))
 		return BODY_WAITS_BACKEND;
+	if (confirm_waits(w, s, b->data.ended))
+		return BODY_WAITS_CONFIRM;
 	if (!body_judge(w, s, b->data.ended))
 		return BODY_GOES_ON;
 	b->phase = BODY_OPENING;

@@ -12,6 +12,7 @@ enum body_step {
 	BODY_GOES_ON,
 	BODY_WAITS_CLIENT,
 	BODY_WAITS_BACKEND,
+	BODY_WAITS_CONFIRM,
 	BODY_GONE, /* another state of the session */
 };
 

@@ -7,6 +7,7 @@
  *	commands.c   the command table: check, filters, proceed
  *	body.c       DATA and BDAT: window, streaming, final word
  *	relay.c      the conversation with a backend
+ *	confirm.c    candidates of patterns, on their way to PCRE2
  *	backend.c    pools, servers, choice, limits, wait queues, health
  *
  * No re-entrancy: a relay never runs a session nor a session a relay. Each changes its own state,
@@ -19,6 +20,7 @@
 
 #include "ask.h"
 #include "asked.h"
+#include "confirm.h"
 #include "pool.h"
 #include "reply.h"
 #include "smtp.h"
@@ -69,6 +71,7 @@ struct worker {
 	struct window_pool windows;
 	struct sources *sources;
 	struct ask *ask;
+	struct confirms confirms;
 	struct backends *backends;
 	struct session_queue run;       /* to run in this turn or the next */
 	struct session_list all;        /* every session, for the drain */

@@ -69,6 +69,8 @@ static enum body_step collect(struct worker *w, struct session *s)
 		session_reply(w, s, REPLY_CHUNK_OK);
 		return chunk_taken(w, s);
 	}
+	if (confirm_waits(w, s, b->chunk_last && s->chunk_left == 0))
+		return BODY_WAITS_CONFIRM;
 	if (!body_judge(w, s, b->chunk_last && s->chunk_left == 0))
 		return BODY_GOES_ON;
 	/* from here on the backend knows each chunk's size beforehand: nothing is taken out any more */

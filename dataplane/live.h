@@ -65,6 +65,7 @@ void live_spread_init(struct live_spread *s, const struct policy_host *host, uns
 
 struct grey;
 struct resolver;
+struct confirmer;
 struct live_memory;
 struct live_bans;
 struct live_rules;
@@ -124,6 +125,7 @@ struct live {
 	struct live_lists *lists;
 	struct live_rules *rules;
 	struct resolver *resolver;
+	struct confirmer *confirmer; /* PCRE2's thread */
 	struct live_bans *bans;
 	struct live_memory *memory;        /* of sources; NULL: none */
 	_Atomic uint32_t pass_all_until_s; /* Unix; control writes, workers read once a turn */

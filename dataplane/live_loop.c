@@ -4,6 +4,7 @@
  * turn of the brain, what came out to ports, rings and log. Nothing here waits, save hw_wait()
  * when there is nothing to do, before which the worker goes offline for publish.
  */
+#include "confirmer.h"
 #include "live.h"
 #include "resolver.h"
 
@@ -308,23 +309,39 @@ static void obey(struct loop *loop, const struct policy *policy)
 
 /* ---- what a turn gave ---- */
 
-/* Questions go to the resolver; where its ring is full the answer is `failed` at once, so that no
+/* Candidates of patterns go to PCRE2's thread; returns how many questions are left, moved up. */
+static unsigned confirm(struct live_worker *w, unsigned n)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (w->questions[i].kind == QUESTION_CONFIRM)
+			confirmer_ask(w->live->confirmer, w->index, &w->questions[i]);
+		else if (kept++ < i)
+			w->questions[kept - 1] = w->questions[i];
+	}
+	return kept;
+}
+
+/* Other questions go to the resolver; where its ring is full the answer is `failed` at once, so that no
  * session waits for a deadline. Then comes what it has answered meanwhile. */
 static void ask(struct live_worker *w, const struct worker_out *out)
 {
-	unsigned taken = 0;
+	unsigned taken = 0, n = confirm(w, out->n_questions);
 
-	if (out->n_questions)
-		taken = resolver_ask(w->live->resolver, w->index, w->questions, out->n_questions);
+	if (n)
+		taken = resolver_ask(w->live->resolver, w->index, w->questions, n);
 	w->n_answers = 0;
-	for (unsigned i = taken; i < out->n_questions; i++) {
+	for (unsigned i = taken; i < n; i++) {
 		struct answer *a = &w->answers[w->n_answers++];
 
 		*a = (struct answer){ .id = w->questions[i].id,
 			.kind = w->questions[i].kind,
 			.status = ANSWER_FAILED };
 	}
-	w->shell[SHELL_QUESTIONS_UNANSWERED] += out->n_questions - taken;
+	w->shell[SHELL_QUESTIONS_UNANSWERED] += n - taken;
+	w->n_answers += confirmer_answers(
+	    w->live->confirmer, w->index, w->answers + w->n_answers, LIVE_QUESTIONS - w->n_answers);
 	w->n_answers += resolver_answers(
 	    w->live->resolver, w->index, w->answers + w->n_answers, LIVE_QUESTIONS - w->n_answers);
 }

@@ -4,6 +4,7 @@
  * configuration a worker. Each stage undoes itself through live_teardown(), which accepts a
  * half-made struct live.
  */
+#include "confirmer.h"
 #include "live.h"
 #include "fail.h"
 
@@ -289,6 +290,7 @@ void live_teardown(struct live *l)
 {
 	char path[4096];
 
+	l->confirmer = confirmer_free(l->confirmer); /* it works at the workers' jobs */
 	for (unsigned i = 0; i < l->n_workers && i < LIVE_MAX_WORKERS; i++) {
 		struct live_worker *w = l->workers[i];
 

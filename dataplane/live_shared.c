@@ -6,6 +6,7 @@
  */
 #include "live.h"
 
+#include "confirmer.h"
 #include "fail.h"
 #include "grey.h"
 #include "resolver.h"
@@ -25,6 +26,25 @@ static int open_at_once(struct live *l, char **ret_error)
 		return fail(ret_error, EIO, "no random bytes for what is at once");
 	l->shared.at_once = at_once_new(l->n_workers, l->host.max_connections, key);
 	return l->shared.at_once ? 0 : fail(ret_error, ENOMEM, "no memory for what is at once");
+}
+
+static void on_confirmed(void *arg, unsigned worker)
+{
+	struct live *l = arg;
+
+	hw_wake(l->hw, worker);
+}
+
+static int open_confirmer(struct live *l)
+{
+	const struct confirmer_config config = {
+		.n_workers = l->n_workers,
+		.now_ns = hw_now_ns,
+		.wake = on_confirmed,
+		.arg = l,
+	};
+
+	return confirmer_new(&config, &l->confirmer);
 }
 
 int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
@@ -58,6 +78,9 @@ int live_shared_open(struct live *l, struct policy *policy, char **ret_error)
 	rc = live_resolver_open(l, policy, ret_error);
 	if (rc)
 		return rc;
+	rc = open_confirmer(l);
+	if (rc)
+		return fail(ret_error, -rc, "no thread for the confirmation of patterns");
 	rc = live_waves_open(l, policy);
 	if (rc)
 		return fail(ret_error, -rc, "no memory for waves");

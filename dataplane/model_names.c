@@ -32,5 +32,6 @@ void model_names_answer(
 		if (names->pool)
 			snprintf(a->name, sizeof(a->name), "%.254s", names->pool);
 		break;
+	case QUESTION_CONFIRM: break; /* the rig's own */
 	}
 }

@@ -6,6 +6,7 @@
  */
 #include "model_rig.h"
 
+#include "confirm.h"
 #include "offence.h"
 #include "stats_index.h"
 
@@ -339,6 +340,7 @@ int rig_new(const struct rig_config *config, struct rig **ret_rig)
 	    r->out.frames.drop && r->out.events && r->out.questions && r->out.notes && r->answers) {
 		memset(r->stats, 0, sizeof(*r->stats));
 		e = make_links(r);
+		e = e ? e : confirm_reader_new(&confirm_limits_default, CONFIRM_BYTES, &r->reader);
 		if (!e && config->given_policy)
 			r->policy = config->given_policy;
 		else
@@ -404,6 +406,7 @@ struct rig *rig_free(struct rig *r)
 	free(r->out.events);
 	free(r->out.questions);
 	free(r->answers);
+	confirm_reader_free(r->reader);
 	free(r->out.notes);
 	bans_free(r->bans);
 	memory_free(r->memory);
@@ -455,6 +458,28 @@ static void apply_note(struct rig *r, const struct note *note)
 	}
 }
 
+static void confirm_later(struct rig *r, const struct question *q)
+{
+	if (r->config.confirm_ns == UINT64_MAX)
+		return;
+	assert(r->n_confirms < RIG_CONFIRMS);
+	r->confirms[r->n_confirms++] =
+	    (struct rig_confirm){ q->job, q->id, r->now_ns + r->config.confirm_ns };
+}
+
+static void confirm(struct rig *r)
+{
+	while (r->n_confirms && r->confirms[0].at_ns <= r->now_ns) {
+		const struct answer answer = { .id = r->confirms[0].id, .kind = QUESTION_CONFIRM };
+
+		confirm_work(r->confirms[0].job, r->reader);
+		if (rig_answer(r, &answer) < 0)
+			return;
+		r->n_confirms--;
+		memmove(r->confirms, r->confirms + 1, r->n_confirms * sizeof(r->confirms[0]));
+	}
+}
+
 static void worker_part(struct rig *r)
 {
 	struct frame in[2 * MODEL_BURST];
@@ -473,8 +498,13 @@ static void worker_part(struct rig *r)
 	memframes_put(r->frames, r->out.frames.drop, r->out.frames.n_drop);
 	for (unsigned i = 0; i < r->out.n_events && r->config.on_event; i++)
 		r->config.on_event(r->config.arg, &r->out.events[i]);
-	for (unsigned i = 0; i < r->out.n_questions && r->config.on_question; i++)
-		r->config.on_question(r->config.arg, &r->out.questions[i]);
+	for (unsigned i = 0; i < r->out.n_questions; i++) {
+		if (r->out.questions[i].kind == QUESTION_CONFIRM)
+			confirm_later(r, &r->out.questions[i]);
+		else if (r->config.on_question)
+			r->config.on_question(r->config.arg, &r->out.questions[i]);
+	}
+	confirm(r);
 	for (unsigned i = 0; i < r->out.n_notes; i++)
 		apply_note(r, &r->out.notes[i]);
 	r->out.frames.n_tx = r->out.frames.n_drop = r->out.n_events = r->out.n_questions = 0;
@@ -504,6 +534,8 @@ bool rig_step(struct rig *r, uint64_t limit_ns)
 	at = least(at, model_link_next(r->to_backends));
 	at = least(at, stack_next_deadline(r->clients->stack));
 	at = least(at, stack_next_deadline(r->backends->stack));
+	if (r->n_confirms)
+		at = least(at, r->confirms[0].at_ns);
 	if (r->out.busy || r->n_answers || at < r->now_ns)
 		at = r->now_ns;
 	if (at > limit_ns) {

@@ -16,11 +16,12 @@
 #include "model_link.h"
 #include "worker.h"
 
-enum { RIG_CLIENTS = 24, RIG_EVENTS = 256, RIG_SERVERS_MAX = 8 };
+enum { RIG_CLIENTS = 24, RIG_EVENTS = 256, RIG_CONFIRMS = 16, RIG_SERVERS_MAX = 8 };
 
 struct bans;
 struct greylist;
 struct image_writer;
+struct confirm_reader;
 struct memory_alarm;
 struct overlay;
 
@@ -42,6 +43,9 @@ struct rig_config {
 	void (*on_event)(void *arg, const struct event *event);
 	/* The worker asks; rig_answer() answers, at once or later. NULL: nobody ever does. */
 	void (*on_question)(void *arg, const struct question *question);
+	/* Candidates of patterns are confirmed by the rig itself, so long after they were asked about;
+	 * UINT64_MAX: never. */
+	uint64_t confirm_ns;
 	uint32_t worker_conns, worker_chunks; /* 0: 512 and 4,096 */
 	uint32_t worker_window_bytes;         /* 0: 4 MiB */
 	uint32_t greylist_entries;            /* 0: 4,096 */
@@ -81,6 +85,12 @@ struct rig {
 	_Atomic uint32_t pass_all_until_s; /* the worker's switch */
 	struct answer *answers;            /* for the worker's next turn */
 	unsigned n_answers;
+	struct confirm_reader *reader;
+	struct rig_confirm { /* in order; a worker has no more out at once */
+		struct confirm_job *job;
+		uint64_t id, at_ns;
+	} confirms[RIG_CONFIRMS];
+	unsigned n_confirms;
 	/* where the policy has them; the worker's notes are applied at once */
 	struct greylist *greylist;
 	struct memory *memory;

@@ -69,6 +69,7 @@ struct body {
 	uint32_t held;          /* bytes counted against the quota of the source */
 	uint32_t source_held;   /* what all its windows hold */
 	uint16_t chunk_replies; /* BDAT replies still due from the backend, the last's not counted */
+	uint16_t ours; /* bytes of our own in front of the window, which were not scanned */
 };
 
 /* What the greylist is told of the transaction once the backend has taken the message. */
@@ -113,7 +114,7 @@ struct relay {
 	struct asked_queue asked;
 	struct body body;
 };
-_Static_assert(sizeof(struct relay) <= 384, "counted in the budget of a relaying session");
+_Static_assert(sizeof(struct relay) <= 400, "counted in the budget of a relaying session");
 
 /* Opens for a session: finds a server or a place in the queue, or fails. Never NULL but when the
  * relay table is full. Its state tells the rest. */

@@ -2,6 +2,7 @@
 /* Patterns over messages (scan.h). */
 #include "scan.h"
 
+#include "confirm.h"
 #include "relay.h"
 #include "session.h"
 
@@ -10,7 +11,16 @@
 
 #include <string.h>
 
-static void line(struct pattern_message *m, const char *prefix, struct text text)
+/* One line; with candidates it is kept for PCRE2. */
+static void put(struct worker *w, struct scan *scan, struct pattern_message *m,
+    enum pattern_zone zone, const void *text, size_t len)
+{
+	if (pattern_message_line(m, zone, text, len))
+		confirm_keep_line(w, scan, zone, text, len);
+}
+
+static void line(struct worker *w, struct scan *scan, struct pattern_message *m, const char *prefix,
+    struct text text)
 {
 	char buf[8 + UINT16_MAX / 32];
 	size_t n = strlen(prefix), room = sizeof(buf) - n;
@@ -19,7 +29,7 @@ static void line(struct pattern_message *m, const char *prefix, struct text text
 	memcpy(buf, prefix, n);
 	if (len)
 		memcpy(buf + n, text.p, len);
-	pattern_message_line(m, PATTERN_ENVELOPE, buf, n + len);
+	put(w, scan, m, PATTERN_ENVELOPE, buf, n + len);
 }
 
 static void begin(struct worker *w, struct session *s)
@@ -44,10 +54,10 @@ static void begin(struct worker *w, struct session *s)
 		if (pattern_has_zone(scanner_set(scanner), PATTERN_HELO)) {
 			struct text helo = session_helo(s);
 
-			pattern_message_line(m, PATTERN_HELO, helo.p, helo.len);
+			put(w, scan, m, PATTERN_HELO, helo.p, helo.len);
 		}
 		if (pattern_has_zone(scanner_set(scanner), PATTERN_ENVELOPE))
-			line(m, "from:", session_mail(s));
+			line(w, scan, m, "from:", session_mail(s));
 	}
 }
 
@@ -64,7 +74,7 @@ void scan_rcpt(struct worker *w, struct session *s, struct text rcpt)
 
 		if (m && pattern_has_zone(
 			     pattern_workspace_set(pattern_message_workspace(m)), PATTERN_ENVELOPE))
-			line(m, "to:", rcpt);
+			line(w, scan, m, "to:", rcpt);
 	}
 }
 
@@ -123,8 +133,9 @@ struct verdict scan_judge(struct worker *w, struct session *s, bool whole)
 	return session_judge_content(w, s, &content);
 }
 
-void scan_end(struct relay *r)
+void scan_end(struct worker *w, struct relay *r)
 {
+	confirm_forget(w, r);
 	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++)
 		pattern_message_drop(r->scan.messages[i]);
 	memset(&r->scan, 0, sizeof(r->scan));

@@ -27,12 +27,18 @@ struct worker;
 struct session;
 struct relay;
 struct pattern_message;
+struct confirm_job;
+struct extent;
 
 /* Of the transaction under way; part of the relay. */
 struct scan {
 	struct pattern_message *messages[POLICY_PATTERN_SETS];
+	struct confirm_job *job; /* PCRE2 is at it, and the message waits (confirm.h) */
+	struct extent *lines;    /* of HELO and envelope, with candidates; NULL: none */
 	bool begun;
-	bool failed; /* no memory for a message, or its set had to go */
+	bool asked;     /* once a message */
+	bool line_lost; /* a line with a candidate was not kept */
+	bool failed;    /* no memory for a message, or its set had to go */
 	bool looked; /* behind the window: something that refuses was hit, and policy let it pass */
 	bool judged; /* the message's end was */
 };
@@ -47,7 +53,7 @@ struct verdict scan_judge(struct worker *w, struct session *s, bool whole);
 /* The message's end is still to be judged. */
 bool scan_is_due(const struct relay *r);
 /* The transaction is over. */
-void scan_end(struct relay *r);
+void scan_end(struct worker *w, struct relay *r);
 /* After a change of policy: lets go of sets that have to go. */
 void scans_update(struct worker *w);
 

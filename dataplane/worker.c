@@ -296,6 +296,9 @@ int worker_new(const struct worker_config *config, const struct stack_host *host
 	r = ask_new(ASK_CAPACITY, &w->ask);
 	if (r < 0)
 		goto fail;
+	r = confirms_init(&w->confirms);
+	if (r < 0)
+		goto fail;
 	r = backends_new(w, &w->backends);
 	if (r < 0)
 		goto fail;
@@ -326,6 +329,7 @@ struct worker *worker_free(struct worker *w)
 	stack_free(w->stack);
 	sources_free(w->sources);
 	backends_free(w->backends);
+	confirms_fini(&w->confirms);
 	ask_free(w->ask);
 	window_pool_fini(&w->windows);
 	sketches_fini(w);
@@ -380,7 +384,10 @@ static void run_sessions(struct worker *w)
 static void take_answers(struct worker *w, const struct answer *answers, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		inquire_answer(w, &answers[i]);
+		if (answers[i].kind == QUESTION_CONFIRM)
+			confirm_answered(w, answers[i].id);
+		else
+			inquire_answer(w, &answers[i]);
 	}
 }
 
@@ -435,6 +442,7 @@ void worker_turn(struct worker *w, const struct policy *policy, struct frame *fr
 	stack_input(w->stack, frames, n_frames, now_ns, &out->frames);
 	take_answers(w, answers, n_answers);
 	inquire_due(w);
+	confirms_due(w);
 	run_ready(w);
 	if (stack_timers_run(w->stack, now_ns, TIMERS_PER_TURN, w) == TIMERS_PER_TURN)
 		out->busy = true;
@@ -451,11 +459,14 @@ void worker_turn(struct worker *w, const struct policy *policy, struct frame *fr
 uint64_t worker_next_deadline(const struct worker *w)
 {
 	uint64_t stack = stack_next_deadline(w->stack), backends = backends_next_deadline(w);
+	uint64_t confirms = confirms_next_deadline(&w->confirms);
 
 	if (!TAILQ_EMPTY(&w->run) || (w->draining && !w->drain_told))
 		return 0;
 	if (backends < stack)
 		stack = backends;
+	if (confirms < stack)
+		stack = confirms;
 	return ask_next_deadline(w->ask) < stack ? ask_next_deadline(w->ask) : stack;
 }
 

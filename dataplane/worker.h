@@ -94,7 +94,10 @@ enum question_kind {
 	QUESTION_DNSL,   /* which of these DNS lists name `addr`? */
 	QUESTION_SENDER, /* does the domain take mail, and is `addr` one of its exchanges? */
 	QUESTION_SPF,    /* may `addr` send for it? */
+	QUESTION_CONFIRM, /* which candidates does PCRE2 find in a message? Answered in the job itself */
 };
+
+struct confirm_job; /* confirm.h */
 
 struct question {
 	uint64_t id; /* slot and generation: a late answer is ignored by it */
@@ -102,6 +105,7 @@ struct question {
 	uint8_t addr[16];
 	uint64_t deadline_ns;
 	uint32_t lists, version; /* DNSL: rows, and of which policy_dns.version */
+	struct confirm_job *job; /* CONFIRM: the shell's until its answer goes into a turn */
 	char helo[256];          /* SPF */
 	char sender[324];        /* SENDER: the domain; SPF: local@domain, or empty */
 };

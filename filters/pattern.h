@@ -126,13 +126,18 @@ void pattern_workspace_condemn(struct pattern_workspace *ws);
 bool pattern_workspace_condemned(const struct pattern_workspace *ws);
 const struct pattern_set *pattern_workspace_set(const struct pattern_workspace *ws);
 size_t pattern_workspace_bytes(const struct pattern_workspace *ws); /* of its pools, for budgets */
+const struct pattern_limits *pattern_workspace_limits(const struct pattern_workspace *ws);
+/* Pins the part as a message does: somebody off the worker reads it. Its worker says both. */
+void pattern_workspace_hold(struct pattern_workspace *ws);
+void pattern_workspace_let_go(struct pattern_workspace *ws);
 
 /* What a message hit. */
 struct pattern_hits {
 	bool failed;     /* could not be scanned: the other fields say nothing then */
 	uint16_t n;      /* rules below, ascending, terms left out */
 	uint16_t n_more; /* hit, but found no room */
-	/* metas take what waits for confirmation as not hit: ask pattern_confirmed() afterwards */
+	/* metas take what waits for confirmation as not hit: pattern_message_settle() before the end,
+	 * or pattern_confirmed() afterwards */
 	uint16_t n_confirm; /* expressions whose candidates PCRE2 has to judge */
 	uint16_t n_unconfirmed;
 	uint16_t rule[PATTERN_MAX_HITS];
@@ -162,8 +167,9 @@ void pattern_line(struct pattern_workspace *ws, enum pattern_zone zone, const vo
 /* NULL: the pool is empty, counted; the message is `patterns-failed`. */
 struct pattern_message *pattern_message_begin(struct pattern_workspace *ws);
 struct pattern_workspace *pattern_message_workspace(const struct pattern_message *m);
-/* Makes HELO and envelope known to the metas of this message; any time before the end. */
-void pattern_message_line(
+/* Makes HELO and envelope known to the metas of this message; any time before the end. True: it
+ * holds a candidate, so who has candidates confirmed keeps it. */
+bool pattern_message_line(
     struct pattern_message *m, enum pattern_zone zone, const void *text, size_t len);
 /* Header and body bytes, unstuffed. False: failed, feeding on is allowed and does nothing. */
 bool pattern_message_feed(struct pattern_message *m, const void *bytes, size_t len);
@@ -172,6 +178,11 @@ bool pattern_message_feed(struct pattern_message *m, const void *bytes, size_t l
 void pattern_message_peek(struct pattern_message *m, struct pattern_hits *ret_hits);
 /* A rule without a negation in it that refuses was hit: worth a peek. Cheap. */
 bool pattern_message_hot(const struct pattern_message *m);
+/* Candidates that PCRE2 has yet to judge; lent until the next call. */
+unsigned pattern_message_candidates(
+    const struct pattern_message *m, const uint16_t **ret_expressions);
+/* It has judged one of them: hit, or a candidate no more. */
+void pattern_message_settle(struct pattern_message *m, uint16_t expression, bool hit);
 /* The whole message was fed: what matches at ends is found now. Optional before the end, needed
  * before pattern_message_bits() for confirmation. */
 void pattern_message_finish(struct pattern_message *m);

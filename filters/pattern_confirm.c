@@ -134,20 +134,35 @@ const struct confirm_counts *confirm_counts(const struct confirm_room *room)
 	return &room->counts;
 }
 
-enum confirm_answer confirm_match(const struct confirm_expression *e, struct confirm_room *room,
-    const void *text, size_t len, confirm_stop *stop, void *arg)
+static enum confirm_answer match(const struct confirm_expression *e, struct confirm_room *room,
+    const void *text, size_t len, uint32_t options, confirm_stop *stop, void *arg)
 {
 	enum confirm_answer answer = CONFIRM_COSTLY; /* any error of PCRE2 too */
 	room->stop = stop;
 	room->arg = arg;
 	room->steps = 0;
 	int ret = pcre2_match(
-	    e->code, len == 0 ? (PCRE2_SPTR) "" : text, len, 0, 0, room->data, room->context);
+	    e->code, len == 0 ? (PCRE2_SPTR) "" : text, len, 0, options, room->data, room->context);
 	if (ret >= 0) /* 0: more groups than there is room for, which nobody asks for */
 		answer = CONFIRM_YES;
 	else if (ret == PCRE2_ERROR_NOMATCH)
 		answer = CONFIRM_NO;
+	else if (ret == PCRE2_ERROR_PARTIAL)
+		answer = CONFIRM_OPEN;
 	room->counts.answers[answer]++;
 	room->counts.bytes += len;
 	return answer;
+}
+
+enum confirm_answer confirm_match(const struct confirm_expression *e, struct confirm_room *room,
+    const void *text, size_t len, confirm_stop *stop, void *arg)
+{
+	return match(e, room, text, len, 0, stop, arg);
+}
+
+/* PARTIAL_HARD: a match that looked beyond the end, be it by look-ahead or $, is none. */
+enum confirm_answer confirm_match_head(const struct confirm_expression *e,
+    struct confirm_room *room, const void *text, size_t len, confirm_stop *stop, void *arg)
+{
+	return match(e, room, text, len, PCRE2_PARTIAL_HARD, stop, arg);
 }

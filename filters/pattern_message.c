@@ -31,6 +31,7 @@ int pattern_matched(
 	}
 	if (!m)
 		return 0;
+	m->candidate = true;
 	for (unsigned i = 0; i < m->n_confirm; i++)
 		if (m->confirm[i] == index)
 			return 0;
@@ -246,7 +247,7 @@ struct pattern_message *pattern_message_begin(struct pattern_workspace *ws)
 		return NULL;
 	}
 	ws->free = m->next_free;
-	__atomic_store_n(&ws->n_open, ws->n_open + 1, __ATOMIC_RELEASE);
+	pattern_workspace_hold(ws);
 	ws->counts.messages++;
 	m->fed = m->decoded = m->text = 0;
 	m->failed = m->hot = m->deep = m->finished = false;
@@ -264,11 +265,13 @@ struct pattern_workspace *pattern_message_workspace(const struct pattern_message
 	return m->ws;
 }
 
-void pattern_message_line(
+bool pattern_message_line(
     struct pattern_message *m, enum pattern_zone zone, const void *text, size_t len)
 {
 	m->ws->counts.lines++;
+	m->candidate = false;
 	block(m, &m->ws->set->zones[zone], text, len);
+	return m->candidate;
 }
 
 bool pattern_message_feed(struct pattern_message *m, const void *bytes, size_t len)
@@ -319,6 +322,30 @@ bool pattern_message_hot(const struct pattern_message *m)
 	return m->hot;
 }
 
+unsigned pattern_message_candidates(
+    const struct pattern_message *m, const uint16_t **ret_expressions)
+{
+	*ret_expressions = m->confirm;
+	return m->failed ? 0 : m->n_confirm;
+}
+
+void pattern_message_settle(struct pattern_message *m, uint16_t expression, bool hit)
+{
+	const struct pattern_set *set = m->ws->set;
+	unsigned i = 0;
+
+	while (i < m->n_confirm && m->confirm[i] != expression)
+		i++;
+	if (i == m->n_confirm)
+		return;
+	m->confirm[i] = m->confirm[--m->n_confirm];
+	if (!hit)
+		return;
+	pattern_bit_set(m->bits, set->expressions[expression].rule);
+	if (set->rules[set->expressions[expression].rule].action >= VERDICT_REFUSE)
+		m->hot = true;
+}
+
 void pattern_message_bits(const struct pattern_message *m, uint64_t *ret_bits)
 {
 	memcpy(ret_bits, m->bits, m->ws->set->n_words * sizeof(*ret_bits));
@@ -332,7 +359,7 @@ static void give_back(struct pattern_message *m)
 		stream_end(m, i);
 	m->next_free = ws->free;
 	ws->free = m;
-	__atomic_store_n(&ws->n_open, ws->n_open - 1, __ATOMIC_RELEASE);
+	pattern_workspace_let_go(ws);
 }
 
 void pattern_message_finish(struct pattern_message *m)

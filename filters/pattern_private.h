@@ -35,7 +35,8 @@ struct pattern_set {
 	unsigned n_fields;
 	uint16_t field_slots[PATTERN_HEADER_SLOTS]; /* index into fields + 1; 0 free */
 	bool has_metas;
-	struct mime_sink sink; /* what this set wants of a message */
+	struct mime_sink sink;       /* what this set wants of a message */
+	struct confirm_set *confirm; /* NULL: no expression is confirmed */
 };
 
 /* Streams of one use: opened ahead, reset instead of closed. */
@@ -60,6 +61,7 @@ struct pattern_message {
 	uint64_t decoded; /* bytes of decoded text */
 	uint64_t text;    /* bytes as read */
 	bool failed, hot, deep, finished;
+	bool candidate; /* lately */
 	uint8_t next_host;
 	uint16_t n_confirm, n_unconfirmed;
 	uint16_t confirm[PATTERN_MAX_CONFIRM];

@@ -4,6 +4,7 @@
  * databases carry Hyperscan's own checksum and platform; what they report when scanned is checked
  * at each match, since no check here can know it.
  */
+#include "pattern_confirm.h"
 #include "pattern_private.h"
 #include "verdict.h"
 
@@ -188,6 +189,18 @@ static bool open_databases(struct pattern_opening *o)
 	return true;
 }
 
+static bool open_confirmation(struct pattern_opening *o)
+{
+	struct pattern_set *s = o->set;
+	char why[200];
+	bool any = false;
+
+	for (uint32_t i = 0; i < s->header->n_expressions; i++)
+		any |= (s->expressions[i].flags & PATTERN_CONFIRM) != 0;
+	return !any || confirm_set_new(s, &s->confirm, why, sizeof(why)) == 0 ||
+	       fail(o, "patterns: an expression that is to be confirmed is not one to PCRE2");
+}
+
 int pattern_open(const void *base, size_t len, struct pattern_set **ret_set, const char **ret_error)
 {
 	struct pattern_opening o = { .base = base, .len = len };
@@ -197,7 +210,7 @@ int pattern_open(const void *base, size_t len, struct pattern_set **ret_set, con
 		*ret_error = "patterns: no memory";
 		return -ENOMEM;
 	}
-	if (!open_frame(&o) || !open_rows(&o) || !open_databases(&o)) {
+	if (!open_frame(&o) || !open_rows(&o) || !open_databases(&o) || !open_confirmation(&o)) {
 		pattern_close(o.set);
 		*ret_error = o.error;
 		return -EBADMSG;
@@ -226,6 +239,7 @@ struct pattern_set *pattern_close(struct pattern_set *s)
 		hs_free_database(s->zones[i].db);
 	for (unsigned i = 0; i < s->n_fields; i++)
 		hs_free_database(s->fields[i].db);
+	confirm_set_free(s->confirm);
 	free(s);
 	return NULL;
 }
@@ -267,4 +281,9 @@ bool pattern_has_message(const struct pattern_set *s)
 		if (pattern_has_zone(s, z))
 			return true;
 	return false;
+}
+
+const struct confirm_set *pattern_confirm_set(const struct pattern_set *s)
+{
+	return s->confirm;
 }

@@ -101,6 +101,21 @@ struct pattern_workspace *pattern_workspace_free(struct pattern_workspace *ws)
 	return NULL;
 }
 
+void pattern_workspace_hold(struct pattern_workspace *ws)
+{
+	__atomic_store_n(&ws->n_open, ws->n_open + 1, __ATOMIC_RELEASE);
+}
+
+void pattern_workspace_let_go(struct pattern_workspace *ws)
+{
+	__atomic_store_n(&ws->n_open, ws->n_open - 1, __ATOMIC_RELEASE);
+}
+
+const struct pattern_limits *pattern_workspace_limits(const struct pattern_workspace *ws)
+{
+	return &ws->limits;
+}
+
 unsigned pattern_workspace_open(const struct pattern_workspace *ws)
 {
 	return __atomic_load_n(&ws->n_open, __ATOMIC_ACQUIRE);

@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { POLICY_LAYOUT = 2 };
+enum { POLICY_LAYOUT = 3 };
 
 /* A zero-terminated string: offset into the STRINGS part. 0 is the empty string. */
 typedef uint32_t policy_str;

@@ -17,7 +17,8 @@ struct policy_patterns {
 	uint32_t depth;         /* bytes of a message; 0: the default of pattern.h */
 	uint32_t decoded_depth; /* bytes of decoded text; likewise */
 	uint8_t on_failure;     /* enum verdict_kind: NONE (shadow), DEFER, REFUSE */
-	uint8_t reserved[3];
+	uint8_t reserved;
+	uint16_t confirm_ms; /* PCRE2's answer is waited for so long; 0: it is not asked */
 };
 
 static inline uint32_t pattern_rule_index(unsigned set, unsigned rule)

@@ -243,6 +243,20 @@ void expect_event(struct run *r, char *text)
 	}
 }
 
+void expect_counter(struct run *r, char *text)
+{
+	static struct stats_name names[STATS_MAX_COUNTERS];
+	unsigned n = stats_fill_names(names), i = 0;
+	const char *name = script_word(&text);
+
+	while (i < n && strcmp(names[i].name, name) != 0)
+		i++;
+	if (i == n)
+		run_fail(r, "no such counter: %s", name);
+	else if (r->w.rig->stats->counters[i] != strtoull(text, NULL, 10))
+		run_fail(r, "%s is %llu", name, (unsigned long long)r->w.rig->stats->counters[i]);
+}
+
 void expect_nothing_left(struct run *r)
 {
 	wait_ms(r, QUIET_MS, never);

@@ -331,6 +331,14 @@ static void do_to_worker(struct run *r, char *text)
 			run_fail(r, "not a duration: %s", text);
 		r->w.rig->pass_all_until_s =
 		    ns ? (uint32_t)((r->w.rig->now_ns + ns) / 1000000000u) : 0;
+	} else if (!strcmp(word, "confirm")) { /* X confirm DURATION|never */
+		unsigned long long ns = UINT64_MAX;
+
+		if (strcmp(text, "never") != 0 && !script_duration(text, &ns))
+			run_fail(r, "not a duration: %s", text);
+		r->w.rig->config.confirm_ns = ns;
+	} else if (!strcmp(word, "counter")) { /* X counter NAME N */
+		expect_counter(r, text);
 	} else if (!strcmp(word, "ehlo")) {
 		if (!world_ehlo(&r->w, text))
 			run_fail(r, "%s", r->w.error);

@@ -45,6 +45,8 @@ void expect_reply(struct run *r, struct peer *p, const char *pattern);
 /* Whether the last whole reply has a line that says `word` after its code. */
 void expect_word(struct run *r, struct peer *p, const char *word, bool wanted);
 void expect_event(struct run *r, char *text);
+/* "NAME N": of the worker. */
+void expect_counter(struct run *r, char *text);
 /* Every reply was expected, and every line at a backend that the file serves itself. */
 void expect_nothing_left(struct run *r);
 

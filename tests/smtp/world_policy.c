@@ -76,6 +76,7 @@ static const struct setting settings[] = {
 	{ "refuse", AT(struct policy_settings, score.refuse) },
 	{ "mark", AT(struct policy_settings, score.mark) },
 	{ "scanned", AT(struct policy_settings, patterns.messages) },
+	{ "confirm_ms", AT(struct policy_settings, patterns.confirm_ms) },
 	{ "teaser", AT(struct policy_settings, shape.teaser) },
 	{ "default_pool", AT(struct policy_settings, default_pool) },
 };
@@ -619,6 +620,7 @@ static bool write_all(struct world *w, struct image_writer *iw, char *change)
 	char main_pool[] = "main servers=b1";
 
 	rig_settings(image_writer_settings(iw), iw);
+	image_writer_settings(iw)->patterns.confirm_ms = 500;
 	w->n_servers = 0;
 	if (!each(w, &o, iw, "policy") || !each(w, &o, iw, "server") || !each(w, &o, iw, "pool"))
 		return false;
