@@ -42,8 +42,9 @@ static void burst(
     struct stack *st, struct frame *frames, unsigned n, uint64_t now_ns, struct frame_out *out)
 {
 	struct packet pkts[INPUT_BURST];
-	struct packet *syns[INPUT_BURST], *others[INPUT_BURST];
-	unsigned n_syns = 0, n_others = 0, n_unknown = 0;
+	struct packet *syns[INPUT_BURST], *others[INPUT_BURST], *unknown[INPUT_BURST];
+	unsigned n_syns = 0, n_others = 0, n_known = 0, n_unknown = 0;
+	struct others nobodys;
 
 	for (unsigned i = 0; i < n && i < FETCH_AHEAD; i++)
 		__builtin_prefetch(frames[i].data);
@@ -79,17 +80,28 @@ static void burst(
 	bool conns = usage.conns || usage.timewait;
 	if (conns)
 		conn_prefetch(st, others, n_others);
+	for (unsigned i = 0; i < n_others; i++) {
+		if (conns && !others[i]->no_flow)
+			others[n_known++] = others[i];
+		else
+			unknown[n_unknown++] = others[i];
+	}
+	nobodys.n = 0;
+	if (n_unknown)
+		listen_others_begin(st, &nobodys, unknown, n_unknown, now_ns, out);
 	if (n_syns)
 		listen_syns(st, syns, n_syns, conns, now_ns, out);
-	for (unsigned i = 0; i < n_others; i++) {
-		struct packet *p = others[i];
-		if (conns && !p->no_flow && conn_input(st, p, now_ns, out))
-			out_drop(out, p->frame);
+	n_unknown = 0;
+	for (unsigned i = 0; i < n_known; i++) {
+		if (conn_input(st, others[i], now_ns, out))
+			out_drop(out, others[i]->frame);
 		else
-			others[n_unknown++] = p;
+			unknown[n_unknown++] = others[i];
 	}
 	if (n_unknown)
-		listen_others(st, others, n_unknown, now_ns, out);
+		listen_others_begin(st, &nobodys, unknown, n_unknown, now_ns, out);
+	if (nobodys.n)
+		listen_others_end(st, &nobodys, now_ns, out);
 }
 
 void stack_input(

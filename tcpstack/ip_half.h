@@ -222,9 +222,27 @@ void icmp_input(struct stack *st, struct packet *pkt, uint64_t now_ns, struct fr
  * TIME-WAIT entries exist that a SYN could belong to. */
 void listen_syns(struct stack *st, struct packet *const *pkts, unsigned n, bool conns,
     uint64_t now_ns, struct frame_out *out);
-/* Segments that belong to no connection, at most SIPHASH_LANES; every frame leaves. */
-void listen_others(struct stack *st, struct packet *const *pkts, unsigned n, uint64_t now_ns,
-    struct frame_out *out);
+/* Segments that belong to no connection, at most SIPHASH_LANES in a burst; every frame leaves. In two
+ * steps: what the first begins to fetch has come when the burst's other work is done. */
+struct other {
+	struct packet *pkt; /* NULL: dealt with */
+	struct synring_entry *ring;
+	uint64_t hash;   /* of its cookie, under this epoch */
+	uint64_t tarpit; /* of its flow */
+	unsigned index;
+	uint8_t proof;   /* enum proof */
+	int8_t listener; /* -1: none */
+};
+
+struct others {
+	struct other o[SIPHASH_LANES];
+	unsigned n;
+};
+
+void listen_others_begin(struct stack *st, struct others *others, struct packet *const *pkts,
+    unsigned n, uint64_t now_ns, struct frame_out *out);
+void listen_others_end(
+    struct stack *st, struct others *others, uint64_t now_ns, struct frame_out *out);
 /* SYN-ACKs due again. */
 void listen_output(struct stack *st, uint64_t now_ns, struct frame_out *out);
 

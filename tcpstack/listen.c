@@ -271,26 +271,25 @@ static enum proof proof_of(
 	return PROOF_NONE;
 }
 
-struct other {
-	struct packet *pkt;
-	struct synring_entry *ring;
-	unsigned index;
-	uint8_t proof;
-	int8_t listener; /* -1: none */
-};
-
 /* Nothing known yet, or a connection to open of which the SYN ring may tell more. */
 static bool is_unsettled(const struct stack *st, const struct other *o)
 {
 	return o->proof == PROOF_NONE || (o->proof == PROOF_GO_ON && !o->ring && st->ip->ring.count);
 }
 
+static void find_in_ring(struct stack *st, struct other *o, uint64_t hash, uint64_t now_ns)
+{
+	const struct packet *p = o->pkt;
+
+	o->ring = synring_find(
+	    &st->ip->ring, hash, &p->src, p->src_port, p->own_index, p->seq - 1, now_ns);
+}
+
 /* Hashes those of one family under one key and epoch and notes what they prove; returns how many
  * of them are left unsettled. */
-static unsigned others_prove_by(struct stack *st, struct other *o, unsigned n, bool v4,
-    const uint8_t key[16], uint32_t epoch, uint64_t now_ns)
+static unsigned others_prove_by(
+    struct stack *st, struct other *o, unsigned n, bool v4, const uint8_t key[16], uint32_t epoch)
 {
-	struct ip_half *ip = st->ip;
 	struct cookie_batch b;
 	struct other *hashed[SIPHASH_LANES];
 	unsigned unsettled = 0;
@@ -298,7 +297,7 @@ static unsigned others_prove_by(struct stack *st, struct other *o, unsigned n, b
 	b.n = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct packet *p = o[i].pkt;
-		if (o[i].listener < 0 || p->v4 != v4 || !is_unsettled(st, &o[i]))
+		if (!p || o[i].listener < 0 || p->v4 != v4 || !is_unsettled(st, &o[i]))
 			continue;
 		hashed[b.n] = &o[i];
 		cookie_batch_add(
@@ -306,13 +305,11 @@ static unsigned others_prove_by(struct stack *st, struct other *o, unsigned n, b
 	}
 	if (!b.n)
 		return 0;
-	cookie_batch_run(&ip->cookies, key, &b, v4);
+	cookie_batch_run(&st->ip->cookies, key, &b, v4);
 	for (unsigned i = 0; i < b.n; i++) {
 		struct other *h = hashed[i];
 		const struct packet *p = h->pkt;
-		if (ip->ring.count && !h->ring)
-			h->ring = synring_find(&ip->ring, b.hash[i], &p->src, p->src_port,
-			    p->own_index, p->seq - 1, now_ns);
+		h->hash = b.hash[i];
 		if (h->proof == PROOF_NONE && (p->flags & (TCP_ACK | TCP_RST)) == TCP_ACK)
 			h->proof = (uint8_t)proof_of(st, p, b.hash[i], &h->index);
 		unsettled += is_unsettled(st, h);
@@ -320,14 +317,28 @@ static unsigned others_prove_by(struct stack *st, struct other *o, unsigned n, b
 	return unsettled;
 }
 
-/* The current epoch first: it settles nearly everything, and the previous one is a second hash. */
-static void others_prove(
-    struct stack *st, struct other *o, unsigned n, bool v4, const uint8_t key[16], uint64_t now_ns)
+/* What the SYN ring knows of those whose hash was taken last. */
+static void others_ring(struct stack *st, struct other *o, unsigned n, uint64_t now_ns)
 {
-	uint32_t epoch = cookie_epoch(now_ns);
+	for (unsigned i = 0; i < n && st->ip->ring.count; i++) {
+		if (o[i].pkt && o[i].listener >= 0 && !o[i].ring && is_unsettled(st, &o[i]))
+			synring_prefetch(&st->ip->ring, o[i].hash);
+	}
+	for (unsigned i = 0; i < n && st->ip->ring.count; i++) {
+		if (o[i].pkt && o[i].listener >= 0 && !o[i].ring && is_unsettled(st, &o[i]))
+			find_in_ring(st, &o[i], o[i].hash, now_ns);
+	}
+}
 
-	if (others_prove_by(st, o, n, v4, key, epoch, now_ns))
-		others_prove_by(st, o, n, v4, key, epoch - 1, now_ns);
+/* Both families under another key or epoch, and what the ring knows then. */
+static void others_prove(struct stack *st, struct other *o, unsigned n, const uint8_t key[16],
+    uint32_t epoch, uint64_t now_ns)
+{
+	unsigned left = others_prove_by(st, o, n, true, key, epoch);
+
+	left += others_prove_by(st, o, n, false, key, epoch);
+	if (left)
+		others_ring(st, o, n, now_ns);
 }
 
 /* A trapped client's ACKs and window probes: the former's ISN is seq - 1, the latter's seq. */
@@ -434,37 +445,11 @@ static void other_rst(struct stack *st, struct other *o, struct frame_out *out)
 	out_drop(out, o->pkt->frame);
 }
 
-/* Held clients' segments leave. Asked after the cookies: a table of millions costs two cache misses a
- * look-up, which those who are refused without state need not pay. */
-static void others_held(
-    struct stack *st, struct other *o, unsigned n, uint64_t now_ns, struct frame_out *out)
-{
-	struct packet *ask[SIPHASH_LANES];
-	uint64_t hashes[SIPHASH_LANES];
-	uint8_t at[SIPHASH_LANES];
-	unsigned m = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		if (o[i].proof == PROOF_REFUSE || o[i].proof == PROOF_REFUSE_END)
-			continue;
-		at[m] = (uint8_t)i;
-		ask[m++] = o[i].pkt;
-	}
-	if (!m)
-		return;
-	tarpit_prefetch(st, ask, m, hashes);
-	for (unsigned i = 0; i < m; i++) {
-		if (tarpit_input(st, ask[i], hashes[i], now_ns, out))
-			o[at[i]].pkt = NULL;
-	}
-}
-
-void listen_others(struct stack *st, struct packet *const *pkts, unsigned n, uint64_t now_ns,
-    struct frame_out *out)
+void listen_others_begin(struct stack *st, struct others *others, struct packet *const *pkts,
+    unsigned n, uint64_t now_ns, struct frame_out *out)
 {
 	struct ip_half *ip = st->ip;
-	struct other o[SIPHASH_LANES];
-	bool opened = false;
+	struct other *o = others->o + others->n;
 	unsigned m = 0, v6 = 0;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -485,16 +470,66 @@ void listen_others(struct stack *st, struct packet *const *pkts, unsigned n, uin
 		v6 += !p->v4;
 		m++;
 	}
+	others->n += m;
+	/* The current epoch settles nearly everything; the rest waits for what the tarpit knows. */
 	if (m > v6)
-		others_prove(st, o, m, true, ip->cookies.key, now_ns);
+		others_prove_by(st, o, m, true, ip->cookies.key, cookie_epoch(now_ns));
 	if (v6)
-		others_prove(st, o, m, false, ip->cookies.key, now_ns);
-	if (__builtin_expect(cookie_previous_valid(&ip->cookies, now_ns), 0)) {
-		others_prove(st, o, m, true, ip->cookies.previous, now_ns);
-		others_prove(st, o, m, false, ip->cookies.previous, now_ns);
+		others_prove_by(st, o, m, false, ip->cookies.key, cookie_epoch(now_ns));
+	/* Asked after the cookies: those who are refused without state need not pay for it. */
+	for (unsigned i = 0; i < m && ip->tarpit.count; i++) {
+		if (o[i].proof == PROOF_NONE || o[i].proof == PROOF_GO_ON)
+			o[i].tarpit = tarpit_prefetch_bucket(st, o[i].pkt);
 	}
-	if (ip->tarpit.count)
-		others_held(st, o, m, now_ns, out);
+}
+
+/* Refusals leave, and held clients' segments. Returns how many segments are left. */
+static unsigned others_leave(
+    struct stack *st, struct other *o, unsigned n, uint64_t now_ns, struct frame_out *out)
+{
+	bool tarpit = st->ip->tarpit.count;
+	unsigned left = n;
+
+	for (unsigned i = 0; i < n && tarpit; i++) {
+		if (o[i].proof == PROOF_NONE || o[i].proof == PROOF_GO_ON)
+			tarpit_prefetch_record(st, o[i].tarpit);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (o[i].proof == PROOF_REFUSE)
+			refuse_send(st, o[i].pkt, o[i].index - COOKIE_MSS_INDEXES, now_ns, out);
+		else if (o[i].proof == PROOF_REFUSE_END)
+			refuse_finish(st, o[i].pkt, now_ns, out);
+		else
+			continue;
+		o[i].pkt = NULL;
+		left--;
+	}
+	for (unsigned i = 0; i < n && tarpit && left; i++) {
+		if (o[i].pkt && tarpit_input(st, o[i].pkt, o[i].tarpit, now_ns, out)) {
+			o[i].pkt = NULL;
+			left--;
+		}
+	}
+	return left;
+}
+
+void listen_others_end(
+    struct stack *st, struct others *others, uint64_t now_ns, struct frame_out *out)
+{
+	struct ip_half *ip = st->ip;
+	struct other *o = others->o;
+	unsigned m = others->n;
+	uint32_t epoch = cookie_epoch(now_ns);
+	bool opened = false;
+
+	if (!others_leave(st, o, m, now_ns, out))
+		return;
+	others_ring(st, o, m, now_ns);
+	others_prove(st, o, m, ip->cookies.key, epoch - 1, now_ns);
+	if (__builtin_expect(cookie_previous_valid(&ip->cookies, now_ns), 0)) {
+		others_prove(st, o, m, ip->cookies.previous, epoch, now_ns);
+		others_prove(st, o, m, ip->cookies.previous, epoch - 1, now_ns);
+	}
 	for (unsigned i = 0; i < m; i++) {
 		struct packet *p = o[i].pkt;
 		if (!p)

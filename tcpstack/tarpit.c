@@ -64,7 +64,11 @@ int tarpit_init(struct tarpit *t, uint32_t max, const uint8_t key[16])
 		tarpit_fini(t);
 		return -ENOMEM;
 	}
-	memcpy(t->key, key, sizeof(t->key));
+	for (unsigned i = 0; i < TARPIT_HASH_WORDS; i++) {
+		uint8_t label[8] = { 't', 'a', 'r', 'p', 'i', 't', (uint8_t)i };
+
+		t->hash_key[i] = siphash24(key, label, sizeof(label));
+	}
 	return 0;
 }
 
@@ -78,22 +82,68 @@ void tarpit_fini(struct tarpit *t)
 
 /* ---- index ---- */
 
+/* NH under secret keys, as in flow.h and for its reasons: who has a record has completed a handshake,
+ * and nobody is shown a hash. */
 static uint64_t hash_of(const struct tarpit *t, const uint8_t remote[16], uint16_t remote_port,
     uint16_t local_port, uint8_t own)
 {
-	uint8_t m[23];
+	const uint64_t *k = t->hash_key;
+	uint64_t r[2], rest = (uint64_t)own << 32 | (uint32_t)remote_port << 16 | local_port;
 
-	memcpy(m, remote, 16);
-	memcpy(m + 16, &remote_port, 2);
-	memcpy(m + 18, &local_port, 2);
-	m[20] = own;
-	m[21] = m[22] = 0;
-	return siphash24(t->key, m, sizeof(m));
+	memcpy(r, remote, 16);
+	unsigned __int128 nh = (unsigned __int128)(r[0] + k[0]) * (r[1] + k[1]) +
+			       (unsigned __int128)(rest + k[2]) * k[3];
+	uint64_t h = (uint64_t)nh ^ (uint64_t)(nh >> 64) * 0x9e3779b97f4a7c15u;
+	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
+	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
+	return h ^ h >> 32;
 }
 
 static uint64_t record_hash(const struct tarpit *t, const struct tarpit_record *r)
 {
 	return hash_of(t, r->remote, r->remote_port, r->local_port, r->own);
+}
+
+static uint8_t tag_of(uint64_t hash)
+{
+	uint8_t tag = (uint8_t)(hash >> 56);
+
+	return tag ? tag : 1;
+}
+
+static uint32_t slot_get(const struct tarpit_bucket *k, unsigned slot)
+{
+	const uint8_t *p = k->index[slot];
+
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
+}
+
+static void slot_put(struct tarpit_bucket *k, unsigned slot, uint32_t index, uint8_t tag)
+{
+	uint8_t *p = k->index[slot];
+
+	p[0] = (uint8_t)index;
+	p[1] = (uint8_t)(index >> 8);
+	p[2] = (uint8_t)(index >> 16);
+	k->tag[slot] = tag;
+}
+
+/* Slots whose tag this is, a bit each, and perhaps some above the first whose tag it is not. */
+static uint32_t slots_tagged(const struct tarpit_bucket *k, uint8_t tag)
+{
+	const uint64_t ones = 0x0101010101010101u, highs = ones << 7;
+	uint64_t x, y, wanted = tag * ones;
+
+	_Static_assert(TARPIT_SLOTS == 15, "two words that share a byte");
+	memcpy(&x, k->tag, 8);
+	memcpy(&y, k->tag + 7, 8);
+	x ^= wanted;
+	y ^= wanted;
+	x = (x - ones) & ~x & highs;
+	y = (y - ones) & ~y & highs;
+	/* the high bit of each byte, gathered: the product of each pair lands in a bit of its own */
+	return (uint32_t)(((x >> 7) * 0x0102040810204080u) >> 56) |
+	       (uint32_t)(((y >> 7) * 0x0102040810204080u) >> 56) << 7;
 }
 
 static void index_add(struct tarpit *t, uint32_t index)
@@ -103,11 +153,11 @@ static void index_add(struct tarpit *t, uint32_t index)
 
 	for (;; b = (b + 1) & (t->n_buckets - 1)) {
 		struct tarpit_bucket *k = &t->buckets[b];
-		for (unsigned i = 0; i < TARPIT_SLOTS; i++) {
-			if (!k->slot[i]) {
-				k->slot[i] = (index + 1) | (uint32_t)(h >> 56) << 24;
-				return;
-			}
+		uint32_t unused = slots_tagged(k, 0);
+
+		if (unused) {
+			slot_put(k, (unsigned)__builtin_ctz(unused), index + 1, tag_of(h));
+			return;
 		}
 		k->passed++;
 	}
@@ -116,14 +166,16 @@ static void index_add(struct tarpit *t, uint32_t index)
 static void index_remove(struct tarpit *t, uint32_t index)
 {
 	uint64_t h = record_hash(t, &t->records[index]);
-	uint32_t want = (index + 1) | (uint32_t)(h >> 56) << 24;
 	uint32_t b = (uint32_t)h & (t->n_buckets - 1);
 
 	for (;; b = (b + 1) & (t->n_buckets - 1)) {
 		struct tarpit_bucket *k = &t->buckets[b];
-		for (unsigned i = 0; i < TARPIT_SLOTS; i++) {
-			if (k->slot[i] == want) {
-				k->slot[i] = 0;
+
+		for (uint32_t left = slots_tagged(k, tag_of(h)); left; left &= left - 1) {
+			unsigned slot = (unsigned)__builtin_ctz(left);
+
+			if (slot_get(k, slot) == index + 1) {
+				slot_put(k, slot, 0, 0);
 				return;
 			}
 		}
@@ -136,23 +188,29 @@ static uint64_t packet_hash(const struct tarpit *t, const struct packet *pkt)
 	return hash_of(t, pkt->src.b, pkt->src_port, pkt->dst_port, pkt->own_index);
 }
 
-void tarpit_prefetch(
-    const struct stack *st, struct packet *const *pkts, unsigned n, uint64_t *ret_hashes)
+uint64_t tarpit_prefetch_bucket(const struct stack *st, const struct packet *pkt)
 {
 	const struct tarpit *t = &st->ip->tarpit;
+	uint64_t h = packet_hash(t, pkt);
 
-	for (unsigned i = 0; i < n; i++) {
-		ret_hashes[i] = packet_hash(t, pkts[i]);
-		__builtin_prefetch(&t->buckets[(uint32_t)ret_hashes[i] & (t->n_buckets - 1)], 1);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		const struct tarpit_bucket *k =
-		    &t->buckets[(uint32_t)ret_hashes[i] & (t->n_buckets - 1)];
-		uint32_t tag = (uint32_t)(ret_hashes[i] >> 56);
-		for (unsigned s = 0; s < TARPIT_SLOTS; s++) {
-			if (k->slot[s] && k->slot[s] >> 24 == tag)
-				__builtin_prefetch(&t->records[(k->slot[s] & 0xffffffu) - 1], 1);
-		}
+	__builtin_prefetch(&t->buckets[(uint32_t)h & (t->n_buckets - 1)]);
+	return h;
+}
+
+void tarpit_prefetch_record(const struct stack *st, uint64_t hash)
+{
+	const struct tarpit *t = &st->ip->tarpit;
+	const struct tarpit_bucket *k = &t->buckets[(uint32_t)hash & (t->n_buckets - 1)];
+
+	for (uint32_t left = slots_tagged(k, tag_of(hash)); left; left &= left - 1) {
+		uint32_t index = slot_get(k, (unsigned)__builtin_ctz(left));
+
+		if (!index)
+			continue;
+		/* more than half of the records lie in two lines */
+		const struct tarpit_record *r = &t->records[index - 1];
+		__builtin_prefetch(r, 1);
+		__builtin_prefetch((const uint8_t *)(r + 1) - 1, 1);
 	}
 }
 
@@ -160,14 +218,16 @@ static struct tarpit_record *record_find(
     const struct tarpit *t, const struct packet *pkt, uint64_t h)
 {
 	uint32_t b = (uint32_t)h & (t->n_buckets - 1);
-	uint32_t tag = (uint32_t)(h >> 56);
 
 	for (;; b = (b + 1) & (t->n_buckets - 1)) {
 		const struct tarpit_bucket *k = &t->buckets[b];
-		for (unsigned i = 0; i < TARPIT_SLOTS; i++) {
-			if (!k->slot[i] || k->slot[i] >> 24 != tag)
+
+		for (uint32_t left = slots_tagged(k, tag_of(h)); left; left &= left - 1) {
+			uint32_t index = slot_get(k, (unsigned)__builtin_ctz(left));
+
+			if (!index)
 				continue;
-			struct tarpit_record *r = &t->records[(k->slot[i] & 0xffffffu) - 1];
+			struct tarpit_record *r = &t->records[index - 1];
 			if (r->remote_port == pkt->src_port && r->local_port == pkt->dst_port &&
 			    r->own == pkt->own_index && memcmp(r->remote, pkt->src.b, 16) == 0)
 				return r;

@@ -10,7 +10,8 @@
 enum {
 	TARPIT_TEXTS = 16,
 	TARPIT_MAX = (1 << 24) - 2, /* an index entry has 24 bits */
-	TARPIT_SLOTS = 15,          /* of a bucket; the sixteenth word counts who went past it */
+	TARPIT_SLOTS = 15,          /* of a bucket */
+	TARPIT_HASH_WORDS = 4,
 };
 
 struct tarpit_record {
@@ -28,8 +29,9 @@ struct tarpit_record {
 };
 
 struct tarpit_bucket {
-	uint32_t slot[TARPIT_SLOTS]; /* index + 1 and an 8-bit tag; 0: free */
-	uint32_t passed;             /* records that live further on because this one was full */
+	uint8_t index[TARPIT_SLOTS][3]; /* + 1; 0: free */
+	uint8_t tag[TARPIT_SLOTS];      /* of the hash; 0: free. Together, to be compared at once */
+	uint32_t passed;                /* records that live further on because this one was full */
 };
 
 _Static_assert(sizeof(struct tarpit_record) == 44, "DESIGN: 64 bytes with the index");
@@ -44,7 +46,7 @@ struct tarpit {
 	uint32_t oldest; /* where the search for the oldest goes on */
 	uint32_t hand;
 	uint64_t hand_ns, spare_ns, round_ns;
-	uint8_t key[16];
+	uint64_t hash_key[TARPIT_HASH_WORDS];        /* drawn from the secret by SipHash */
 	uint64_t (*ages)[TARPIT_PACES][TARPIT_AGES]; /* the owner's; NULL: not counted */
 	unsigned n_ages;
 	struct {
@@ -58,10 +60,10 @@ void tarpit_fini(struct tarpit *t);
 uint64_t tarpit_deadline(const struct tarpit *t);
 
 struct stack;
-/* Fetches what tarpit_input() will touch, for a whole burst, and gives each segment's hash: with
- * millions held, every look-up is two cache and two TLB misses. */
-void tarpit_prefetch(
-    const struct stack *st, struct packet *const *pkts, unsigned n, uint64_t *ret_hashes);
+/* With millions held every look-up is two cache and two TLB misses, one after the other: what can be
+ * done meanwhile is done between these two and tarpit_input(). The hash is tarpit_input()'s. */
+uint64_t tarpit_prefetch_bucket(const struct stack *st, const struct packet *pkt);
+void tarpit_prefetch_record(const struct stack *st, uint64_t hash);
 /* True: the segment was a held client's, and its frame has left. */
 bool tarpit_input(struct stack *st, const struct packet *pkt, uint64_t hash, uint64_t now_ns,
     struct frame_out *out);
