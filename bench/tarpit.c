@@ -25,7 +25,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ACK_DELAY_NS = 100000000, ACKS_MAX = 1 << 20, IDLE_TURN_NS = 16000, LATE_TURN_NS = 2000, LATE_BUCKETS = 100000 };
+enum {
+	ACK_DELAY_NS = 100000000,
+	ACKS_MAX = 1 << 20,
+	IDLE_TURN_NS = 16000,
+	LATE_TURN_NS = 2000,
+	LATE_BUCKETS = 100000
+};
 
 static const uint64_t PACE_NS = 10000000000ull;
 

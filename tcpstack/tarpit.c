@@ -305,7 +305,7 @@ void tarpit_adopt(struct stack *st, const struct conn_remains *r, unsigned own_i
 	index_add(t, index);
 	if (!t->count++) {
 		t->hand_ns = now_ns;
-		t->spare_ns = 0;
+		t->spare = 0;
 	}
 	if (!t->round_ns || pace * 10 * MS_NS < t->round_ns)
 		t->round_ns = pace * 10 * MS_NS;
@@ -491,16 +491,15 @@ void tarpit_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 
 	if (!t->count)
 		return;
-	uint64_t step_ns = t->round_ns / t->top;
-	if (!step_ns)
-		step_ns = 1;
-	t->spare_ns += now_ns - t->hand_ns;
+	uint64_t slept_ns = now_ns - t->hand_ns, whole = t->round_ns * t->top;
+	uint64_t more = slept_ns < t->round_ns ? slept_ns * t->top : whole;
+	/* At most a round, whatever was slept through: nobody gets two bytes at once. */
+	t->spare = t->spare < whole && more < whole - t->spare ? t->spare + more : whole;
 	t->hand_ns = now_ns;
-	if (t->spare_ns > t->round_ns)
-		t->spare_ns = t->round_ns; /* slept through a round: nobody gets two bytes at once */
-	if (t->spare_ns < step_ns)
+	if (t->spare < t->round_ns)
 		return;
-	uint64_t steps = t->spare_ns / step_ns;
+	/* A step is round_ns / top, which need not be whole nanoseconds. */
+	uint64_t steps = t->spare / t->round_ns;
 	if (steps > LOOKS_PER_TURN)
 		steps = LOOKS_PER_TURN;
 	uint32_t now_ms = ts_clock(now_ns), slack_ms = (uint32_t)(t->round_ns / (8 * MS_NS));
@@ -518,15 +517,14 @@ void tarpit_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 		}
 		t->hand++;
 	}
-	t->spare_ns -= done * step_ns;
+	t->spare -= done * t->round_ns;
 }
 
 uint64_t tarpit_deadline(const struct tarpit *t)
 {
 	if (!t->count)
 		return UINT64_MAX;
-	uint64_t step_ns = t->round_ns / t->top;
-	uint64_t wait_ns = step_ns > t->spare_ns ? step_ns - t->spare_ns : 0;
+	uint64_t wait_ns = t->round_ns > t->spare ? (t->round_ns - t->spare) / t->top : 0;
 	/* Steps far below a millisecond are taken together. */
-	return t->hand_ns + (wait_ns > MS_NS ? wait_ns : t->spare_ns < 4 * MS_NS ? MS_NS : 0);
+	return t->hand_ns + (wait_ns > MS_NS ? wait_ns : t->spare < 4 * MS_NS * t->top ? MS_NS : 0);
 }

@@ -45,7 +45,8 @@ struct tarpit {
 	uint32_t free;   /* list; UINT32_MAX: empty */
 	uint32_t oldest; /* where the search for the oldest goes on */
 	uint32_t hand;
-	uint64_t hand_ns, spare_ns, round_ns;
+	uint64_t hand_ns, round_ns;
+	uint64_t spare; /* ns times records: round_ns of it are a step of the hand */
 	uint64_t hash_key[TARPIT_HASH_WORDS];        /* drawn from the secret by SipHash */
 	uint64_t (*ages)[TARPIT_PACES][TARPIT_AGES]; /* the owner's; NULL: not counted */
 	unsigned n_ages;
