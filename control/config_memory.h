@@ -5,8 +5,9 @@
 #define POSTERN_CONTROL_CONFIG_MEMORY_H
 
 struct config_memory {
-	struct config_value capacity, burst_floor, burst_percent, unknown_floor, harvest_unknown,
-	    harvest_percent, spread_unknown, known_s, unknown_s;
+	struct config_value capacity, burst_floor, burst_percent, stranger_percent, hold_s,
+	    unknown_floor, harvest_unknown, harvest_percent, spread_unknown, known_s, unknown_s;
+	struct config_items stranger_senders; /* config_value, text */
 };
 
 struct config_rate {

@@ -23,6 +23,8 @@ static void show_row(const struct ctl *ctl, const json_t *row)
 		    ctl_number_in(row, "strangers"), ctl_number_in(row, "allowed"));
 		json_array_foreach(weeks, i, week)
 		    printf(" %lld", (long long)json_integer_value(week));
+		if (json_object_get(row, "held_until"))
+			printf("; held: only to those it knows");
 	}
 	printf("\n");
 }
@@ -70,6 +72,14 @@ static int serve_forget(const struct ctl *ctl, int argc, char **argv)
 	    ctl, "memory.forget", json_pack("{s:s}", "key", argv[0]), NULL, "forgotten");
 }
 
+static int serve_release(const struct ctl *ctl, int argc, char **argv)
+{
+	if (!ctl_options(ctl, &argc, argv, NULL, 1, 1))
+		return CTL_USAGE;
+	return ctl_ask_show(
+	    ctl, "memory.release", json_pack("{s:s}", "key", argv[0]), NULL, "released");
+}
+
 const struct ctl_command ctl_memory_commands[] = {
 	{ "memory show", "[KEY] [--kind KIND] [--top N]", serve_show,
 	    "Shows what is remembered of sources and recipients, the busiest first.",
@@ -78,5 +88,9 @@ const struct ctl_command ctl_memory_commands[] = {
 	    "domain-baseline. 20 unless --top says so, 100 at most." },
 	{ "memory forget", "KEY", serve_forget,
 	    "Forgets the rates and the baseline of KEY, and whether it is known.", NULL },
+	{ "memory release", "SENDER", serve_release,
+	    "Lets a sender that was stopped write again; what was learned of it stays.",
+	    "What it used up in the hour is given back, too. For a captured account whose password "
+	    "was changed, or a list that was in order." },
 	{ NULL, NULL, NULL, NULL, NULL },
 };

@@ -37,7 +37,17 @@ static const struct schema_key memory_keys[] = {
 	{ "burst_floor", SCHEMA_NUMBER, 0, AT(burst_floor), 1, 1000000, .def = "40", .unit = "recipients an hour",
 	    .doc = "What any sender may, known or not, before checks.unusual_sender or unusual_internal hits." },
 	{ "burst_percent", SCHEMA_NUMBER, 0, AT(burst_percent), 100, 1000, .def = "150", .unit = "percent",
-	    .doc = "... and of its largest hour in the seven weeks before." },
+	    .doc = "... and of its largest hour in the seven weeks before; half of that growth until three "
+		   "weeks were seen." },
+	{ "stranger_percent", SCHEMA_NUMBER, 0, AT(stranger_percent), 0, 1000, .def = "10", .unit = "percent",
+	    .doc = "Of recipients that it never wrote to a sender may have burst_floor an hour; so many of a "
+		   "hundred may be new in a list without counting. Beyond, only new ones are stopped." },
+	{ "hold_s", SCHEMA_NUMBER, 0, AT(hold_s), 0, 2592000, .def = "86400", .unit = "seconds",
+	    .doc = "How long an internal sender that wrote mostly to strangers, too many, may write to those it "
+		   "knows only (posternctl memory release ends it); 0: until its hour is over." },
+	{ "stranger_senders", SCHEMA_TEXT, SCHEMA_MANY, AT(stranger_senders), 0, NAMES_MAX,
+	    .doc = "Internal senders that write to strangers as their work (orders, tickets): nobody is a "
+		   "stranger to them. orders@example.org, or a pattern with * and ?." },
 	{ "unknown_floor", SCHEMA_NUMBER, 0, AT(unknown_floor), 1, 1000000, .def = "10",
 	    .unit = "recipients an hour",
 	    .doc = "Unknown recipients that any sender may write to, and a fifth of those that are taken." },
@@ -282,12 +292,22 @@ int compile_memory(
 	to->capacity = (uint32_t)from->capacity.number;
 	to->burst_floor = (uint32_t)from->burst_floor.number;
 	to->burst_percent = (uint32_t)from->burst_percent.number;
+	to->stranger_percent = (uint32_t)from->stranger_percent.number;
+	to->hold_s = (uint32_t)from->hold_s.number;
 	to->unknown_floor = (uint32_t)from->unknown_floor.number;
 	to->harvest_unknown = (uint32_t)from->harvest_unknown.number;
 	to->harvest_percent = (uint32_t)from->harvest_percent.number;
 	to->spread_unknown = (uint32_t)from->spread_unknown.number;
 	to->known_s = (uint32_t)from->known_s.number;
 	to->unknown_s = (uint32_t)from->unknown_s.number;
+	if (from->stranger_senders.n) {
+		ret = namefile_set(writer, c, "memory.stranger_senders", &from->stranger_senders,
+		    NULL, false, complaints);
+		if (ret < 0)
+			return ret;
+		to->has_stranger_senders = 1;
+		to->stranger_senders = (uint32_t)ret;
+	}
 	ret = compile_rates(c, writer);
 	if (ret == 0)
 		ret = compile_recipients(c, writer, complaints);

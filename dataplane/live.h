@@ -235,6 +235,8 @@ json_t *live_memory_show(
     void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 json_t *live_memory_forget(
     void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
+json_t *live_memory_release(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error);
 
 /* live_grey.c: the greylist's thread, where the policy has one; its settings follow the policy. */
 int live_grey_open(struct live *l, const struct policy *policy, char **ret_error);

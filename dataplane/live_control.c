@@ -364,6 +364,7 @@ const struct control_method live_methods[] = {
 	{ "dns.resume", live_dns_resume },
 	{ "memory.show", live_memory_show },
 	{ "memory.forget", live_memory_forget },
+	{ "memory.release", live_memory_release },
 	{ "grey.show", live_grey_show },
 	{ "grey.add", live_grey_add },
 	{ "grey.del", live_grey_del },

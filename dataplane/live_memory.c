@@ -34,10 +34,17 @@ static void on_note(void *arg, const struct note *note)
 	lm->notes++;
 	lm->alarms += n;
 	pthread_mutex_unlock(&lm->lock);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		char held[64] = "";
+
+		if (alarms[i].held_s)
+			snprintf(held, sizeof(held), "; none but those it knows for %u minutes",
+			    (alarms[i].held_s + 59) / 60);
 		events_tell(lm->live->events, note->time_ns, memory_alarm_words[alarms[i].kind],
-		    "%s%s: %u recipients in an hour, %u are usual", alarms[i].text,
-		    alarms[i].internal ? " (internal)" : "", alarms[i].count, alarms[i].allowed);
+		    "%s%s: %u recipients in an hour, %u are usual%s", alarms[i].text,
+		    alarms[i].internal ? " (internal)" : "", alarms[i].count, alarms[i].allowed,
+		    held);
+	}
 }
 
 /* ---- keeping ---- */
@@ -284,6 +291,8 @@ static json_t *shown_json(const struct memory_shown *s)
 		return row;
 	json_object_set_new(row, "allowed", json_integer(s->allowed));
 	json_object_set_new(row, "strangers", json_integer(s->strangers));
+	if (s->held_s)
+		json_object_set_new(row, "held_until", json_integer(s->held_s));
 	json_object_set_new(row, "weeks", weeks_json(s->weeks));
 	json_object_set_new(row, "weeks_strangers", weeks_json(s->weeks_strangers));
 	return row;
@@ -387,4 +396,25 @@ json_t *live_memory_forget(
 	if (n == 0)
 		return control_fail(error, "not_found", "Nothing is remembered of it.");
 	return json_pack("{s:i}", "forgotten", (int)n);
+}
+
+json_t *live_memory_release(
+    void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
+{
+	const char *key = json_string_value(json_object_get(params, "key"));
+	struct live *l = arg;
+	unsigned n;
+
+	(void)fds, (void)n_fds;
+	if (!is_there(l, error))
+		return NULL;
+	if (!key || !*key || strlen(key) >= SHOW_TEXT)
+		return control_fail(
+		    error, "bad_params", "`key` is a sender, as memory.show prints it.");
+	pthread_mutex_lock(&l->memory->lock);
+	n = memory_release(l->memory->memory, key);
+	pthread_mutex_unlock(&l->memory->lock);
+	if (n == 0)
+		return control_fail(error, "not_found", "No baseline of such a sender.");
+	return json_pack("{s:i}", "released", (int)n);
 }

@@ -7,6 +7,7 @@
 #include "session_private.h"
 
 #include "filters/memory.h"
+#include "filters/nameset.h"
 #include "filters/relay.h"
 
 #include <string.h>
@@ -14,6 +15,15 @@
 bool session_is_internal(const struct worker *w, const struct session *s)
 {
 	return w->set->relay.n_internal && relay_source(w->policy, &s->facts) == RELAY_INTERNAL;
+}
+
+/* Nobody is a stranger to it: a shop, a ticket system. */
+static bool to_strangers(const struct worker *w, struct text sender, uint32_t now_s)
+{
+	const struct policy_memory *set = &w->set->memory;
+
+	return set->has_stranger_senders && sender.len &&
+	       nameset_find(policy_namesets(w->policy), set->stranger_senders, sender, now_s, NULL);
 }
 
 void session_memory_ask(struct worker *w, struct session *s, enum phase phase)
@@ -37,6 +47,7 @@ void session_memory_ask(struct worker *w, struct session *s, enum phase phase)
 	};
 	if (phase != PHASE_CONNECT)
 		query.sender = s->facts.mail;
+	query.to_strangers = query.internal && to_strangers(w, query.sender, s->facts.now_s);
 	if (phase == PHASE_RCPT)
 		query.rcpt = s->facts.rcpt;
 	memory_judge(memory, &w->set->memory, phase, &query, s->facts.now_s, &answer);
@@ -64,6 +75,7 @@ void session_memory_rcpt(
 	n->code = (uint16_t)code;
 	n->value = unknown;
 	n->internal = session_is_internal(w, s);
+	n->to_strangers = n->internal && to_strangers(w, session_mail(s), s->facts.now_s);
 	n->tenant = s->facts.tenant;
 	n->listener = s->facts.listener;
 	memcpy(n->client, s->facts.client, sizeof(n->client));
@@ -116,6 +128,7 @@ bool memory_note_of(const struct note *from, struct memory_note *ret_note)
 		.client = from->client,
 		.tenant = from->tenant,
 		.internal = from->internal,
+		.to_strangers = from->to_strangers,
 		.sender = { from->sender, (uint16_t)strlen(from->sender) },
 		.rcpt = { from->rcpt, (uint16_t)strlen(from->rcpt) },
 	};

@@ -40,7 +40,8 @@ struct note {
 	uint16_t reason, code;
 	uint16_t tenant;
 	uint16_t listener;
-	bool internal; /* RCPT, MESSAGE: from an internal source (filters/relay.h) */
+	bool internal;     /* RCPT, MESSAGE: from an internal source (filters/relay.h) */
+	bool to_strangers; /* RCPT: the sender is among memory.stranger_senders */
 	uint32_t value;
 	int32_t score;
 	uint32_t dns_listed, dns_version; /* as in the facts; of which policy_dns.version */

@@ -16,6 +16,8 @@ void memory_defaults(struct policy_memory *s)
 	*s = (struct policy_memory){
 		.burst_floor = 40,
 		.burst_percent = 150,
+		.stranger_percent = 10,
+		.hold_s = 86400,
 		.unknown_floor = 10,
 		.harvest_unknown = 10,
 		.harvest_percent = 50,

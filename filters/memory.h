@@ -14,9 +14,13 @@
  * mean rate. Rejected: time stamps per event (unbounded), six slots per measure (three times the
  * lines for one tenth of the error).
  *
- * A baseline is the largest hour (recipients, and recipients that the sender never wrote to before)
- * of each of the last seven whole weeks. The running week does not count, so a burst does not justify
- * itself, and as no more is learned than what was allowed, it grows by burst_percent a week at most.
+ * A baseline is the largest hour of each of the last seven whole weeks: recipients, and strangers
+ * (recipients that the sender never wrote to before). The running week does not count, so a burst does
+ * not justify itself. Strangers are what tells a captured account from a school that writes to its
+ * parents: burst_floor of them an hour, where each recipient that it knows takes stranger_percent of
+ * one off (a list has new names). Inside more is never learned, outside what was done in two weeks
+ * that do not adjoin. At that bound strangers are barred and those it knows are not; at that of
+ * recipients all are.
  *
  * Keys are SipHash under a secret key. Time is an argument: Unix seconds.
  */
@@ -66,6 +70,7 @@ struct memory_query {
 	const uint8_t *client; /* as in facts.client */
 	uint16_t tenant;
 	bool internal; /* an internal source (relay.h): its senders have a baseline of their own */
+	bool to_strangers;  /* ... and this one writes to strangers as its work */
 	struct text sender; /* empty: the null sender */
 	struct text rcpt;
 };
@@ -107,6 +112,7 @@ struct memory_alarm {
 	uint8_t kind;
 	bool internal;
 	uint32_t count, allowed; /* in an hour */
+	uint32_t held_s; /* from now on so long it only writes to those it knows; 0: not held */
 	char text[MEMORY_TEXT];
 };
 
@@ -133,6 +139,7 @@ struct memory_shown {
 	uint32_t weeks[MEMORY_WEEKS],
 	    weeks_strangers[MEMORY_WEEKS]; /* baseline: the running one first */
 	uint32_t allowed;                  /* baseline: recipients an hour */
+	uint32_t held_s;                   /* baseline: until then it writes to those it knows */
 	uint32_t touched_s;
 };
 
@@ -144,6 +151,10 @@ bool memory_next(const struct memory *m, const struct policy_memory *settings, u
 /* Forgets what is counted of a text as memory_next() gives it: address, prefix, sender, recipient or
  * domain, of every kind and of the tenant; and what was learned of the recipient. Returns how many. */
 unsigned memory_forget(struct memory *m, uint16_t tenant, const char *text);
+
+/* What a sender has used up in the hour is given back, and it is held no longer; what was learned of
+ * it stays. Returns how many baselines (inside, outside, by tenant) there were. */
+unsigned memory_release(struct memory *m, const char *sender);
 
 struct memory_counts {
 	uint64_t meters, profiles, known, unknown, pairs; /* now */

@@ -14,6 +14,23 @@ static enum phase asked_in(const struct policy_rate *rate)
 	return PHASE_CONNECT;
 }
 
+/* Who has used up its strangers, or is held, may still write to those it wrote to before. */
+static bool is_unusual(const struct memory *m, const struct policy_memory *s, enum phase phase,
+    const struct memory_query *q, const struct profile *p, uint32_t now_s)
+{
+	uint32_t life_s[KNOWN_N_STATES], count, allowed;
+	unsigned used_up = profile_used_up(p, s, q->internal, now_s, &count, &allowed);
+
+	if (used_up != PROFILE_N && used_up != PROFILE_STRANGERS)
+		return true;
+	if ((used_up == PROFILE_N && !(s->hold_s && now_s < p->held_s)) || phase != PHASE_RCPT ||
+	    !q->rcpt.len || q->to_strangers)
+		return false;
+	memory_fill_life(s, life_s);
+	return memory_known_get(&m->known, memory_key_pair(m, q, false), life_s, now_s) !=
+	       KNOWN_PAIR;
+}
+
 struct lookup {
 	struct meter meters[MEMORY_N_SUBJECTS];
 	uint64_t keys[MEMORY_N_SUBJECTS];
@@ -41,7 +58,7 @@ void memory_judge(const struct memory *m, const struct policy_memory *s, enum ph
 {
 	unsigned n_rates = s->n_rates < POLICY_MAX_RATES ? s->n_rates : POLICY_MAX_RATES;
 	struct lookup l = { .wanted = phase == PHASE_MAIL ? 0 : 1u << MEMORY_ADDRESS };
-	uint32_t life_s[KNOWN_N_STATES], count, allowed;
+	uint32_t life_s[KNOWN_N_STATES], allowed;
 	bool has_profile = false;
 	struct profile profile, domain;
 
@@ -56,7 +73,7 @@ void memory_judge(const struct memory *m, const struct policy_memory *s, enum ph
 		has_profile = memory_table_read(&m->profiles, memory_key_sender(m, q), &profile);
 		if (has_profile) {
 			profile_advance(&profile, now_s);
-			if (profile_used_up(&profile, s, now_s, &count, &allowed) != PROFILE_N)
+			if (is_unusual(m, s, phase, q, &profile, now_s))
 				ret_answer->found |= MEMORY_UNUSUAL;
 		}
 		if (q->internal)
@@ -73,7 +90,7 @@ void memory_judge(const struct memory *m, const struct policy_memory *s, enum ph
 		    (!rate->per_hour || meter_hour(meter, measure, now_s) < rate->per_hour))
 			continue;
 		if (rate->learned && rate->subject == MEMORY_SENDER && has_profile &&
-		    profile_is_usual(s, &profile, now_s))
+		    profile_is_usual(s, &profile, q->internal, now_s))
 			continue;
 		ret_answer->rates_over |= 1u << i;
 	}

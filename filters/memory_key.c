@@ -188,5 +188,9 @@ uint64_t memory_key_pair(const struct memory *m, const struct memory_query *q, b
 		buf[n++] = 0;
 	}
 	n += memory_lower(buf + n, KEY_MAX - n, batv_bare(q->rcpt));
-	return memory_key(m, of_client ? KEY_CLIENT_PAIR : KEY_PAIR, q->tenant, buf, n);
+	return memory_key(m,
+	    of_client     ? KEY_CLIENT_PAIR
+	    : q->internal ? KEY_PAIR_INTERNAL
+			  : KEY_PAIR,
+	    q->tenant, buf, n);
 }

@@ -85,12 +85,52 @@ static long baseline_take(struct memory *m, uint64_t key, unsigned kind, struct 
 	return slot;
 }
 
-/* counts: bits of enum profile_count. */
-static void learn_sender(struct memory *m, const struct policy_memory *s,
-    const struct memory_note *note, uint32_t counts, struct memory_alarm *alarms, unsigned *n_alarms)
+static void raise_to(uint32_t *most, uint32_t n)
+{
+	*most = n > *most ? n : *most;
+}
+
+/* A list with new names at its top looks like a captured account, until the others follow. */
+static bool was_a_list(const struct profile *p, const struct policy_memory *s)
+{
+	uint64_t strangers = (uint64_t)p->now[PROFILE_STRANGERS] + p->before[PROFILE_STRANGERS];
+
+	return p->hour - p->alarm_hour <= 1 && strangers * 2 <= s->burst_floor * (uint64_t)STRANGER;
+}
+
+/* Mostly to strangers, or to nobody: nobody's regular mail. */
+static bool is_captured(const struct profile *p, unsigned used_up, uint32_t now_s)
+{
+	return used_up != PROFILE_COPIES ||
+	       2 * (uint64_t)profile_hour(p, PROFILE_STRANGERS, now_s) >=
+		   profile_hour(p, PROFILE_COPIES, now_s);
+}
+
+static void alarm_of(struct profile *p, const struct policy_memory *s,
+    const struct memory_note *note, struct memory_alarm *alarms, unsigned *n_alarms)
 {
 	const struct memory_query *q = &note->who;
 	uint32_t now_s = note->now_s, count, allowed;
+	unsigned used_up = profile_used_up(p, s, q->internal, now_s, &count, &allowed);
+	struct memory_alarm *alarm;
+
+	if (used_up == PROFILE_N || p->alarm_hour == p->hour)
+		return;
+	p->alarm_hour = p->hour;
+	if (q->internal && s->hold_s && is_captured(p, used_up, now_s))
+		p->held_s = now_s + s->hold_s;
+	alarm = alarm_add(
+	    alarms, n_alarms, MEMORY_ALARM_UNUSUAL, q->internal, count, allowed, q->sender);
+	alarm->held_s = now_s < p->held_s ? p->held_s - now_s : 0;
+}
+
+/* count: what the recipient was: PROFILE_COPIES (known to the sender), _STRANGERS or _UNKNOWN. */
+static void learn_sender(struct memory *m, const struct policy_memory *s,
+    const struct memory_note *note, enum profile_count count, struct memory_alarm *alarms,
+    unsigned *n_alarms)
+{
+	const struct memory_query *q = &note->who;
+	uint32_t now_s = note->now_s;
 	struct profile p;
 	long slot;
 
@@ -98,21 +138,15 @@ static void learn_sender(struct memory *m, const struct policy_memory *s,
 	    m, memory_key_sender(m, q), MEMORY_SHOW_SENDER_BASELINE, q->sender, now_s, &p);
 	if (slot < 0)
 		return;
-	p.total++;
-	for (unsigned i = 0; i < PROFILE_N; i++)
-		p.now[i] += (counts >> i & 1) && p.now[i] < UINT32_MAX;
-	/* no more is learned than was allowed */
-	count = least(profile_hour(&p, PROFILE_COPIES, now_s),
-	    profile_allowed(p.copies, s->burst_floor, s->burst_percent));
-	p.copies[0] = count > p.copies[0] ? count : p.copies[0];
-	count = least(profile_hour(&p, PROFILE_STRANGERS, now_s),
-	    profile_allowed(p.strangers, s->burst_floor, s->burst_percent));
-	p.strangers[0] = count > p.strangers[0] ? count : p.strangers[0];
-	if (profile_used_up(&p, s, now_s, &count, &allowed) != PROFILE_N && p.alarm_hour != p.hour) {
-		p.alarm_hour = p.hour;
-		alarm_add(
-		    alarms, n_alarms, MEMORY_ALARM_UNUSUAL, q->internal, count, allowed, q->sender);
-	}
+	if (count == PROFILE_UNKNOWN)
+		p.now[PROFILE_UNKNOWN] += p.now[PROFILE_UNKNOWN] < UINT32_MAX;
+	else
+		profile_count_recipient(&p, s, count == PROFILE_STRANGERS);
+	raise_to(&p.copies[0], profile_hour(&p, PROFILE_COPIES, now_s));
+	raise_to(&p.strangers[0], profile_hour(&p, PROFILE_STRANGERS, now_s));
+	if (now_s < p.held_s && was_a_list(&p, s))
+		p.held_s = 0;
+	alarm_of(&p, s, note, alarms, n_alarms);
 	memory_table_write(&m->profiles, slot, &p);
 }
 
@@ -131,7 +165,7 @@ static void learn_domain(struct memory *m, const struct policy_memory *s,
 	p.now[PROFILE_UNKNOWN] += p.now[PROFILE_UNKNOWN] < UINT32_MAX;
 	count = profile_hour(&p, PROFILE_UNKNOWN, now_s);
 	allowed = profile_allowed(p.copies, s->spread_unknown, s->burst_percent);
-	p.copies[0] = least(count, allowed) > p.copies[0] ? least(count, allowed) : p.copies[0];
+	raise_to(&p.copies[0], least(count, allowed)); /* no more is learned than was allowed */
 	if (count >= allowed && p.alarm_hour != p.hour) {
 		p.alarm_hour = p.hour;
 		alarm_add(alarms, n_alarms, MEMORY_ALARM_SPREAD, false, count, allowed, domain);
@@ -172,7 +206,8 @@ unsigned memory_apply(struct memory *m, const struct policy_memory *s,
 	const uint32_t from = BIT(MEMORY_ADDRESS) | BIT(MEMORY_PREFIX);
 	const uint32_t senders = BIT(MEMORY_SENDER) | BIT(MEMORY_SENDER_DOMAIN);
 	const struct memory_query *q = &note->who;
-	uint32_t now_s = note->now_s, counts;
+	enum profile_count count;
+	uint32_t now_s = note->now_s;
 	unsigned n_alarms = 0;
 	uint64_t rcpt;
 
@@ -191,11 +226,13 @@ unsigned memory_apply(struct memory *m, const struct policy_memory *s,
 			BIT(MEMORY_BOUNCES),
 		    MEMORY_RECIPIENTS, q, now_s);
 		memory_known_put(&m->known, rcpt, KNOWN_KNOWN, now_s);
-		counts = 1u << PROFILE_COPIES;
-		if (q->sender.len && memory_known_put(&m->known, memory_key_pair(m, q, false),
-					 KNOWN_PAIR, now_s) == KNOWN_ABSENT)
-			counts |= 1u << PROFILE_STRANGERS;
-		learn_sender(m, s, note, counts, alarms, &n_alarms);
+		count = PROFILE_COPIES;
+		if (q->sender.len &&
+		    memory_known_put(&m->known, memory_key_pair(m, q, false), KNOWN_PAIR, now_s) ==
+			KNOWN_ABSENT &&
+		    !q->to_strangers)
+			count = PROFILE_STRANGERS;
+		learn_sender(m, s, note, count, alarms, &n_alarms);
 	} else if (note->unknown) {
 		count_all(m, BIT(MEMORY_PREFIX) | senders | BIT(MEMORY_RECIPIENT_DOMAIN),
 		    MEMORY_UNKNOWN, q, now_s);
@@ -205,7 +242,7 @@ unsigned memory_apply(struct memory *m, const struct policy_memory *s,
 			learn_client(m, s, note, alarms, &n_alarms);
 		if (memory_known_put(&m->known, rcpt, KNOWN_UNKNOWN, now_s) != KNOWN_UNKNOWN)
 			learn_domain(m, s, note, alarms, &n_alarms);
-		learn_sender(m, s, note, 1u << PROFILE_UNKNOWN, alarms, &n_alarms);
+		learn_sender(m, s, note, PROFILE_UNKNOWN, alarms, &n_alarms);
 	}
 	return n_alarms;
 }

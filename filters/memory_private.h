@@ -20,13 +20,20 @@ struct meter {
 };
 _Static_assert(sizeof(struct meter) == 56, "with sequence and key nine words");
 
-enum profile_count { PROFILE_COPIES, PROFILE_STRANGERS, PROFILE_UNKNOWN, PROFILE_N };
+enum profile_count {
+	PROFILE_COPIES,
+	PROFILE_STRANGERS, /* in thousandths: each recipient that it knows takes its share off */
+	PROFILE_UNKNOWN,
+	PROFILE_N
+};
+enum { STRANGER = 1000 };
 
 /* Rows of the baselines' table. Of a domain: only PROFILE_UNKNOWN is counted, its weeks in copies[]. */
 struct profile {
 	uint32_t week, hour; /* Unix weeks, hours */
 	uint32_t first_s, last_s;
-	uint32_t alarm_hour, total;
+	uint32_t alarm_hour;
+	uint32_t held_s; /* until then: only to those it wrote to before; 0: not held */
 	uint32_t now[PROFILE_N], before[PROFILE_N];
 	uint32_t copies[MEMORY_WEEKS],
 	    strangers[MEMORY_WEEKS]; /* the largest hour, running week first */
@@ -54,13 +61,18 @@ uint32_t meter_hour(const struct meter *meter, unsigned measure, uint32_t now_s)
 bool meter_harvests(const struct policy_memory *s, const struct meter *meter, uint32_t now_s);
 void profile_advance(struct profile *p, uint32_t now_s);
 uint32_t profile_hour(const struct profile *p, unsigned count, uint32_t now_s);
-/* What it may in this hour. */
+/* Counts one: a stranger, or one that it knows. */
+void profile_count_recipient(struct profile *p, const struct policy_memory *s, bool stranger);
 uint32_t profile_allowed(const uint32_t weeks[MEMORY_WEEKS], uint32_t floor, uint32_t percent);
-/* Of what a sender may in an hour, which is used up? PROFILE_N: nothing. */
-unsigned profile_used_up(const struct profile *p, const struct policy_memory *s, uint32_t now_s,
-    uint32_t *ret_count, uint32_t *ret_allowed);
+/* What a sender may in this hour, in whole recipients. */
+uint32_t profile_may(const struct profile *p, const struct policy_memory *s, unsigned count,
+    bool internal, uint32_t now_s);
+/* Of that, what is used up? PROFILE_N: nothing; STRANGERS: nothing else, and that only bars others. */
+unsigned profile_used_up(const struct profile *p, const struct policy_memory *s, bool internal,
+    uint32_t now_s, uint32_t *ret_count, uint32_t *ret_allowed);
 /* Has it a baseline, and does no more than that? */
-bool profile_is_usual(const struct policy_memory *s, const struct profile *p, uint32_t now_s);
+bool profile_is_usual(
+    const struct policy_memory *s, const struct profile *p, bool internal, uint32_t now_s);
 
 /* ---- memory_key.c ---- */
 
@@ -69,6 +81,7 @@ enum {
 	KEY_SENDER_INTERNAL = MEMORY_N_SHOWN,
 	KEY_KNOWN,
 	KEY_PAIR,
+	KEY_PAIR_INTERNAL, /* nobody outside makes a recipient known to a sender inside */
 	KEY_CLIENT_PAIR,
 };
 

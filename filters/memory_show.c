@@ -3,6 +3,7 @@
 #include "memory_private.h"
 
 #include <string.h>
+#include <strings.h>
 
 const char *const memory_subject_words[MEMORY_N_SHOWN] = {
 	[MEMORY_ADDRESS] = "address",
@@ -47,9 +48,10 @@ static void show_profile(
 	to->hour[MEMORY_RECIPIENTS] = profile_hour(p, PROFILE_COPIES, now_s);
 	to->hour[MEMORY_UNKNOWN] = profile_hour(p, PROFILE_UNKNOWN, now_s);
 	to->strangers = profile_hour(p, PROFILE_STRANGERS, now_s);
-	to->allowed = profile_allowed(p->copies,
-	    to->kind == MEMORY_SHOW_DOMAIN_BASELINE ? s->spread_unknown : s->burst_floor,
-	    s->burst_percent);
+	to->allowed = to->kind == MEMORY_SHOW_DOMAIN_BASELINE
+			  ? profile_allowed(p->copies, s->spread_unknown, s->burst_percent)
+			  : profile_may(p, s, PROFILE_COPIES, false, now_s);
+	to->held_s = s->hold_s && now_s < p->held_s ? p->held_s : 0;
 	memcpy(to->weeks, p->copies, sizeof(p->copies));
 	memcpy(to->weeks_strangers, p->strangers, sizeof(p->strangers));
 }
@@ -118,6 +120,30 @@ unsigned memory_forget(struct memory *m, uint16_t tenant, const char *text)
 	forgotten = forget_in(&m->meters, lower) + forget_in(&m->profiles, lower);
 	forgotten += memory_known_remove(&m->known, memory_key_known(m, tenant, lower, n));
 	return forgotten;
+}
+
+unsigned memory_release(struct memory *m, const char *sender)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < memory_table_slots(&m->profiles); i++) {
+		char label[MEMORY_TEXT];
+		struct profile p;
+		uint64_t key;
+
+		if (!memory_table_at(&m->profiles, i, &key, &p) ||
+		    m->profiles.marks[i].kind != MEMORY_SHOW_SENDER_BASELINE)
+			continue;
+		memory_label_text(m->profiles.marks[i].kind, &m->profiles.labels[i], label);
+		if (strncasecmp(label, sender, MEMORY_LABEL) != 0)
+			continue;
+		memset(p.now, 0, sizeof(p.now));
+		memset(p.before, 0, sizeof(p.before));
+		p.held_s = p.alarm_hour = 0;
+		memory_table_write(&m->profiles, (long)i, &p);
+		n++;
+	}
+	return n;
 }
 
 struct memory_counts memory_counts(const struct memory *m)

@@ -80,7 +80,9 @@ void profile_advance(struct profile *p, uint32_t now_s)
 
 uint32_t profile_hour(const struct profile *p, unsigned count, uint32_t now_s)
 {
-	return sliding_hour(p->now[count], p->before[count], now_s);
+	uint32_t n = sliding_hour(p->now[count], p->before[count], now_s);
+
+	return count == PROFILE_STRANGERS ? n / STRANGER : n;
 }
 
 static uint32_t largest(const uint32_t weeks[MEMORY_WEEKS])
@@ -101,30 +103,97 @@ uint32_t profile_allowed(const uint32_t weeks[MEMORY_WEEKS], uint32_t floor, uin
 	return learned < UINT32_MAX ? (uint32_t)learned : UINT32_MAX;
 }
 
-unsigned profile_used_up(const struct profile *p, const struct policy_memory *s, uint32_t now_s,
-    uint32_t *ret_count, uint32_t *ret_allowed)
+/* With less than three weeks seen, half of the growth: a week may have been an odd one. */
+static uint32_t growth(const struct profile *p, const struct policy_memory *s)
 {
-	for (unsigned i = 0; i < PROFILE_N; i++) {
-		uint32_t count = profile_hour(p, i, now_s), allowed;
+	unsigned weeks = 0;
 
-		if (i == PROFILE_COPIES)
-			allowed = profile_allowed(p->copies, s->burst_floor, s->burst_percent);
-		else if (i == PROFILE_STRANGERS)
-			allowed = profile_allowed(p->strangers, s->burst_floor, s->burst_percent);
-		else /* a fifth of what arrives: an old mailing list has that */
-			allowed = s->unknown_floor + profile_hour(p, PROFILE_COPIES, now_s) / 5;
+	for (unsigned i = 1; i < MEMORY_WEEKS; i++)
+		weeks += p->copies[i] > 0;
+	return weeks < 3 && s->burst_percent > 100 ? 100 + (s->burst_percent - 100) / 2
+						   : s->burst_percent;
+}
+
+/* A list has new names here and there, and they do not add up, wherever they stand; recipients that
+ * are known give no credit beforehand, so that whoever comes right behind a list has the floor. */
+void profile_count_recipient(struct profile *p, const struct policy_memory *s, bool stranger)
+{
+	uint32_t *now = &p->now[PROFILE_STRANGERS], *before = &p->before[PROFILE_STRANGERS];
+	uint32_t share = s->stranger_percent * (STRANGER / 100);
+
+	p->now[PROFILE_COPIES] += p->now[PROFILE_COPIES] < UINT32_MAX;
+	if (stranger) {
+		*now += *now < UINT32_MAX - STRANGER ? STRANGER : 0;
+	} else if (share <= *now) {
+		*now -= share;
+	} else {
+		share -= *now;
+		*now = 0;
+		*before -= share < *before ? share : *before;
+	}
+}
+
+static uint32_t at_least(uint32_t floor, uint64_t n)
+{
+	return n < floor ? floor : n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
+/* What it did in two weeks, and not in two that adjoin: a list written to for the first time is all
+ * strangers, on both sides of a Thursday perhaps, and does not come again. */
+static uint32_t regular(const uint32_t weeks[MEMORY_WEEKS])
+{
+	uint32_t most = 0;
+
+	for (unsigned i = 1; i < MEMORY_WEEKS; i++)
+		for (unsigned j = i + 2; j < MEMORY_WEEKS; j++) {
+			uint32_t both = weeks[i] < weeks[j] ? weeks[i] : weeks[j];
+
+			most = both > most ? both : most;
+		}
+	return most;
+}
+
+uint32_t profile_may(const struct profile *p, const struct policy_memory *s, unsigned count,
+    bool internal, uint32_t now_s)
+{
+	uint64_t more;
+
+	switch (count) {
+	case PROFILE_COPIES:
+		return at_least(s->burst_floor, (uint64_t)largest(p->copies) * growth(p, s) / 100);
+	case PROFILE_STRANGERS: /* inside none are learned: a captured account would, too */
+		more = internal ? 0 : (uint64_t)regular(p->strangers) * s->burst_percent / 100;
+		return at_least(s->burst_floor, more);
+	default: /* a fifth of what arrives: an old mailing list has that */
+		more = profile_hour(p, PROFILE_COPIES, now_s) / 5;
+		return at_least(0, more + s->unknown_floor);
+	}
+}
+
+unsigned profile_used_up(const struct profile *p, const struct policy_memory *s, bool internal,
+    uint32_t now_s, uint32_t *ret_count, uint32_t *ret_allowed)
+{
+	static const uint8_t gravest_first[PROFILE_N] = { PROFILE_COPIES, PROFILE_UNKNOWN,
+		PROFILE_STRANGERS };
+
+	for (unsigned i = 0; i < PROFILE_N; i++) {
+		uint32_t count = profile_hour(p, gravest_first[i], now_s);
+		uint32_t allowed = profile_may(p, s, gravest_first[i], internal, now_s);
+
 		if (count < allowed)
 			continue;
 		*ret_count = count;
 		*ret_allowed = allowed;
-		return i;
+		return gravest_first[i];
 	}
 	return PROFILE_N;
 }
 
-bool profile_is_usual(const struct policy_memory *s, const struct profile *p, uint32_t now_s)
+bool profile_is_usual(
+    const struct policy_memory *s, const struct profile *p, bool internal, uint32_t now_s)
 {
 	uint32_t count, allowed;
 
-	return largest(p->copies) > 0 && profile_used_up(p, s, now_s, &count, &allowed) == PROFILE_N;
+	return largest(p->copies) > 0 &&
+	       profile_used_up(p, s, internal, now_s, &count, &allowed) == PROFILE_N;
 }

@@ -54,8 +54,12 @@ struct policy_batv_key {
 
 struct policy_memory {
 	uint32_t capacity; /* sources, senders and recipients counted; taken at start; 0: no memory */
-	uint32_t burst_floor;     /* recipients an hour that any sender may have */
-	uint32_t burst_percent;   /* ... and of its largest hour in the weeks before */
+	uint32_t burst_floor;      /* recipients an hour that any sender may have */
+	uint32_t burst_percent;    /* ... and of its largest hour in the weeks before */
+	uint32_t stranger_percent; /* of the recipients it knows, so many may be new in a list */
+	uint32_t hold_s; /* an internal sender that was stopped writes to those it knows; 0: no hold */
+	/* set of names: internal senders that write to strangers as their work; has_ 0: none */
+	uint32_t has_stranger_senders, stranger_senders;
 	uint32_t unknown_floor;   /* unknown recipients an hour that any sender may have */
 	uint32_t harvest_unknown; /* unknown recipients an hour, from which a client harvests ... */
 	uint32_t harvest_percent; /* ... where they are so much of all it asked for */

@@ -121,6 +121,7 @@ ROWS = (
     # memory of sources
     Row("memory show --top 5", r".", ()),
     Row("memory forget nobody@elsewhere.example", r"Nothing is remembered", None, REFUSED),
+    Row("memory release nobody@elsewhere.example", r"No baseline", None, REFUSED),
     # waves
     Row("waves", r"wave", ("waves",)),
     Row("waves show 4000000", r"no wave 4000000", None, REFUSED),

@@ -416,7 +416,8 @@ static bool add_grey(struct world *w, struct image_writer *iw, char *text)
  * recipients are all that example.org has; the key's digit is 0 */
 static bool add_memory(struct world *w, struct image_writer *iw, char *text)
 {
-	static const struct setting memory_settings[] = { MEMORY(burst_floor), MEMORY(burst_percent),
+	static const struct setting memory_settings[] = { MEMORY(burst_floor),
+		MEMORY(burst_percent), MEMORY(stranger_percent), MEMORY(hold_s),
 		MEMORY(unknown_floor), MEMORY(harvest_unknown), MEMORY(harvest_percent),
 		MEMORY(spread_unknown), MEMORY(known_s), MEMORY(unknown_s) };
 	static const struct {

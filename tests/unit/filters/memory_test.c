@@ -254,50 +254,6 @@ static unsigned shadow_burst(
 	return n;
 }
 
-/* A school writes to a thousand parents every week. Learned in shadow: what is learned grows by half a
- * week, so from 40 it takes eight weeks. Then enforced. */
-static void test_school_and_captured_account(void **state)
-{
-	static const bool sides[] = { false, true };
-
-	(void)state;
-	for (unsigned side = 0; side < 2; side++) {
-		struct world w;
-		uint32_t now_s = T0;
-		char rcpt[64];
-
-		begin(&w);
-		for (unsigned week = 0; week < 9; week++, now_s += WEEK) {
-			shadow_burst(
-			    &w, sides[side], "office@school.example", "parent", 1000, now_s);
-			for (unsigned i = 0; i < 5; i++) {
-				snprintf(rcpt, sizeof(rcpt), "friend%u@example.org", i);
-				asked(&w, v4(9), sides[side], "teacher@school.example", rcpt, true,
-				    now_s);
-			}
-		}
-		memset(w.told, 0, sizeof(w.told));
-		assert_int_equal(
-		    burst(&w, sides[side], "office@school.example", "parent", 1000, now_s), 1000);
-		assert_int_equal(w.told[MEMORY_ALARM_UNUSUAL], 0);
-		/* another account of the same school: nobody ever saw it write so much */
-		assert_in_range(
-		    burst(&w, sides[side], "teacher@school.example", "victim", 1000, now_s + 7200),
-		    1, 50);
-		assert_int_equal(w.told[MEMORY_ALARM_UNUSUAL], 1);
-		assert_int_equal(w.alarms[0].internal, sides[side]);
-		/* the very account that writes to a thousand, but to strangers this time */
-		assert_in_range(
-		    burst(&w, sides[side], "office@school.example", "victim", 1000, now_s + 86400),
-		    1, 70);
-		/* ... and the week after it may write to the parents again */
-		assert_int_equal(
-		    burst(&w, sides[side], "office@school.example", "parent", 1000, now_s + WEEK),
-		    1000);
-		end(&w);
-	}
-}
-
 /* Who is stopped learns nothing from what was stopped: by half a week at most. */
 static void test_slow_poison(void **state)
 {
@@ -590,7 +546,6 @@ int main(void)
 		cmocka_unit_test(test_hour_and_prefix),
 		cmocka_unit_test(test_each_subject),
 		cmocka_unit_test(test_tags_are_stripped),
-		cmocka_unit_test(test_school_and_captured_account),
 		cmocka_unit_test(test_slow_poison),
 		cmocka_unit_test(test_unknown_recipients_stop_a_sender),
 		cmocka_unit_test(test_inside_and_outside_apart),
