@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Patterns end to end: SpamAssassin's GTUBE and sample mails through a real Postfix, bodies in
-encodings and chunks, what is found behind the inspection window, patterns added in an emergency, and
-pattern sets changed under load."""
+encodings and chunks, what is found behind the inspection window, patterns added in an emergency,
+pattern sets changed under load, and candidates that PCRE2 confirms, refutes or is not done with."""
 
 import base64
 import json
@@ -22,7 +22,12 @@ body:"{GTUBE}"                name=GTUBE action=refuse
 body:/jackpot/i               name=JACKPOT action=refuse
 subject:/weighty words/i      name=WEIGHTY score=7
 url:/(^|\\.)spam\\.example$/  name=BAD_HOST action=refuse
+subject:/^(\\w+) \\1$/i         name=TWICE action=refuse confirm
+body:/(?<!un)subscribe here/  name=SUBSCRIBE action=refuse confirm
+body:/^(z+)+(?<!z)/m          name=ENDLESS action=refuse confirm
 '''
+TWICE = "Subject: bargain bargain\n\nx\n"
+ENDLESS = "Subject: x\n\n" + "z" * 100 + "\n"
 
 
 def setup():
@@ -32,15 +37,18 @@ def setup():
         with open(a.path("test.patterns"), "w") as f:
             f.write(PATTERNS)
         a.start_manager()
-        config = a.configuration(
-            {"patterns": {"files": [a.path("test.patterns")]}, "smtp": {"inspection_window": 16384},
-             "score": {"refuse": 500}})
         # busy (5) while the manager still reads what it was started with
-        until("the load", 20, lambda: a.ctl("load", config)[0] == 0, 0.3)
+        until("the load", 20, lambda: load(a)[0] == 0, 0.3)
     except BaseException:
         a.close()
         raise
     return a
+
+
+def load(a, **patterns):
+    return a.ctl("load", a.configuration(
+        {"patterns": {"files": [a.path("test.patterns")], **patterns},
+         "smtp": {"inspection_window": 16384}, "score": {"refuse": 500}}))
 
 
 def send(a, text, chunks=None, **how):
@@ -176,3 +184,139 @@ def test_changed_under_load(a):
         a.ctl("pattern", "del", f"W{i}")
     assert not wrong and done[0] > 10, (done, wrong[:3])
     assert a.counters()["messages_unscanned"] == 0
+
+
+# ---- confirmation ----
+
+
+def counted(a, *names):
+    counters = a.counters()
+    return [counters[n] for n in names]
+
+
+def at_once(a, n, text, more=()):
+    """Replies and seconds of n messages together, and of those of `more` sent while they wait."""
+    replies, times = [], []
+
+    def client(words, keep):
+        began = time.monotonic()
+        keep((send(a, words)[0], time.monotonic() - began))
+
+    crowd = [threading.Thread(target=client, args=(text, replies.append)) for _ in range(n)]
+    for c in crowd:
+        c.start()
+    for words in more:
+        client(words, times.append)
+    for c in crowd:
+        c.join(30)
+    return replies, times
+
+
+@bound(60)
+def test_confirmed_and_refuted(a):
+    before = counted(a, "patterns_confirmed", "patterns_refuted", "patterns_unconfirmed")
+    refused_and_gone(a, TWICE)
+    refused_and_gone(a, TWICE, chunks=5)
+    words = "=?UTF-8?B?" + base64.b64encode(b"bargain bargain").decode() + "?="
+    refused_and_gone(a, f"Subject: {words}\n\nx\n")
+    coded = base64.encodebytes(b"please subscribe here\n").decode()
+    refused_and_gone(a, f"Subject: x\nContent-Transfer-Encoding: base64\n\n{coded}")
+    assert send(a, "Subject: bargain bargains\n\nunsubscribe here\n")[0] == 250
+    assert send(a, "Subject: x\n\nunsubscribe here\n", chunks=7)[0] == 250
+    after = counted(a, "patterns_confirmed", "patterns_refuted", "patterns_unconfirmed")
+    assert [y - x for x, y in zip(before, after)] == [4, 3, 0], (before, after)
+    until("the event", 5, lambda: any("patterns.TWICE" in json.dumps(e) for e in a.events("session")), 0.1)
+
+
+@bound(60)
+def test_confirmed_within_the_window_alone(a):
+    filler = "nothing of note in this line\n" * 3000
+    before = counted(a, "patterns_confirmed", "patterns_unconfirmed")
+    refused_and_gone(a, TWICE + filler)
+    assert send(a, "Subject: x\n\n" + filler + "subscribe here\n")[0] == 250
+    after = counted(a, "patterns_confirmed", "patterns_unconfirmed")
+    assert [y - x for x, y in zip(before, after)] == [1, 1], (before, after)
+
+
+@bound(60)
+def test_an_endless_one_holds_nobody_up(a):
+    """Each passes, given up by PCRE2; other mail, and other confirmations, go on beside them."""
+    began, before = time.monotonic(), counted(a, "patterns_costly")[0]
+    assert send(a, ENDLESS)[0] == 250
+    assert time.monotonic() - began < 1.5
+    assert counted(a, "patterns_costly")[0] == before + 1
+    replies, times = at_once(a, 3, ENDLESS, ["Subject: x\n\nx\n"] * 20)
+    assert [code for code, _ in replies] == [250] * 3, replies
+    assert max(s for _, s in replies) < 1.5, replies
+    assert [code for code, _ in times] == [250] * 20 and max(s for _, s in times) < 0.5, times
+    assert send(a, TWICE)[0] == 550
+
+
+@bound(60)
+def test_more_than_there_are_jobs(a):
+    """Beyond sixteen, and beyond the time they have, messages are judged without PCRE2."""
+    assert load(a, confirm_ms=2000)[0] == 0
+    before = counted(a, "confirm_full", "messages_unscanned")
+    replies, times = at_once(a, 60, ENDLESS, ["Subject: x\n\nx\n"] * 10)
+    assert [code for code, _ in replies] == [250] * 60, replies
+    assert max(s for _, s in replies) < 4, replies
+    assert max(s for _, s in times) < 1, times
+    after = counted(a, "confirm_full", "messages_unscanned")
+    assert after[0] > before[0] and after[1] == before[1], (before, after)
+    assert load(a, confirm_ms=20)[0] == 0
+    late = counted(a, "confirm_late")[0]
+    replies, _ = at_once(a, 60, ENDLESS)
+    assert [code for code, _ in replies] == [250] * 60, replies
+    assert counted(a, "confirm_late")[0] > late
+    assert load(a, confirm_ms=0)[0] == 0
+    asked = counted(a, "patterns_asked")[0]
+    assert send(a, TWICE)[0] == 250
+    assert counted(a, "patterns_asked")[0] == asked
+    assert load(a)[0] == 0
+    assert send(a, TWICE)[0] == 550
+
+
+@bound(90)
+def test_swapped_while_confirming(a):
+    """Sets come and go while PCRE2 works with them; then the process is told to end, and does."""
+    assert load(a, confirm_ms=10000)[0] == 0
+    wrong, done, stop = [], [0], threading.Event()
+
+    def client(i):
+        texts = ((TWICE, 550), ("Subject: bargain bargains\n\nx\n", 250), (ENDLESS, 250))
+        while not stop.is_set():
+            text, right = texts[i]
+            code, words = send(a, text)
+            if code != right:
+                wrong.append(words)
+            done[0] += 1
+
+    crowd = [threading.Thread(target=client, args=(i % 3,)) for i in range(6)]
+    for c in crowd:
+        c.start()
+    try:
+        for i in range(8):
+            with open(a.path("test.patterns"), "a") as f:
+                f.write(f"body:/word{i}(?!s)/ name=W{i} score=0.1 confirm\n")
+            assert load(a, confirm_ms=10000)[0] == 0
+    finally:
+        stop.set()
+        for c in crowd:
+            c.join(30)
+    assert not wrong and done[0] > 10, (done, wrong[:3])
+    assert counted(a, "messages_unscanned") == [0]
+    def last():
+        try:
+            send(a, ENDLESS)
+        except (OSError, clients.Closed, AssertionError):
+            pass  # 421, where it had not come to DATA
+
+    crowd = [threading.Thread(target=last) for _ in range(16)]
+    for c in crowd:
+        c.start()
+    time.sleep(0.2)
+    assert a.terminate() == 0
+    for c in crowd:
+        c.join(30)
+    a.start(None)
+    assert send(a, TWICE)[0] == 550
