@@ -548,6 +548,13 @@ void relay_resume(struct worker *w, struct relay *r)
 	}
 }
 
+/* States in which a session may wait for room to write. In the others it waits for the state to
+ * change, and a command run again for nothing is parsed, judged and routed again. */
+static bool waits_for_room(const struct relay *r)
+{
+	return r->state == RELAY_ATTACHED || r->state == RELAY_READY || r->state == RELAY_BODY;
+}
+
 void relay_event(struct worker *w, struct relay *r, unsigned events)
 {
 	/* What it said before it went still counts, even where the client has no room for it yet:
@@ -572,7 +579,7 @@ void relay_event(struct worker *w, struct relay *r, unsigned events)
 			relay_wake(w, r);
 		return;
 	}
-	if (events & (TCP_EV_WRITE | TCP_EV_SENT))
+	if (events & (TCP_EV_WRITE | TCP_EV_SENT) && waits_for_room(r))
 		relay_wake(w, r);
 	relay_resume(w, r);
 }

@@ -456,6 +456,10 @@ void session_event(struct worker *w, struct session *s, unsigned events)
 	}
 	if (events & TCP_EV_EOF)
 		s->eof = true;
+	/* What the first command waits for will wake us; until then nothing behind it matters. */
+	if (s->state == SESSION_COMMAND && s->parked &&
+	    !(events & ~(unsigned)(TCP_EV_READ | TCP_EV_SENT)) && !(s->relay && s->relay->pending))
+		return;
 	session_run(w, s);
 }
 

@@ -60,6 +60,7 @@ struct session {
 	bool condemned : 1;     /* refused by a filter: the short time-out serves */
 	bool final_unacked : 1; /* the final 250 is not yet acknowledged */
 	bool greeted : 1;       /* the last line of the greeting is written */
+	bool parked : 1;        /* that line's command waits, and not for the client */
 	bool more_behind : 1;   /* bytes follow the line under hand */
 	bool turn_ours : 1; /* greeting or EHLO reply not known to be received: who talks, talks early */
 	bool stuttered : 1; /* replies leave at pace_bytes */

@@ -156,6 +156,7 @@ bool session_command(struct worker *w, struct session *s)
 	enum outcome outcome;
 	enum line_read read;
 
+	s->parked = false;
 	if (s->turn_ours)
 		judge_turn(w, s);
 	answer_orphans(w, s);
@@ -205,6 +206,7 @@ bool session_command(struct worker *w, struct session *s)
 	s->more_behind = tcp_unread(s->conn) > (s->line ? 0 : used);
 	outcome = read == LINE_READY ? command_run(w, s, line) : OUTCOME_DONE;
 	if (outcome == OUTCOME_WAIT) {
+		s->parked = true;
 		session_deadline(w, s, 0);
 		return false;
 	}
