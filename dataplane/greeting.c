@@ -6,6 +6,7 @@
  * client loses an extension, never a message.
  */
 #include "backend.h"
+#include "put.h"
 #include "session.h"
 
 #include "filters/token.h"
@@ -23,23 +24,29 @@ enum {
 
 static const struct {
 	uint32_t word;
-	const char *text;
+	const char *line;
 } words[] = {
-	{ SMTP_WORD_PIPELINING, "PIPELINING" },
-	{ SMTP_WORD_8BITMIME, "8BITMIME" },
-	{ SMTP_WORD_SMTPUTF8, "SMTPUTF8" },
-	{ SMTP_WORD_CHUNKING, "CHUNKING" },
-	{ SMTP_WORD_DSN, "DSN" },
-	{ SMTP_WORD_STARTTLS, "STARTTLS" },
-	{ SMTP_WORD_ENHANCED, "ENHANCEDSTATUSCODES" },
+	{ SMTP_WORD_PIPELINING, "250-PIPELINING\r\n" },
+	{ SMTP_WORD_8BITMIME, "250-8BITMIME\r\n" },
+	{ SMTP_WORD_SMTPUTF8, "250-SMTPUTF8\r\n" },
+	{ SMTP_WORD_CHUNKING, "250-CHUNKING\r\n" },
+	{ SMTP_WORD_DSN, "250-DSN\r\n" },
+	{ SMTP_WORD_STARTTLS, "250-STARTTLS\r\n" },
+	{ SMTP_WORD_ENHANCED, "250-ENHANCEDSTATUSCODES\r\n" },
 };
 
 size_t greeting_banner(const struct worker *w, char *buf, size_t cap)
 {
 	const char *text = policy_string(w->policy, w->set->smtp.banner);
+	struct put to = { buf, buf + cap };
 
-	return (size_t)snprintf(
-	    buf, cap, "220 %.255s%s%.200s\r\n", smtp_hostname(w), text[0] ? " " : "", text);
+	PUT_LITERAL(&to, "220 ");
+	put_string(&to, smtp_hostname(w), 255);
+	if (text[0])
+		PUT_LITERAL(&to, " ");
+	put_string(&to, text, 200);
+	PUT_LITERAL(&to, "\r\n");
+	return (size_t)(to.p - buf);
 }
 
 size_t greeting_teaser(const struct worker *w, char *buf, size_t cap)
@@ -69,20 +76,23 @@ void greeting_offer(const struct worker *w, struct session *s)
 
 size_t greeting_ehlo(const struct worker *w, const struct session *s, char *buf, size_t cap)
 {
-	size_t n = (size_t)snprintf(buf, cap, "250-%.255s\r\n", smtp_hostname(w));
+	struct put to = { buf, buf + cap };
 
+	PUT_LITERAL(&to, "250-");
+	put_string(&to, smtp_hostname(w), 255);
+	PUT_LITERAL(&to, "\r\n");
 	/* all of them together stay below 200 bytes */
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (s->words & words[i].word)
-			n += (size_t)snprintf(buf + n, cap - n, "250-%s\r\n", words[i].text);
+			put_string(&to, words[i].line, 40);
 	}
-	/* RFC 1870: without a number, no fixed limit */
-	if (s->size_limit)
-		n += (size_t)snprintf(
-		    buf + n, cap - n, "250 SIZE %llu\r\n", (unsigned long long)s->size_limit);
-	else
-		n += (size_t)snprintf(buf + n, cap - n, "250 SIZE\r\n");
-	return n;
+	PUT_LITERAL(&to, "250 SIZE");
+	if (s->size_limit) { /* RFC 1870: without a number, no fixed limit */
+		PUT_LITERAL(&to, " ");
+		put_number(&to, s->size_limit);
+	}
+	PUT_LITERAL(&to, "\r\n");
+	return (size_t)(to.p - buf);
 }
 
 /* A client's own word in a header of ours: printable and without what could end a comment. */

@@ -6,11 +6,11 @@
  */
 #include "relay_private.h"
 #include "proxy.h"
+#include "put.h"
 
 #include "filters/token.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -112,20 +112,28 @@ static bool say(struct worker *w, struct relay *r, const void *data, size_t len)
 	return tcp_write(w->stack, r->conn, data, len) == len;
 }
 
+/* What was put into `line`, ended. */
+static bool say_line(struct worker *w, struct relay *r, struct put *to, const char *line)
+{
+	PUT_LITERAL(to, "\r\n");
+	return say(w, r, line, (size_t)(to->p - line));
+}
+
 static void say_ehlo(struct worker *w, struct relay *r)
 {
 	struct session *s = r->session;
 	char line[16 + SESSION_HELO_MAX + HOSTNAME_MAX];
 	struct text helo = s ? session_helo(s) : (struct text){ 0 };
-	int n;
+	struct put to = { line, line + sizeof(line) };
 
+	PUT_LITERAL(&to, "EHLO ");
 	if (helo.len && helo.len <= SESSION_HELO_MAX &&
 	    (relay_hello(w, r) != HELLO_XCLIENT || r->xclient_done))
-		n = snprintf(line, sizeof(line), "EHLO %.*s\r\n", helo.len, helo.p);
+		put_text(&to, helo);
 	else
-		n = snprintf(line, sizeof(line), "EHLO %.255s\r\n", smtp_hostname(w));
+		put_string(&to, smtp_hostname(w), 255);
 	relay_state(w, r, RELAY_EHLO);
-	if (!say(w, r, line, (size_t)n))
+	if (!say_line(w, r, &to, line))
 		relay_lost(w, r);
 }
 
@@ -133,7 +141,7 @@ static void client_of(struct worker *w, const struct session *s, struct proxy_cl
     char token[TOKEN_LEN + 1], char verdict[64])
 {
 	struct text helo = session_helo(s);
-	enum verdict_kind kind = s->verdict.kind;
+	struct put to = { verdict, verdict + 59 };
 
 	token_make(w->config.token_key,
 	    &(struct token_fields){ .reason = (uint8_t)s->verdict.reason,
@@ -141,8 +149,12 @@ static void client_of(struct worker *w, const struct session *s, struct proxy_cl
 		.minute = (uint32_t)(w->now_ns / 60000000000ull) & 0x3ffffff,
 		.session = s->number },
 	    token);
-	snprintf(verdict, 60, "%s%s%s", verdict_words[kind], s->verdict.reason ? " " : "",
-	    s->verdict.reason ? reason_infos[s->verdict.reason].name : "");
+	put_string(&to, verdict_words[s->verdict.kind], 60);
+	if (s->verdict.reason) {
+		PUT_LITERAL(&to, " ");
+		put_string(&to, reason_infos[s->verdict.reason].name, 60);
+	}
+	*to.p = 0;
 	*ret_client = (struct proxy_client){
 		.client_port = s->facts.client_port,
 		.token = token,
@@ -247,7 +259,7 @@ void relay_mail(struct worker *w, struct relay *r)
 	struct session *s = r->session;
 	struct text path = session_mail(s);
 	char line[SMTP_COMMAND_MAX + 64];
-	size_t n;
+	struct put to = { line, line + sizeof(line) };
 
 	r->used = true;
 	if (s->used & ~r->words.words) {
@@ -256,25 +268,31 @@ void relay_mail(struct worker *w, struct relay *r)
 		relay_wake(w, r);
 		return;
 	}
-	n = (size_t)snprintf(line, sizeof(line), "MAIL FROM:<%.*s>", path.len, path.p);
-	n += put_params(line + n, sizeof(line) - n - 2, session_params(s), r->words.words);
-	memcpy(line + n, "\r\n", 2);
+	PUT_LITERAL(&to, "MAIL FROM:<");
+	put_text(&to, path);
+	PUT_LITERAL(&to, ">");
+	to.p += put_params(to.p, (size_t)(to.end - to.p) - 2, session_params(s), r->words.words);
 	relay_state(w, r, RELAY_MAIL);
-	if (!say(w, r, line, n + 2))
+	if (!say_line(w, r, &to, line))
 		relay_lost(w, r);
 }
 
 void relay_rcpt(struct worker *w, struct relay *r, const struct smtp_command *cmd)
 {
 	char line[SMTP_COMMAND_MAX + 64];
-	int n = snprintf(line, sizeof(line), "RCPT TO:<%.*s>%s%.*s\r\n", cmd->path.whole.len,
-	    cmd->path.whole.p, cmd->params.len ? " " : "", cmd->params.len,
-	    cmd->params.len ? cmd->params.p : "");
+	struct put to = { line, line + sizeof(line) };
 	const struct backend_pool *p = backend_pool(w, r->pool);
 
+	PUT_LITERAL(&to, "RCPT TO:<");
+	put_text(&to, cmd->path.whole);
+	PUT_LITERAL(&to, ">");
+	if (cmd->params.len) {
+		PUT_LITERAL(&to, " ");
+		put_text(&to, cmd->params);
+	}
 	r->pending++;
 	relay_deadline(w, r, p ? p->reply_timeout_ms : 300000);
-	if (!say(w, r, line, (size_t)n))
+	if (!say_line(w, r, &to, line))
 		relay_lost(w, r);
 }
 
@@ -288,15 +306,18 @@ void relay_data(struct worker *w, struct relay *r)
 int relay_bdat(struct worker *w, struct relay *r, uint64_t size, bool last)
 {
 	char line[48];
-	int n = snprintf(
-	    line, sizeof(line), "BDAT %llu%s\r\n", (unsigned long long)size, last ? " LAST" : "");
+	struct put to = { line, line + sizeof(line) };
 
-	if (!room_for(w, r, (size_t)n))
+	if (!room_for(w, r, sizeof(line)))
 		return -EAGAIN;
+	PUT_LITERAL(&to, "BDAT ");
+	put_number(&to, size);
+	if (last)
+		PUT_LITERAL(&to, " LAST");
 	relay_state(w, r, RELAY_BODY);
 	if (!last)
 		r->body.chunk_replies++;
-	if (!say(w, r, line, (size_t)n))
+	if (!say_line(w, r, &to, line))
 		relay_lost(w, r);
 	return 0;
 }

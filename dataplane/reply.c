@@ -1,29 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Our own replies; see reply.h. */
 #include "reply.h"
+#include "put.h"
 
 #include "filters/token.h"
 
-#include <stdio.h>
 #include <string.h>
 
 struct reply_row {
-	uint16_t code;
-	const char *enhanced, *text;
+	uint16_t code, len;
+	const char *line;
 };
 
+/* Whole lines, ready to be written: with the enhanced code, and without where there is none. */
+#define LINE(code, enhanced, text) #code " " enhanced " " text "\r\n"
+#define SHORT_LINE(code, text)     #code " " text "\r\n"
+
 static const struct reply_row rows[REPLY_N] = {
-#define REPLY(name, code, enhanced, text) [REPLY_##name] = { code, enhanced, text },
+#define REPLY(name, code, enhanced, text)                                                          \
+	[REPLY_##name] = { code,                                                                   \
+		sizeof(enhanced) > 1 ? sizeof(LINE(code, enhanced, text)) - 1                      \
+				     : sizeof(SHORT_LINE(code, text)) - 1,                         \
+		sizeof(enhanced) > 1 ? LINE(code, enhanced, text) : SHORT_LINE(code, text) },
 #include "replies.def"
 #undef REPLY
 };
 
-size_t reply_plain(char buf[REPLY_MAX], enum reply reply)
+const char *reply_plain(enum reply reply, size_t *ret_len)
 {
-	const struct reply_row *r = &rows[reply];
-
-	return (size_t)snprintf(buf, REPLY_MAX, "%u %s%s%s\r\n", r->code, r->enhanced,
-	    r->enhanced[0] ? " " : "", r->text);
+	*ret_len = rows[reply].len;
+	return rows[reply].line;
 }
 
 uint16_t reply_plain_code(enum reply reply)
@@ -55,8 +61,8 @@ size_t reply_reason(
 	const struct reason_info *info = &reason_infos[reason];
 	const char *enhanced = info->enhanced[0] ? info->enhanced + 1 : ".7.1";
 	const char *text = info->text[0] ? info->text : "Not accepted";
+	struct put to = { buf, buf + REPLY_MAX - 2 };
 	char mac[TOKEN_LEN + 1];
-	int n;
 
 	token_make(token->key,
 	    &(struct token_fields){
@@ -67,9 +73,19 @@ size_t reply_reason(
 	    },
 	    mac);
 	/* RFC 2034 section 4: the class of the enhanced code is that of the reply */
-	n = snprintf(buf, REPLY_MAX, "%u %u%s %s [%s]", code, code / 100, enhanced, text, mac);
-	if (token->url && token->url[0] && (size_t)n + 1 + strlen(token->url) + 2 < REPLY_MAX)
-		n += snprintf(buf + n, REPLY_MAX - (size_t)n, " %s", token->url);
-	memcpy(buf + n, "\r\n", 3);
-	return (size_t)n + 2;
+	put_number(&to, code);
+	PUT_LITERAL(&to, " ");
+	put_number(&to, code / 100);
+	put_string(&to, enhanced, REPLY_MAX);
+	PUT_LITERAL(&to, " ");
+	put_string(&to, text, REPLY_MAX);
+	PUT_LITERAL(&to, " [");
+	put_bytes(&to, mac, TOKEN_LEN);
+	PUT_LITERAL(&to, "]");
+	if (token->url && token->url[0] && strlen(token->url) + 1 < (size_t)(to.end - to.p)) {
+		PUT_LITERAL(&to, " ");
+		put_string(&to, token->url, REPLY_MAX);
+	}
+	memcpy(to.p, "\r\n", 2);
+	return (size_t)(to.p - buf) + 2;
 }

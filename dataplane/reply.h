@@ -34,9 +34,10 @@ struct reply_token {
 	const char *url; /* "" for none; one that does not fit is left out, never cut */
 };
 
-/* All return the bytes written, CR LF included. */
-size_t reply_plain(char buf[REPLY_MAX], enum reply reply);
+/* The line, CR LF included; not zero-terminated within *ret_len. */
+const char *reply_plain(enum reply reply, size_t *ret_len);
 uint16_t reply_plain_code(enum reply reply);
+/* Returns the bytes written, CR LF included. */
 size_t reply_reason(
     char buf[REPLY_MAX], unsigned code, enum reason reason, const struct reply_token *token);
 

@@ -35,10 +35,10 @@ void session_write(struct worker *w, struct session *s, const char *reply, size_
 
 void session_reply(struct worker *w, struct session *s, enum reply reply)
 {
-	char buf[REPLY_MAX];
-	size_t n = reply_plain(buf, reply);
+	size_t n;
+	const char *line = reply_plain(reply, &n);
 
-	session_write(w, s, buf, n, reply_plain_code(reply));
+	session_write(w, s, line, n, reply_plain_code(reply));
 }
 
 static enum phase phase_of(const struct session *s)

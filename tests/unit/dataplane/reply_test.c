@@ -93,19 +93,20 @@ static void a_url_that_does_not_fit_is_left_out(void **state)
 
 static void plain_replies_are_lines_with_agreeing_codes(void **state)
 {
-	char buf[REPLY_MAX + 1];
-
 	(void)state;
 	for (unsigned i = 0; i < REPLY_N; i++) {
-		size_t n = reply_plain(buf, i);
+		size_t n;
+		const char *line = reply_plain(i, &n);
 
-		buf[n] = 0;
+		assert_int_equal(strlen(line), n);
+		assert_true(n <= REPLY_MAX);
 		assert_int_equal(
-		    (buf[0] - 48) * 100 + (buf[1] - 48) * 10 + buf[2] - 48, reply_plain_code(i));
-		assert_memory_equal(buf + n - 2, "\r\n", 2);
-		assert_ptr_equal(strchr(buf, '\r'), buf + n - 2);
+		    (line[0] - 48) * 100 + (line[1] - 48) * 10 + line[2] - 48, reply_plain_code(i));
+		assert_int_equal(line[3], ' ');
+		assert_string_equal(line + n - 2, "\r\n");
+		assert_ptr_equal(strchr(line, '\r'), line + n - 2);
 		if (i != REPLY_DATA_GO)
-			assert_int_equal(buf[4], buf[0]);
+			assert_int_equal(line[4], line[0]);
 	}
 }
 
