@@ -8,7 +8,7 @@ struct config_class {
 };
 
 struct config_shape {
-	struct config_value teaser;
+	struct config_value teaser, refusal_s, tarpit_pace_ms;
 	struct config_items classes; /* config_class */
 };
 

@@ -52,15 +52,18 @@ int ctl_serve_tarpit(const struct ctl *ctl, int argc, char **argv)
 		return ret;
 	json_t *rows = json_object_get(stats, "gave_up");
 	if (ctl->json) {
-		json_t *all = json_pack("{s:I, s:I, s:I, s:O}", "held",
+		json_t *all = json_pack("{s:I, s:I, s:I, s:I, s:O}", "held",
 		    (json_int_t)counter(stats, "tarpit_held"), "left",
 		    (json_int_t)counter(stats, "tarpit_left"), "let_go",
-		    (json_int_t)counter(stats, "tarpit_let_go"), "gave_up", rows);
+		    (json_int_t)counter(stats, "tarpit_let_go"), "refused",
+		    (json_int_t)counter(stats, "tarpit_refused"), "gave_up", rows);
 		ctl_print_json(all);
 		json_decref(all);
 	} else {
 		ctl_row(ctl, "held now", CTL_PLAIN, "%lld", counter(stats, "tarpit_held"));
 		ctl_row(ctl, "went by themselves", CTL_PLAIN, "%lld", counter(stats, "tarpit_left"));
+		ctl_row(ctl, "refused, and heard it out", CTL_PLAIN, "%lld",
+		    counter(stats, "tarpit_refused"));
 		ctl_row(
 		    ctl, "let go for others", CTL_PLAIN, "%lld", counter(stats, "tarpit_let_go"));
 		show_ages(ctl, rows);

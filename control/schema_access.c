@@ -16,11 +16,12 @@
 
 /* In the order of enum access_kind, of `verdicts` below, of enum relay_action. */
 static const char *const words_kind[] = { "host", "sender", "recipient", "pair", NULL };
-static const char *const words_rule_action[] = { "pass", "score", "mark", "defer", "refuse", NULL };
+static const char *const words_rule_action[] = { "pass", "score", "mark", "defer", "refuse",
+	"tarpit", NULL };
 static const char *const words_relay[] = { "refuse", "defer", "accept", NULL };
 
 static const uint8_t verdicts[] = { VERDICT_PASS, VERDICT_NONE, VERDICT_MARK, VERDICT_DEFER,
-	VERDICT_REFUSE };
+	VERDICT_REFUSE, VERDICT_TARPIT };
 static const uint16_t reasons[] = { REASON_ACCESS_HOST, REASON_ACCESS_SENDER,
 	REASON_ACCESS_RECIPIENT, REASON_ACCESS_PAIR };
 
@@ -33,7 +34,7 @@ static const struct schema_key access_keys[] = {
 		   "the recipient, or the pair of both." },
 	{ "action", SCHEMA_WORD, SCHEMA_REQUIRED, AT(action), .words = words_rule_action,
 	    .doc = "pass: no block is asked for this recipient; score: its weight alone; mark; defer (451); "
-		   "refuse (550). A pass wins over all; then host, sender, recipient, pair; then the rule "
+		   "refuse (550); tarpit: the same a byte at a time (shaping.refusal_s). A pass wins over all; then host, sender, recipient, pair; then the rule "
 		   "named first." },
 	{ "state", SCHEMA_STATE, 0, AT(state), .def = "enforce",
 	    .doc = "off; shadow: counted and told, not done; 25%: done for that share of clients, shadow for "

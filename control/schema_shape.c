@@ -39,6 +39,15 @@ static const struct schema_key shape_keys[] = {
 	{ "teaser", SCHEMA_BOOL, 0, AT(teaser), .def = "false",
 	    .doc = "A first line of the greeting (220-) at once, its last after smtp.greet_delay_ms: who "
 		   "cannot tell them apart speaks too early." },
+	{ "refusal_s", SCHEMA_NUMBER, 0, AT(refusal_s), 0, SHAPE_REFUSAL_S_MAX, .def = "240",
+	    .unit = "seconds",
+	    .doc = "A HELO, MAIL, RCPT or DATA that meets the action tarpit is refused with 550 a byte at a "
+		   "time, many lines long; so long after it the last line comes, and the end of the "
+		   "connection. Below 300 an honest client that waits still learns why. 0: refused at once." },
+	{ "tarpit_pace_ms", SCHEMA_NUMBER, 0, AT(tarpit_pace_ms), 100, 300000, .def = "10000",
+	    .unit = "milliseconds",
+	    .doc = "From one byte to the next for whoever is tarpitted by something else than a list, which "
+		   "has its own." },
 	{ "classes", SCHEMA_SECTION, SCHEMA_MANY, AT(classes), 0, POLICY_MAX_CLASSES,
 	    .section = &class_section, .doc = "Classes of clients, by score." },
 };
@@ -81,6 +90,8 @@ int compile_shape(const struct config *c, struct image_writer *writer)
 	int ret = 0;
 
 	shape->teaser = c->shape.teaser.number != 0;
+	shape->refusal_s = (uint32_t)c->shape.refusal_s.number;
+	shape->tarpit_pace_ms = (uint32_t)c->shape.tarpit_pace_ms.number;
 	for (size_t i = 0; i < c->shape.classes.n && ret == 0; i++) {
 		struct policy_class *to = &shape->classes[shape->n_classes++];
 

@@ -63,12 +63,14 @@ struct session {
 	bool parked : 1;        /* that line's command waits, and not for the client */
 	bool more_behind : 1;   /* bytes follow the line under hand */
 	bool turn_ours : 1; /* greeting or EHLO reply not known to be received: who talks, talks early */
-	bool stuttered : 1; /* replies leave at pace_bytes */
-	bool windowed : 1;  /* the receive window is a class's */
-	uint8_t held_class; /* with SESSION_TARPIT: the class it was in */
-	uint8_t shape;      /* class of policy_shape, plus one; 0: none */
-	bool moved : 1;     /* the body advanced: its time-out starts anew */
-	uint8_t reached;    /* enum phase of the last command that has one */
+	bool stuttered : 1;    /* replies leave at pace_bytes */
+	bool windowed : 1;     /* the receive window is a class's */
+	bool held_refused : 1; /* with SESSION_TARPIT: a command of its is being refused */
+	uint8_t held_class;    /* with SESSION_TARPIT: the class it was in */
+	uint8_t held_reason;
+	uint8_t shape;   /* class of policy_shape, plus one; 0: none */
+	bool moved : 1;  /* the body advanced: its time-out starts anew */
+	uint8_t reached; /* enum phase of the last command that has one */
 	/* the gravest reply of ours that no filter asked for, for the event: its kind by its class */
 	uint8_t told_kind : 4, told_phase : 4; /* enum verdict_kind, enum phase */
 	uint8_t told_reason;                   /* enum reason */
@@ -240,6 +242,15 @@ void session_shape_end(struct worker *w, struct session *s);
 void session_shape_left(struct worker *w, const struct session *s);
 /* How long what is queued will take at its pace, ms. */
 uint64_t session_shape_left_ms(const struct worker *w, const struct session *s);
+
+/* ---- session_hold.c ---- */
+
+/* The command under hand is refused a byte at a time: nothing more is read, the session becomes a
+ * record of the stack. */
+void session_hold_refused(struct worker *w, struct session *s, enum reason reason);
+/* What such a client hears (tcpstack.h, refused_text); arg: the worker. */
+size_t session_refused_text(
+    void *arg, uint32_t note, uint64_t since_ns, bool last, char *text, size_t cap);
 
 /* ---- greeting.c ---- */
 

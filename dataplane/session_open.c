@@ -9,27 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-	TARPIT_SENT_MS = 60000, /* for the first line to be acknowledged */
-	GREET_AGAIN_MS = 100,
-};
-
-void session_tarpit(struct worker *w, struct session *s)
-{
-	const struct policy_list *list = policy_list_of(w->policy, s->facts.client, s->facts.now_s);
-	uint32_t pace_ms = list && list->tarpit_pace_ms ? list->tarpit_pace_ms : 10000;
-
-	session_consume(w, s, tcp_unread(s->conn));
-	if (s->eof) {
-		session_close(w, s);
-		return;
-	}
-	if (tcp_shrink_to_tarpit(w->stack, s->conn, s->held_class, pace_ms) < 0)
-		return; /* once the first line is acknowledged */
-	s->conn = NULL;
-	brain_count(w, BRAIN_tarpitted);
-	session_end(w, s);
-}
+enum { GREET_AGAIN_MS = 100 };
 
 void session_out_of_turn(struct worker *w, struct session *s, bool before_greeting)
 {
@@ -73,12 +53,9 @@ bool session_judge_connect(struct worker *w, struct session *s)
 	case VERDICT_TARPIT:
 	case VERDICT_TRAP: /* the handshake is over: a record that drips is the cheapest silence left */
 		count_reason(w, v.reason);
-		s->held_class = s->shape;
-		session_shape_end(w, s); /* the record has a pace of its own */
+		session_hold(w, s);
 		session_write(w, s, line,
 		    (size_t)snprintf(line, sizeof(line), "220-%.255s\r\n", smtp_hostname(w)), 220);
-		s->state = SESSION_TARPIT;
-		session_deadline(w, s, TARPIT_SENT_MS);
 		return false;
 	case VERDICT_RESET:
 	case VERDICT_DROP:

@@ -109,6 +109,11 @@ void session_refuse_verdict(struct worker *w, struct session *s, struct verdict 
 
 	if (v.kind >= VERDICT_REFUSE)
 		s->condemned = true;
+	if ((v.kind == VERDICT_TARPIT || v.kind == VERDICT_TRAP) && s->state == SESSION_COMMAND &&
+	    w->set->shape.refusal_s) {
+		session_hold_refused(w, s, v.reason);
+		return;
+	}
 	session_refuse(w, s, code, v.reason);
 	if (code == 421 || code == 521)
 		session_linger(w, s);

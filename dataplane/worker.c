@@ -219,6 +219,7 @@ static void policy_changed(struct worker *w)
 	w->minute = UINT64_MAX;
 	for (unsigned i = 0; i < STATS_CLASSES; i++) /* one text; its number is the class */
 		stack_set_tarpit_text(w->stack, i, w->tarpit_text, (size_t)n);
+	stack_set_refused_hold(w->stack, w->set->shape.refusal_s);
 	backends_update(w);
 	scans_update(w);
 }
@@ -250,7 +251,9 @@ int worker_new(const struct worker_config *config, const struct stack_host *host
     struct stats_worker *stats, const struct policy *policy, uint64_t now_ns,
     struct worker **ret_worker)
 {
-	struct stack_host own = { .frame_alloc = frame_alloc, .judge_syns = judge_syns };
+	struct stack_host own = { .frame_alloc = frame_alloc,
+		.judge_syns = judge_syns,
+		.refused_text = session_refused_text };
 	struct worker *w = calloc(1, sizeof(*w));
 	uint32_t max_conns = config->stack.max_conns ? config->stack.max_conns : 65536;
 	int r = -ENOMEM;

@@ -12,6 +12,8 @@ const char *policy_check_shape(const struct policy_shape *shape, size_t strings_
 		return "policy: more classes of shaping than there is room for";
 	if (shape->teaser > 1)
 		return "policy: the teaser is neither on nor off";
+	if (shape->refusal_s > SHAPE_REFUSAL_S_MAX)
+		return "policy: a refusal takes longer than half a day";
 	for (unsigned i = 0; i < shape->n_classes; i++) {
 		const struct policy_class *c = &shape->classes[i];
 

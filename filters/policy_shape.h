@@ -14,6 +14,7 @@ enum {
 	SHAPE_PACE_MS_MIN = 10,
 	SHAPE_PACE_MS_MAX = 30000,
 	SHAPE_STUTTER_MS_MAX = 86400000,
+	SHAPE_REFUSAL_S_MAX = 43200,
 	SHAPE_WINDOW_MIN = 4096, /* a command line must fit (SMTP_COMMAND_MAX) */
 };
 
@@ -29,6 +30,8 @@ struct policy_class {
 struct policy_shape {
 	uint8_t teaser; /* 1: a "220-" line at once, the greeting itself after greet_delay_ms */
 	uint8_t reserved[3];
+	uint32_t refusal_s;      /* of a tarpitted command, from verdict to last line; 0: at once */
+	uint32_t tarpit_pace_ms; /* where no list says otherwise; 0: 10,000 */
 	uint32_t n_classes;
 	struct policy_class classes[POLICY_MAX_CLASSES];
 };

@@ -5,6 +5,7 @@ Python's own smtplib and sockets, because swaks, curl and msmtp behave too well 
 here: a client that drips, smuggles, relays or waits in a trap.
 """
 import collections
+import contextlib
 import hashlib
 import json
 import smtplib
@@ -57,8 +58,9 @@ def rcpt(server, source, to, sender="alice@example.net"):
     c.ask(b"EHLO client.example.net\r\n")
     c.ask(b"MAIL FROM:<%s>\r\n" % sender.encode())
     answer = c.ask(b"RCPT TO:<%s>\r\n" % to.encode())
-    c.s.sendall(b"QUIT\r\n")
     print(answer)
+    with contextlib.suppress(OSError):  # it may be closed already
+        c.s.sendall(b"QUIT\r\n")
 
 
 def send(server, size):

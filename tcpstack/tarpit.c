@@ -6,12 +6,17 @@
  * so ten million clients at a byte per ten seconds cost a million sequential reads a second, no
  * list, no heap. The index is buckets of one cache line (24-bit record number, 8-bit tag); a record
  * that finds its bucket full goes to the next one and leaves a count behind, so a search ends at
- * the first bucket that nobody went past. 44 bytes and 6 to 13 of index: under 64 for both families.
+ * the first bucket that nobody went past. 48 bytes and 6 to 13 of index: under 64 for both families.
  *
  * With several paces in use the hand runs at the shortest, and a longer pace is kept to within one
  * round. What the peer sends is acknowledged and thrown away; a lost byte is sent again when its
  * turn comes next. At the bound the oldest is let go, without a word. Rejected: a FIFO per pace and
  * chained buckets (each link is a cache miss: 213 ns a drip against 22).
+ *
+ * A client whose command is refused is held by the same record. Its text is the owner's, asked for at
+ * each drip by a word of the record, so that the last line has the reason and the token of that very
+ * session and nothing of it is kept. Rejected: the session with a slow send queue (1,024 bytes a client
+ * that is to be worn down, out of the table that honest clients need).
  */
 #include "ip_half.h"
 #include "siphash.h"
@@ -26,6 +31,9 @@ enum {
 	LOOKS_PER_TURN = 1024,
 	WINDOW = 512, /* bytes offered: enough for a command line, too little to hurry */
 	AGE_LOOKS = 8,
+	LAST_MAX = 2 * STACK_REFUSE_TEXT_MAX, /* a refusal's last bytes, with FIN */
+	LAST_AGAIN_MS = 3000,                 /* a refusal's last line is sent again */
+	LAST_LIFE_S = 60,                     /* ... so long, and three rounds of the hand */
 };
 
 static const uint64_t MS_NS = 1000000u;
@@ -276,8 +284,8 @@ static uint32_t record_new(struct stack *st, uint64_t now_ns)
 	return index;
 }
 
-void tarpit_adopt(struct stack *st, const struct conn_remains *r, unsigned own_index,
-    unsigned text_id, uint32_t pace_ms, uint64_t now_ns)
+static struct tarpit_record *adopt(struct stack *st, const struct conn_remains *r,
+    unsigned own_index, unsigned text_id, uint32_t pace_ms, uint64_t now_ns)
 {
 	struct tarpit *t = &st->ip->tarpit;
 	uint32_t pace = pace_ms / 10 ? pace_ms / 10 : 1;
@@ -310,6 +318,13 @@ void tarpit_adopt(struct stack *st, const struct conn_remains *r, unsigned own_i
 	if (!t->round_ns || pace * 10 * MS_NS < t->round_ns)
 		t->round_ns = pace * 10 * MS_NS;
 	count(st, STACK_tarpit_shrunk);
+	return &t->records[index];
+}
+
+void tarpit_adopt(struct stack *st, const struct conn_remains *r, unsigned own_index,
+    unsigned text_id, uint32_t pace_ms, uint64_t now_ns)
+{
+	adopt(st, r, own_index, text_id, pace_ms, now_ns);
 }
 
 int stack_set_tarpit_text(struct stack *st, unsigned text_id, const char *text, size_t len)
@@ -321,21 +336,53 @@ int stack_set_tarpit_text(struct stack *st, unsigned text_id, const char *text, 
 	return 0;
 }
 
-int tcp_shrink_to_tarpit(struct stack *st, struct tcp_conn *c, unsigned text_id, uint32_t pace_ms)
+static int shrink(struct stack *st, struct tcp_conn *c, unsigned text_id, uint32_t pace_ms,
+    struct tarpit_record **ret_record)
 {
 	struct conn_remains r;
 	struct tcp_info info;
 	uint8_t own;
 
-	if (text_id >= TARPIT_TEXTS || !st->ip->tarpit.texts[text_id].len)
-		return -EINVAL;
 	tcp_get_info(c, &info);
 	if (route_own(&st->ip->routes, &info.local, &own) != OWN_ADDR)
 		return -EINVAL; /* a transparent connection: not a client of ours to hold */
 	int err = conn_shrink(st, c, &r);
 	if (err < 0)
 		return err;
-	tarpit_adopt(st, &r, own, text_id, pace_ms, st->ip->now_ns);
+	*ret_record = adopt(st, &r, own, text_id, pace_ms, st->ip->now_ns);
+	return 0;
+}
+
+int tcp_shrink_to_tarpit(struct stack *st, struct tcp_conn *c, unsigned text_id, uint32_t pace_ms)
+{
+	struct tarpit_record *r;
+
+	if (text_id >= TARPIT_TEXTS || !st->ip->tarpit.texts[text_id].len)
+		return -EINVAL;
+	return shrink(st, c, text_id, pace_ms, &r);
+}
+
+void stack_set_refused_hold(struct stack *st, uint32_t seconds)
+{
+	st->ip->tarpit.hold_s =
+	    (uint16_t)(seconds < REFUSED_HOLD_MAX_S ? seconds : REFUSED_HOLD_MAX_S);
+}
+
+int tcp_hold_refused(
+    struct stack *st, struct tcp_conn *c, unsigned text_id, uint32_t pace_ms, uint32_t note)
+{
+	uint32_t most_ms = st->ip->tarpit.hold_s * 250u;
+	struct tarpit_record *r;
+
+	if (text_id >= TARPIT_TEXTS || !st->host.refused_text || note >> TARPIT_NOTE_BITS)
+		return -EINVAL;
+	if (pace_ms > most_ms) /* the end comes with a drip */
+		pace_ms = most_ms;
+	int err = shrink(st, c, text_id, pace_ms, &r);
+	if (err < 0)
+		return err;
+	r->note = note & ((1u << TARPIT_NOTE_BITS) - 1);
+	r->refused = 1;
 	return 0;
 }
 
@@ -366,14 +413,25 @@ unsigned tarpit_age_column(uint64_t seconds)
 	return column;
 }
 
+static uint16_t age_s(const struct tarpit_record *r, uint64_t now_ns)
+{
+	return (uint16_t)((uint16_t)(now_ns / 1000000000u) - r->born_s);
+}
+
 /* The client has gone by itself. */
 static void record_left(struct stack *st, struct tarpit_record *r, uint64_t now_ns)
 {
 	struct tarpit *t = &st->ip->tarpit;
 
+	if (r->ending) { /* it has waited for its refusal */
+		if (!r->done)
+			count(st, STACK_tarpit_refused_lost);
+		record_free(t, r);
+		return;
+	}
 	if (t->ages && r->text < t->n_ages)
-		t->ages[r->text][tarpit_pace_row(r->pace_10ms * 10u)][tarpit_age_column(
-		    (uint16_t)((uint16_t)(now_ns / 1000000000u) - r->born_s))]++;
+		t->ages[r->text][tarpit_pace_row(r->pace_10ms * 10u)]
+		       [tarpit_age_column(age_s(r, now_ns))]++;
 	record_free(t, r);
 	count(st, STACK_tarpit_left);
 }
@@ -406,8 +464,15 @@ bool tarpit_input(struct stack *st, const struct packet *pkt, uint64_t hash, uin
 	bool fin = pkt->flags & TCP_FIN;
 	uint32_t end = pkt->seq + pkt->payload_len + fin;
 	bool expected = pkt->seq == r->rcv_nxt && end == r->rcv_nxt;
-	if (pkt->flags & TCP_ACK && pkt->ack == r->snd_nxt)
+	if (pkt->flags & TCP_ACK && pkt->ack == r->snd_nxt) {
 		r->unacked = 0;
+	} else if (pkt->flags & TCP_ACK && r->ending && !r->done &&
+		   pkt->ack - r->snd_nxt <= LAST_MAX) {
+		r->snd_nxt = pkt->ack;
+		r->unacked = 0;
+		r->done = 1;
+		count(st, STACK_tarpit_refused);
+	}
 	if (seq_leq(pkt->seq, r->rcv_nxt)) {
 		r->closed = pkt->window == 0;
 		if (r->ts && pkt->opt.has_ts && seq_leq(r->ts_recent, pkt->opt.ts_val))
@@ -431,7 +496,9 @@ bool tarpit_input(struct stack *st, const struct packet *pkt, uint64_t hash, uin
 	};
 	if (r->ts)
 		reply_ts(&a, ts_clock(now_ns), r->ts_recent);
-	if (fin) {
+	if (fin && r->done) {
+		record_free(&st->ip->tarpit, r);
+	} else if (fin && !r->ending) { /* else our last line is on its way, and with it our FIN */
 		a.flags |= TCP_FIN;
 		record_left(st, r, now_ns);
 	}
@@ -441,35 +508,68 @@ bool tarpit_input(struct stack *st, const struct packet *pkt, uint64_t hash, uin
 
 /* ---- drips ---- */
 
-static bool drip(struct stack *st, struct tarpit_record *r, uint64_t now_ns, struct frame_out *out)
+/* One segment of a record, from `seq` on. EMIT_NO_ROUTE: no way to it now, its turn comes again. */
+static enum emit_status feed(struct stack *st, const struct tarpit_record *r, uint32_t seq,
+    const void *data, uint16_t len, uint8_t flags, uint64_t now_ns, struct frame_out *out)
 {
-	struct tarpit *t = &st->ip->tarpit;
 	struct ip_addr remote = ip_addr_from_v6(r->remote);
-	uint16_t len = t->texts[r->text].len, at = r->at;
+	struct tcp_segment seg;
 	struct ip_path path;
 
 	if (ip_path_resolve(st, &remote, now_ns, &path) < 0)
-		return true; /* no way to it now: its turn comes again */
-	if (at >= len)
-		at = 0; /* the text was replaced by a shorter one */
-	if (r->unacked)
-		at = at ? (uint16_t)(at - 1) : (uint16_t)(len - 1);
-	struct tcp_segment seg;
+		return EMIT_NO_ROUTE;
 	seg.src = &st->config.addrs[r->own].addr;
 	seg.dst = &remote;
 	seg.src_port = r->local_port;
 	seg.dst_port = r->remote_port;
-	seg.seq = r->snd_nxt - r->unacked;
+	seg.seq = seq;
 	seg.ack = r->rcv_nxt;
 	seg.window = WINDOW;
-	seg.flags = TCP_ACK | TCP_PSH;
+	seg.flags = flags;
 	seg.opt = (struct tcp_options){
 		.has_ts = r->ts, .ts_val = ts_clock(now_ns), .ts_ecr = r->ts_recent
 	};
 	seg.n_pieces = 1;
-	seg.pieces[0].p = (const uint8_t *)t->texts[r->text].p + at;
-	seg.pieces[0].len = 1;
-	enum emit_status s = ip_emit_tcp(st, &path, &seg, now_ns, out);
+	seg.pieces[0].p = data;
+	seg.pieces[0].len = len;
+	return ip_emit_tcp(st, &path, &seg, now_ns, out);
+}
+
+/* The owner's words for a client that is refused. */
+static uint16_t words(const struct stack *st, const struct tarpit_record *r, bool last,
+    uint64_t now_ns, char text[STACK_REFUSE_TEXT_MAX])
+{
+	uint64_t since_ns = now_ns - age_s(r, now_ns) * 1000000000ull;
+
+	return (uint16_t)st->host.refused_text(
+	    st->host.arg, r->note, since_ns, last, text, STACK_REFUSE_TEXT_MAX);
+}
+
+/* Where in its text the byte stands that is sent next, or again. */
+static uint16_t place(const struct tarpit_record *r, uint16_t len)
+{
+	uint16_t at = r->at < len ? r->at : 0; /* the text was replaced by a shorter one */
+
+	if (r->unacked)
+		at = (uint16_t)(at ? at - 1 : len - 1);
+	return at;
+}
+
+static bool drip(struct stack *st, struct tarpit_record *r, uint64_t now_ns, struct frame_out *out)
+{
+	const char *text = st->ip->tarpit.texts[r->text].p;
+	uint16_t len = st->ip->tarpit.texts[r->text].len, at;
+	char line[STACK_REFUSE_TEXT_MAX];
+
+	if (r->refused) {
+		len = words(st, r, false, now_ns, line);
+		text = line;
+	}
+	if (!len)
+		return true;
+	at = place(r, len);
+	enum emit_status s =
+	    feed(st, r, r->snd_nxt - r->unacked, text + at, 1, TCP_ACK | TCP_PSH, now_ns, out);
 	if (s == EMIT_NO_FRAME)
 		return false;
 	if (s != EMIT_SENT)
@@ -482,6 +582,46 @@ static bool drip(struct stack *st, struct tarpit_record *r, uint64_t now_ns, str
 		r->at = at + 1 == len ? 0 : (uint16_t)(at + 1);
 	}
 	count(st, STACK_tarpit_drips);
+	return true;
+}
+
+/* The rest of the line that goes on, the last line, and FIN. */
+static bool last_line(
+    struct stack *st, struct tarpit_record *r, uint64_t now_ns, struct frame_out *out)
+{
+	char text[LAST_MAX];
+	uint16_t len = words(st, r, false, now_ns, text), n = 0;
+
+	if (len && (r->at || r->unacked)) {
+		uint16_t at = place(r, len);
+
+		n = (uint16_t)(len - at);
+		memmove(text, text + at, n);
+	}
+	n = (uint16_t)(n + words(st, r, true, now_ns, text + n));
+	r->ending = 1;
+	return feed(st, r, r->snd_nxt - r->unacked, text, n, TCP_ACK | TCP_PSH | TCP_FIN, now_ns,
+		   out) != EMIT_NO_FRAME;
+}
+
+/* The record's turn, when the hand passes it. False: no frame, the hand waits here. */
+static bool turn(struct stack *st, struct tarpit_record *r, uint32_t now_ms, uint64_t now_ns,
+    struct frame_out *out)
+{
+	const struct tarpit *t = &st->ip->tarpit;
+
+	if (r->ending || (r->refused && age_s(r, now_ns) >= t->hold_s)) {
+		if (age_s(r, now_ns) > t->hold_s + LAST_LIFE_S + 3 * t->round_ns / 1000000000u) {
+			r->ending = 1;
+			record_left(st, r, now_ns);
+			return true;
+		}
+		r->due_ms = now_ms + LAST_AGAIN_MS;
+		return r->closed || r->done || last_line(st, r, now_ns, out);
+	}
+	if (!r->closed && !drip(st, r, now_ns, out))
+		return false;
+	r->due_ms = now_ms + r->pace_10ms * 10u;
 	return true;
 }
 
@@ -509,10 +649,9 @@ void tarpit_output(struct stack *st, uint64_t now_ns, struct frame_out *out)
 			t->hand = 0;
 		struct tarpit_record *r = &t->records[t->hand];
 		__builtin_prefetch(r + 8);
-		if (r->live && !r->closed && seq_leq(r->due_ms, now_ms + slack_ms)) {
-			if (!drip(st, r, now_ns, out))
+		if (r->live && (!r->closed || r->refused) && seq_leq(r->due_ms, now_ms + slack_ms)) {
+			if (!turn(st, r, now_ms, now_ns, out))
 				break; /* no frame: the hand waits here */
-			r->due_ms = now_ms + r->pace_10ms * 10u;
 			drips++;
 		}
 		t->hand++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Clients held for as long as they like: 44 bytes each, fed a byte at a time (private).
+ * Clients held for as long as they like, or until their refusal is over: 48 bytes each, fed a byte at a
+ * time (private).
  */
 #ifndef POSTERN_TCPSTACK_TARPIT_H
 #define POSTERN_TCPSTACK_TARPIT_H
@@ -26,6 +27,8 @@ struct tarpit_record {
 	uint16_t born_s;
 	uint8_t own; /* local address, of config.addrs */
 	uint8_t text : 4, live : 1, ts : 1, unacked : 1, closed : 1 /* the peer's window */;
+	/* of tcp_hold_refused(): the owner's word; its last line has been sent, has arrived */
+	uint32_t note : TARPIT_NOTE_BITS, refused : 1, ending : 1, done : 1;
 };
 
 struct tarpit_bucket {
@@ -34,7 +37,7 @@ struct tarpit_bucket {
 	uint32_t passed;                /* records that live further on because this one was full */
 };
 
-_Static_assert(sizeof(struct tarpit_record) == 44, "DESIGN: 64 bytes with the index");
+_Static_assert(sizeof(struct tarpit_record) == 48, "DESIGN: 64 bytes with the index");
 _Static_assert(sizeof(struct tarpit_bucket) == 64, "a cache line");
 
 struct tarpit {
@@ -50,6 +53,7 @@ struct tarpit {
 	uint64_t hash_key[TARPIT_HASH_WORDS];        /* drawn from the secret by SipHash */
 	uint64_t (*ages)[TARPIT_PACES][TARPIT_AGES]; /* the owner's; NULL: not counted */
 	unsigned n_ages;
+	uint16_t hold_s; /* from the verdict to a refusal's last line */
 	struct {
 		const char *p;
 		uint16_t len;

@@ -199,6 +199,11 @@ struct stack_host {
 	bool (*frame_alloc)(void *arg, uint8_t port, struct frame *ret_frame);
 	/* Judges the SYNs of a burst in bulk. Must not call the stack. */
 	void (*judge_syns)(void *arg, struct syn_judgement *syns, unsigned n);
+	/* What a client hears that is held by tcp_hold_refused() since `since_ns`: a line that goes on
+	 * ("550-...") and ends in CR LF, or the last one. Returns its bytes, at most `cap`. NULL: nobody
+	 * is held so. Must not call the stack. */
+	size_t (*refused_text)(
+	    void *arg, uint32_t note, uint64_t since_ns, bool last, char *text, size_t cap);
 };
 
 /* Where frames go at the end of a turn. The arrays are the shell's; it sends tx[0..n_tx) in
@@ -343,6 +348,18 @@ void tcp_get_info(const struct tcp_conn *c, struct tcp_info *ret_info);
  * unread; try again on TCP_EV_SENT. On success the handle is gone.
  */
 int tcp_shrink_to_tarpit(struct stack *st, struct tcp_conn *c, unsigned text_id, uint32_t pace_ms);
+/*
+ * The same for a client whose command is being refused: it is fed the line that goes on, again and
+ * again, until the time of stack_set_refused_hold() is over; then it gets the rest of that line and the
+ * last one with FIN in one segment, which is sent again until it is acknowledged. So a reply of many
+ * lines, slow but whole (RFC 5321 4.2.1). text_id: where it is counted when it goes by itself; note: the
+ * owner's, of TARPIT_NOTE_BITS.
+ */
+enum { TARPIT_NOTE_BITS = 29, REFUSED_HOLD_MAX_S = 43200 };
+int tcp_hold_refused(
+    struct stack *st, struct tcp_conn *c, unsigned text_id, uint32_t pace_ms, uint32_t note);
+/* For those held from now on and those held already; at most REFUSED_HOLD_MAX_S. */
+void stack_set_refused_hold(struct stack *st, uint32_t seconds);
 /* Where to count held clients that went by themselves: [text][pace][age], written by this worker
  * alone. Row of a pace: below 250 ms, 500 ms, 1 s ... 16 s, more. Column of an age: below 1 s, 2 s,
  * 4 s ... 16,384 s, more. NULL: nowhere. */

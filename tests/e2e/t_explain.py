@@ -5,6 +5,7 @@ was refused, and lets it in again, from posternctl alone."""
 import json
 import os
 import re
+import time
 
 import clients
 from lab import until
@@ -12,7 +13,7 @@ from managed import Managed
 
 HOST, LISTED, VERIFIED, BANNED, FRIEND = ("203.0.113.90", "203.0.113.91", "203.0.113.92", "203.0.113.93",
                                           "203.0.113.10")
-V6 = "2001:db8:bad:90::1"
+V6, FAR = "2001:db8:bad:90::1", "203.0.113.94"
 ROUNDS = 8
 TOKEN = re.compile(r"\[([0-9A-HJKMNP-TV-Z]{18})\]")
 CHANGE = {
@@ -21,12 +22,14 @@ CHANGE = {
               {"name": "asked", "action": "refuse", "verify_share": 100, "entries": [VERIFIED]},
               {"name": "watched", "action": "refuse", "state": "shadow", "verify_share": 0, "entries": [HOST]}],
     "limits": {"recipients": 100, "errors": 8},
+    "checks": {"bounce_recipients": {"action": "tarpit"}},
+    "shaping": {"refusal_s": 3, "tarpit_pace_ms": 100},
     "greylist": {"state": "enforce", "delay_s": 300, "capacity": 10000, "exempt": ["open@example.org"]},
 }
 
 
 def setup():
-    return Managed.started(CHANGE, clients=(HOST, LISTED, VERIFIED, BANNED, FRIEND, V6), name="explain")
+    return Managed.started(CHANGE, clients=(HOST, LISTED, VERIFIED, BANNED, FRIEND, V6, FAR), name="explain")
 
 
 def explain(a, *words):
@@ -85,6 +88,31 @@ def test_every_token_resolves(a):
     assert {"relay_denied", "greylisted", "listed", "listed_verified", "non_smtp", "line_too_long",
             "message_size", "error_limit"} <= kinds, kinds
     a.asked("ban", "del", BANNED)
+
+
+def test_a_slow_refusals_token(a):
+    """Refused a byte at a time; the policy changes before the last line comes with its token."""
+    with clients.Dialog(a.lab, a, False, FAR) as d:
+        d.hello()
+        d.want(250, "MAIL FROM:<>")
+        d.want(250, "RCPT TO:<open@example.org>")
+        began = time.monotonic()
+        d.send(b"RCPT TO:<open@example.org>\r\n")
+        until("the record", 5, lambda: [e for e in a.events("session") if e["client"] == FAR], 0.05)
+        a.asked("set", "checks.non_smtp.weight", "700", "--reason", "meanwhile")
+        code, text = d.reply()
+        took = time.monotonic() - began
+        assert d.sock.recv(1) == b"", "closed behind it"
+    lines = text.splitlines()
+    assert code == 550 and 2 <= took < 6 and len(lines) > 1, (took, text)
+    assert set(lines[:-1]) == {"550-5.5.3 A bounce has one recipient"}, lines
+    found = explain(a, TOKEN.findall(lines[-1])[0])
+    assert found["record"] == "found" and found["event"]["client"] == FAR, found
+    assert found["event"]["verdict"] == "tarpit" and "bounce_recipients" in found["event"]["given"], found
+    rules = {r["name"]: r for r in found["explained"]["rules"]}
+    assert rules["checks.bounce_recipients"]["decided"], rules
+    assert a.told("tarpit")["refused"] >= 1
+    a.asked("undo")
 
 
 def test_rules_as_they_were_and_in_shadow(a):

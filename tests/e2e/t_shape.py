@@ -3,11 +3,16 @@
 the teaser for the greeting is refused at the end of the delay. Everyone is in the class here, and any
 score refuses."""
 
+import json
+import re
+import subprocess
 import time
 
+import clients
 import mail
 import t_clients
-from target import Appliance
+from lab import until
+from target import CTL, Appliance
 
 DELAY_MS = 1500
 
@@ -16,7 +21,9 @@ def setup():
     return Appliance({
         "smtp": {"greet_delay_ms": DELAY_MS}, "score": {"refuse": 1},
         "shaping": {"teaser": True, "classes": [
-            {"name": "slow", "from_score": 0, "pace_bytes": 40, "pace_ms": 100, "window_bytes": 4096}]}})
+            {"name": "slow", "from_score": 0, "pace_bytes": 40, "pace_ms": 100, "window_bytes": 4096}],
+            "refusal_s": 4, "tarpit_pace_ms": 100},
+        "checks": {"bounce_recipients": {"action": "tarpit"}}})
 
 
 def test_swaks_v4(a):
@@ -33,6 +40,44 @@ def test_msmtp_v4(a):
 
 def test_curl_v6(a):
     t_clients.curl(a, True)
+
+
+def tarpitted(a, v6):
+    """A client of the wild is refused a byte at a time; it waits, and tells its user why."""
+    before, began = a.counters(), time.monotonic()
+    code, out = a.lab.run(a.ns, [
+        "swaks", "-6" if v6 else "-4", "--server", a.v6 if v6 else a.v4, "--port", "25", "--helo",
+        "client.example", "--from", "<>", "--to", "user@example.org,other@example.org", "--timeout", "20"],
+        check=False)
+    assert "RCPT TO:<user@example.org>" in out and "550-5.5.3 A bounce has one recipient" in out, out
+    assert re.search(r"550 5\.5\.3 A bounce has one recipient \[\w+\]", out), out
+    assert 4 <= time.monotonic() - began < 12, out
+    until("the statistics", 5, lambda: a.counters()["tarpit_refused"] == before["tarpit_refused"] + 1)
+    until("nobody held", 5, lambda: a.counters()["tarpit_held"] == 0)
+    assert a.counters()["verdict_tarpit_rcpt"] == before["verdict_tarpit_rcpt"] + 1
+
+
+def test_a_tarpitted_command_v4(a):
+    tarpitted(a, False)
+
+
+def test_a_tarpitted_command_v6(a):
+    tarpitted(a, True)
+
+
+def test_who_gives_up_is_counted(a):
+    def gave_up():
+        done = subprocess.run([CTL, "--run", a.state, "--json", "stats"], check=True, stdout=subprocess.PIPE)
+        return {(r["name"], r["pace_below_ms"]): r["total"] for r in json.loads(done.stdout)["gave_up"]}
+
+    before = gave_up().get(("slow", 250), 0)
+    with clients.Dialog(a.lab, a, True) as d:
+        d.hello()
+        d.want(250, "MAIL FROM:<>")
+        d.want(250, "RCPT TO:<user@example.org>")
+        d.send(b"RCPT TO:<user@example.org>\r\n")
+        read_until(d.sock, b"550")
+    until("one more of its class and pace", 5, lambda: gave_up().get(("slow", 250), 0) == before + 1)
 
 
 def read_until(sock, what, bound_s=20):

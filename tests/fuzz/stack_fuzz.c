@@ -66,6 +66,20 @@ static void judge(void *arg, struct syn_judgement *syns, unsigned n)
 	}
 }
 
+/* Of a client that is refused slowly; sometimes there are none. */
+static size_t words(void *arg, uint32_t note, uint64_t since_ns, bool last, char *text, size_t cap)
+{
+	static const char line[] = "550-no\r\n", end[] = "550 never\r\n";
+	const struct fuzz *z = arg;
+
+	CHECK(note < 256 && since_ns >= z->start_ns - 1000000000u && since_ns <= z->now_ns);
+	CHECK(cap >= STACK_REFUSE_TEXT_MAX);
+	if (note == 0)
+		return 0;
+	memcpy(text, last ? end : line, last ? sizeof(end) : sizeof(line));
+	return (last ? sizeof(end) : sizeof(line)) - 1;
+}
+
 /* What the stack says, so that the grammar can answer it. */
 static void listen_to(struct fuzz *z, const struct frame *f)
 {
@@ -256,7 +270,8 @@ static void owner_acts(struct fuzz *z, unsigned what)
 	case 3: tcp_set_window(z->st, c, byte(z) * 256u); break;
 	case 6: tcp_set_pace(z->st, c, byte(z), byte(z)); break;
 	case 4:
-		if (tcp_shrink_to_tarpit(z->st, c, 0, 500) == 0)
+		if ((byte(z) & 1 ? tcp_shrink_to_tarpit(z->st, c, 0, 500)
+				 : tcp_hold_refused(z->st, c, 0, 500, byte(z))) == 0)
 			gone(z, c);
 		break;
 	default: gone(z, c); tcp_close(z->st, c);
@@ -312,7 +327,7 @@ static void step(struct fuzz *z)
 static void start(struct fuzz *z)
 {
 	struct stack_config c = { .n_ports = 1, .n_netifs = 1, .n_addrs = 2, .n_listeners = 1 };
-	struct stack_host host = { z, take, judge };
+	struct stack_host host = { z, take, judge, words };
 
 	c.ports[0].mtu = MTU;
 	memcpy(c.ports[0].mac, mac, 6);
@@ -328,6 +343,7 @@ static void start(struct fuzz *z)
 	z->out = (struct frame_out){ .tx = z->tx, .drop = z->drop, .cap_tx = OUT, .cap_drop = OUT };
 	CHECK(stack_new(&c, &host, z->counters, z->now_ns, &z->st) == 0);
 	CHECK(stack_set_tarpit_text(z->st, 0, banner, sizeof(banner) - 1) == 0);
+	stack_set_refused_hold(z->st, 3);
 	CHECK(stack_set_refusal(z->st, 0, "521 no\r\n", 8) == 0);
 	CHECK(stack_set_refusal(z->st, 1, "521 never\r\n", 11) == 0);
 	turn(z);

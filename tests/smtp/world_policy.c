@@ -78,6 +78,8 @@ static const struct setting settings[] = {
 	{ "scanned", AT(struct policy_settings, patterns.messages) },
 	{ "confirm_ms", AT(struct policy_settings, patterns.confirm_ms) },
 	{ "teaser", AT(struct policy_settings, shape.teaser) },
+	{ "refusal_s", AT(struct policy_settings, shape.refusal_s) },
+	{ "tarpit_pace_ms", AT(struct policy_settings, shape.tarpit_pace_ms) },
 	{ "default_pool", AT(struct policy_settings, default_pool) },
 };
 
@@ -509,6 +511,29 @@ static bool add_rate(struct world *w, struct image_writer *iw, char *text)
 	return name && image_writer_rate(iw, name, &rate) > 0;
 }
 
+/* @check NAME ACTION: enforced for all */
+static bool add_check(struct world *w, struct image_writer *iw, char *text)
+{
+	static const char *const names[] = {
+#define POLICY_CHECK(name, judge, phases, reason, weight, action, state, doc) #name,
+#include "filters/checks.def"
+#undef POLICY_CHECK
+	};
+	char *name = script_word(&text), *action = script_word(&text);
+
+	for (unsigned i = 0; name && action && i < CHECK_N; i++) {
+		struct policy_rule *rule = image_writer_rule_at(iw, i);
+
+		if (strcmp(names[i], name))
+			continue;
+		rule->state = RULE_ENFORCE;
+		for (rule->action = 0; rule->action < VERDICT_N_KINDS; rule->action++)
+			if (!strcmp(verdict_words[rule->action], action))
+				return true;
+	}
+	return wrong(w, "@check", name);
+}
+
 bool world_ehlo(struct world *w, char *text)
 {
 	char *name = script_word(&text), reply[1024] = "";
@@ -559,6 +584,8 @@ static bool each(struct world *w, struct options *o, struct image_writer *iw, co
 				good = add_grey(w, iw, rest);
 			else if (!strcmp(kind, "memory"))
 				good = add_memory(w, iw, rest);
+			else if (!strcmp(kind, "check"))
+				good = add_check(w, iw, rest);
 			else if (!strcmp(kind, "rate"))
 				good = add_rate(w, iw, rest);
 			else if (!strcmp(kind, "ehlo"))
@@ -631,7 +658,7 @@ static bool write_all(struct world *w, struct image_writer *iw, char *change)
 		memcpy(w->servers[i].ehlo, all_words, sizeof(all_words));
 	if (!each(w, &o, iw, "ehlo") || !each(w, &o, iw, "domain") || !each(w, &o, iw, "list") ||
 	    !each(w, &o, iw, "class") || !each(w, &o, iw, "grey") || !each(w, &o, iw, "memory") ||
-	    !each(w, &o, iw, "rate") || !add_patterns(w, iw))
+	    !each(w, &o, iw, "rate") || !each(w, &o, iw, "check") || !add_patterns(w, iw))
 		return false;
 	if (!o.domains)
 		image_writer_domain(iw, "example.org", DOMAIN_EXACT, 0, 0);

@@ -2,6 +2,8 @@
 /* Held clients: fed a byte at a time, acknowledged, sent again, let go. */
 #include "lab.h"
 
+#include <stdio.h>
+
 static const char text[] = "220-a\r\n";
 
 static int hold(struct lab *l, unsigned port, uint32_t pace_ms)
@@ -279,6 +281,192 @@ static void many_share_a_turn(void **state)
 	assert_in_range(l->counters[STACK_tarpit_drips], 49, 51);
 }
 
+/* ---- those whose command is refused ---- */
+
+enum { HOLD_S = 20, NOTE = 0x1234567 };
+
+static size_t refused_text(
+    void *arg, uint32_t note, uint64_t since_ns, bool last, char *buf, size_t cap)
+{
+	struct lab *l = arg;
+	int n =
+	    last ? snprintf(buf, cap, "550 no [%x]\r\n", note) : snprintf(buf, cap, "550-no\r\n");
+
+	assert_int_equal(since_ns / 1000000000u, 1700000000u);
+	assert_true(l->now >= since_ns);
+	return (size_t)n;
+}
+
+static struct lab *refuse(void **state, uint32_t pace_ms)
+{
+	struct lab *l = prepare(state);
+
+	l->now = 1700000000ull * 1000000000u + 500000000u;
+	lab_turn(l);
+	lab_out_free(l);
+	l->st->host.refused_text = refused_text;
+	stack_set_refused_hold(l->st, HOLD_S);
+	assert_int_equal(hold(l, 2999, 60000), 0);
+	assert_int_equal(tcp_hold_refused(l->st, (struct tcp_conn *)l, 1, 1000, 1u << 29), -22);
+	l->remains.remote_port = 3000;
+	assert_int_equal(tcp_hold_refused(l->st, (struct tcp_conn *)l, 1, pace_ms, NOTE), 0);
+	lab_send(l, &(struct lab_seg){ .seq = 1000, .flags = TCP_RST, .src_port = 2999 });
+	assert_int_equal(l->st->ip->tarpit.count, 1);
+	return l;
+}
+
+/* And no question for the neighbour. */
+static bool is_tcp(const struct lab *l, unsigned i)
+{
+	const uint8_t *p = l->out.tx[i].data;
+
+	return rd16(p + 12) == (l->v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6) && p[l->v4 ? 23 : 20] == 6;
+}
+
+/* Until a segment with FIN comes; all that was fed before into `said`, acknowledged unless `deaf`. */
+static struct lab_reply until_last(struct lab *l, char *said, size_t cap, bool deaf)
+{
+	size_t n = 0;
+
+	for (unsigned ms = 1; ms <= 1000 * (HOLD_S + 30); ms++) {
+		l->now += 1000000;
+		if (ms % 1000 == 0)
+			lab_learn(l);
+		lab_out_free(l);
+		lab_turn(l);
+		for (unsigned i = 0; i < l->out.n_tx; i++) {
+			if (!is_tcp(l, i))
+				continue;
+			struct lab_reply r = lab_reply(l, i);
+
+			if (r.flags & TCP_FIN) {
+				said[n] = 0;
+				return r;
+			}
+			if (r.len != 1 || deaf)
+				continue;
+			assert_true(n + 1 < cap);
+			assert_int_equal(r.seq, 5000 + n);
+			said[n++] = (char)r.data[0];
+			lab_out_free(l);
+			peer(l, 1000, 5000 + (uint32_t)n, TCP_ACK, "", 500);
+			break;
+		}
+	}
+	fail_msg("the last line never came");
+	return (struct lab_reply){ 0 };
+}
+
+/* The client that waits has a whole reply of many lines, and an end in good order. */
+static void refused_hears_the_end(void **state)
+{
+	struct lab *l = refuse(state, 1000);
+	char said[128];
+	struct lab_reply r = until_last(l, said, sizeof(said), false);
+	size_t n = strlen(said);
+
+	assert_in_range((l->now - 1700000000ull * 1000000000u) / 1000000000u, HOLD_S, HOLD_S + 3);
+	assert_in_range(n, HOLD_S - 2, HOLD_S + 3);
+	assert_int_equal(r.seq, 5000 + n);
+	assert_true(n + r.len < sizeof(said));
+	memcpy(said + n, r.data, r.len);
+	said[n + r.len] = 0;
+	char want[128] = "";
+	for (size_t at = 0; at < n; at += 8)
+		memcpy(want + at, "550-no\r\n", 9);
+	memcpy(want + strlen(want), "550 no [1234567]\r\n", 19);
+	assert_string_equal(said, want);
+	lab_out_free(l);
+	peer(l, 1000, r.seq + r.len + 1, TCP_ACK, "", 500);
+	assert_int_equal(l->counters[STACK_tarpit_refused], 1);
+	peer(l, 1000, r.seq + r.len + 1, TCP_ACK, "QUIT\r\n", 500); /* too late, but no RST */
+	assert_int_equal(lab_reply(l, 0).flags, TCP_ACK);
+	assert_int_equal(lab_reply(l, 0).ack, 1006);
+	lab_out_free(l);
+	peer(l, 1006, r.seq + r.len + 1, TCP_ACK | TCP_FIN, "", 500);
+	assert_int_equal(lab_reply(l, 0).flags, TCP_ACK);
+	assert_int_equal(lab_reply(l, 0).ack, 1007);
+	assert_int_equal(l->st->ip->tarpit.count, 0);
+	assert_int_equal(l->counters[STACK_tarpit_left], 1); /* the one of the preparation */
+	assert_int_equal(l->counters[STACK_tarpit_refused_lost], 0);
+}
+
+/* Lost, the first byte and the last line come again; then it is let go without a word. */
+static void refused_and_deaf(void **state)
+{
+	struct lab *l = refuse(state, 1000);
+	char said[128];
+	struct lab_reply r = until_last(l, said, sizeof(said), true);
+	unsigned again = 0;
+
+	assert_int_equal(r.seq, 5000);
+	assert_int_equal(r.len, 8 + 18);
+	assert_memory_equal(r.data, "550-no\r\n550 no [1234567]\r\n", r.len);
+	for (unsigned ms = 1; ms <= 100000; ms++) {
+		l->now += 1000000;
+		if (ms % 1000 == 0)
+			lab_learn(l);
+		lab_out_free(l);
+		lab_turn(l);
+		for (unsigned i = 0; i < l->out.n_tx; i++)
+			again += is_tcp(l, i) && lab_reply(l, i).flags & TCP_FIN;
+	}
+	assert_in_range(again, 15, 25);
+	assert_int_equal(l->st->ip->tarpit.count, 0);
+	assert_int_equal(l->counters[STACK_tarpit_refused], 0);
+	assert_int_equal(l->counters[STACK_tarpit_refused_lost], 1);
+}
+
+/* It closes just as the last line is under way: that still arrives. */
+static void refused_closes_meanwhile(void **state)
+{
+	struct lab *l = refuse(state, 1000);
+	char said[128];
+	struct lab_reply r = until_last(l, said, sizeof(said), false);
+	size_t n = strlen(said);
+
+	lab_out_free(l);
+	peer(l, 1000, 5000 + (uint32_t)n, TCP_ACK | TCP_FIN, "", 500);
+	assert_int_equal(lab_reply(l, 0).flags, TCP_ACK);
+	assert_int_equal(lab_reply(l, 0).ack, 1001);
+	lab_out_free(l);
+	peer(l, 1001, r.seq + r.len + 1, TCP_ACK, "", 500);
+	assert_int_equal(l->counters[STACK_tarpit_refused], 1);
+	l->now += 200000000000u;
+	lab_turn(l);
+	lab_out_free(l);
+	lab_turn(l);
+	assert_int_equal(l->st->ip->tarpit.count, 0);
+}
+
+static void refused_goes_before_the_end(void **state)
+{
+	static uint64_t ages[2][TARPIT_PACES][TARPIT_AGES];
+	struct lab *l = refuse(state, 1000);
+
+	memset(ages, 0, sizeof(ages));
+	stack_set_tarpit_ages(l->st, ages, 2);
+	l->now += 9000000000u;
+	lab_turn(l);
+	lab_out_free(l);
+	peer(l, 1000, 5000, TCP_ACK | TCP_FIN, "", 500);
+	assert_int_equal(lab_reply(l, 0).flags, TCP_ACK | TCP_FIN);
+	assert_int_equal(l->st->ip->tarpit.count, 0);
+	assert_int_equal(ages[1][tarpit_pace_row(1000)][tarpit_age_column(9)], 1);
+}
+
+/* A pace that would carry the end far beyond its time is quickened; without words nobody is held. */
+static void refused_within_its_time(void **state)
+{
+	struct lab *l = refuse(state, 300000);
+	char said[128];
+
+	until_last(l, said, sizeof(said), false);
+	assert_in_range((l->now - 1700000000ull * 1000000000u) / 1000000000u, HOLD_S, HOLD_S + 6);
+	l->st->host.refused_text = NULL;
+	assert_int_equal(tcp_hold_refused(l->st, (struct tcp_conn *)l, 1, 1000, 1), -22);
+}
+
 #define BOTH(fn) LAB_TEST4(#fn "_v4", fn), LAB_TEST6(#fn "_v6", fn)
 
 int main(void)
@@ -296,6 +484,11 @@ int main(void)
 		BOTH(busy_connection_stays),
 		BOTH(a_new_syn_starts_anew),
 		BOTH(many_share_a_turn),
+		BOTH(refused_hears_the_end),
+		BOTH(refused_and_deaf),
+		BOTH(refused_closes_meanwhile),
+		BOTH(refused_goes_before_the_end),
+		BOTH(refused_within_its_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
