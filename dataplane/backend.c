@@ -11,6 +11,7 @@ enum { SERVER_SLOTS = 2 * POLICY_MAX_SERVERS, CHECK_INTERVAL_MIN_MS = 100 };
 
 struct backends {
 	unsigned n_pools, n_servers;
+	uint64_t digest; /* of what the policy says of pools and servers */
 	uint64_t next_check_ns;
 	unsigned turn; /* where the next choice starts among equals */
 	bool words_stale;
@@ -174,12 +175,51 @@ static void share_at_least_one(struct worker *w, const struct backend_pool *p)
 		any->share = 1;
 }
 
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * 0x9e3779b97f4a7c15ull;
+	return h ^ h >> 29;
+}
+
+/* What the policy says of pools and servers, and our share; names of servers are for people. */
+static uint64_t digest(const struct worker *w)
+{
+	uint64_t h = mix(w->set->n_pools, w->set->n_servers), words[2];
+
+	h = mix(
+	    h, (uint64_t)w->config.n_workers << 32 | w->config.index); /* whose shares these are */
+	for (unsigned i = 0; i < w->set->n_pools; i++) {
+		const struct policy_pool *p = policy_pool(w->policy, i);
+
+		h = mix(h, name_id(policy_string(w->policy, p->name)));
+		h = mix(h, (uint64_t)p->first_server << 32 | p->n_servers);
+		h = mix(h, (uint64_t)p->max_waiting << 32 | p->wait_timeout_ms);
+		h = mix(h, (uint64_t)p->connect_timeout_ms << 32 | p->reply_timeout_ms);
+		h = mix(h, (uint64_t)p->final_timeout_ms << 32 | p->check_interval_ms);
+		h = mix(h, (uint64_t)p->hello << 32 | p->fallback_pool);
+	}
+	for (unsigned i = 0; i < w->set->n_servers; i++) {
+		const struct policy_server *s = policy_server(w->policy, i);
+
+		memcpy(words, s->addr, sizeof(words));
+		h = mix(mix(h, words[0]), words[1]);
+		h = mix(h, (uint64_t)s->port << 48 | (uint64_t)s->weight << 32 | s->max_connections);
+	}
+	return h;
+}
+
+/* Most changes are of lists, rules and patterns: pools and servers that have not changed cost no walk
+ * over the relays, 10,000 of which would make a turn of milliseconds, and no check of every server. */
 void backends_update(struct worker *w)
 {
 	struct backends *b = w->backends;
 	uint16_t map[POLICY_MAX_POOLS];
+	uint64_t now = digest(w);
 	struct relay *r;
 
+	if (now == b->digest)
+		return;
+	b->digest = now;
 	update_pools(w, map);
 	LIST_FOREACH(r, &w->all_relays, all)
 	{

@@ -354,6 +354,8 @@ size_t body_fit(struct worker *w, struct relay *r, size_t run)
 
 	if (run > SCRATCH_IN)
 		run = SCRATCH_IN;
+	if ((int64_t)run > w->work && run > WORK_PIECE_MIN)
+		run = w->work > WORK_PIECE_MIN ? (size_t)w->work : WORK_PIECE_MIN;
 	if (r->state == RELAY_BODY && r->conn)
 		space = tcp_write_space(w->stack, r->conn);
 	if (space > room)
@@ -383,6 +385,7 @@ size_t body_decode(struct worker *w, struct relay *r, const uint8_t *p, size_t n
 
 	n = smtp_data_feed(
 	    &b->data, p, n, to, ret_out, scan_is_due(r) || r->sketch ? w->plain : NULL, &plain);
+	work_done(w, n / WORK_COPIED);
 	if (plain && scan_is_due(r))
 		scan_feed(w, r, w->plain, plain);
 	if (plain)
@@ -403,6 +406,10 @@ enum body_collected body_collect(
 	size_t run, n, out;
 
 	while (!(left ? *left == 0 : b->data.ended) && !b->judge_now && b->window.bytes < limit) {
+		if (w->work <= 0) {
+			*ret_step = BODY_GOES_ON; /* in the next turn */
+			return COLLECT_WAITS;
+		}
 		run = tcp_peek(s->conn, &p);
 		if (run == 0) {
 			*ret_step = body_idle(w, s);
@@ -501,11 +508,14 @@ static enum body_step discard(struct worker *w, struct session *s)
 	size_t run, n, out;
 
 	while (!b->data.ended) {
+		if (w->work <= 0)
+			return BODY_GOES_ON;
 		run = tcp_peek(s->conn, &p);
 		if (run == 0)
 			return body_idle(w, s);
 		n = run < SCRATCH_IN ? run : SCRATCH_IN;
 		n = smtp_data_feed(&b->data, p, n, w->scratch, &out, NULL, NULL);
+		work_done(w, n / WORK_COPIED);
 		session_consume(w, s, n);
 		s->moved = true;
 		if (body_dropped_enough(w, s, n))
@@ -525,7 +535,7 @@ void body_run(struct worker *w, struct session *s)
 		struct relay *r = s->relay;
 		struct body *b = &r->body;
 
-		if (i == BODY_STEPS) {
+		if (i == BODY_STEPS || w->work <= 0) {
 			session_wake(w, s); /* others get their turn */
 			break;
 		}

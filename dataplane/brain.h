@@ -54,6 +54,14 @@ enum {
 	ASK_CAPACITY = 4096,
 };
 
+/* What things cost of a turn's work (struct worker_out), in bytes of a body that is scanned. */
+enum {
+	WORK_RUN = 512,       /* a connection's events, a session's run, a timer */
+	WORK_JUDGE = 2048,    /* a message's end: what was found against all rules */
+	WORK_PIECE_MIN = 512, /* a piece of a body, whatever is left of the turn */
+	WORK_COPIED = 8,      /* so many bytes that are only copied cost as one that is scanned */
+};
+
 struct worker {
 	/* of this turn */
 	const struct policy *policy;
@@ -61,6 +69,7 @@ struct worker {
 	struct worker_out *out;
 	uint64_t now_ns;
 	bool pass_all; /* the switch, as read at the turn's begin */
+	int64_t work;  /* left of the turn's; at 0 and below everything waits for the next */
 
 	struct stack *stack;
 	uint64_t *counters; /* stats->counters + STATS_AT_BRAIN */
@@ -81,8 +90,9 @@ struct worker {
 	struct greylist_keys grey_keys; /* of the RCPT under hand */
 	const struct session *judged;   /* whose verdict stands in `tally` and is not yet noted */
 	struct tally tally;
-	uint32_t epoch;  /* of the policy last seen */
-	uint64_t minute; /* of the refusal texts */
+	uint32_t scans_at; /* the walk of scans_update() */
+	uint32_t epoch;    /* of the policy last seen */
+	uint64_t minute;   /* of the refusal texts */
 	bool draining, drain_told;
 	uint8_t overload_rung; /* overload.h */
 	bool ceded;            /* new clients are a successor's */
@@ -106,6 +116,11 @@ static inline void brain_count(struct worker *w, enum brain_counter c)
 static inline void brain_add(struct worker *w, enum brain_counter c, uint64_t n)
 {
 	w->counters[c] += n;
+}
+
+static inline void work_done(struct worker *w, size_t bytes)
+{
+	w->work -= (int64_t)bytes;
 }
 
 static inline void count_reason(struct worker *w, enum reason reason)

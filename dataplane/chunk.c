@@ -213,7 +213,7 @@ void chunk_run(struct worker *w, struct session *s)
 		struct relay *r = s->relay;
 		struct body *b = &r->body;
 
-		if (i == BODY_STEPS) {
+		if (i == BODY_STEPS || w->work <= 0) {
 			session_wake(w, s);
 			break;
 		}

@@ -6,6 +6,7 @@
  */
 #include "confirmer.h"
 #include "live.h"
+#include "pace.h"
 #include "resolver.h"
 
 #include <stdio.h>
@@ -30,6 +31,8 @@ struct loop {
 	uint32_t epoch; /* of the last turn's policy */
 	uint64_t last_frame_ns, next_check_ns;
 	uint64_t max_turn_tsc;
+	struct pace pace;
+	double ns_per_tsc;
 	unsigned sleep_us;
 	bool drain_told, gateways_told;
 };
@@ -401,6 +404,8 @@ void live_run(void *arg)
 	struct loop loop = { .w = w, .sleep_us = FIRST_SLEEP_US, .last_frame_ns = hw_now_ns() };
 	uint64_t tsc = hw_tsc();
 
+	pace_init(&loop.pace);
+	loop.ns_per_tsc = 1e9 / (double)l->stats->tsc_hz;
 	publish_worker_begin(l->publish, w->index, hw_now_ns());
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
 		const struct policy *policy = publish_get(l->publish)->policy;
@@ -416,6 +421,7 @@ void live_run(void *arg)
 			.cap_events = LIVE_EVENTS,
 			.notes = w->notes,
 			.cap_notes = LIVE_NOTES,
+			.work = loop.pace.work,
 		};
 		bool probing = !atomic_load_explicit(&l->serving, memory_order_relaxed), busy;
 		unsigned n = receive(w), n_answers = w->n_answers;
@@ -428,6 +434,8 @@ void live_run(void *arg)
 		before = hw_tsc();
 		worker_turn(w->worker, policy, w->rx, n, w->answers, n_answers, now_ns, &out);
 		after = hw_tsc();
+		pace_note(
+		    &loop.pace, (uint64_t)((double)(after - before) * loop.ns_per_tsc), out.worked);
 		obey(&loop, policy); /* servers' numbers are this policy's since the turn */
 		give_away(&loop, &out, now_ns);
 		if (loop.looking)
@@ -447,7 +455,7 @@ void live_run(void *arg)
 		if (after - before > loop.max_turn_tsc) {
 			loop.max_turn_tsc = after - before;
 			w->stats->max_turn_ns =
-			    (uint64_t)((double)loop.max_turn_tsc * 1e9 / (double)l->stats->tsc_hz);
+			    (uint64_t)((double)loop.max_turn_tsc * loop.ns_per_tsc);
 		}
 		if (n > 0) {
 			loop.last_frame_ns = now_ns;

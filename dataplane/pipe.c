@@ -14,12 +14,13 @@ static bool move(struct worker *w, struct tcp_conn *from, struct tcp_conn *to, u
 	const uint8_t *p;
 	size_t run, n;
 
-	for (unsigned i = 0; i < PIECES; i++) {
+	for (unsigned i = 0; i < PIECES && w->work > 0; i++) {
 		run = tcp_peek(from, &p);
 		if (run == 0)
 			return true;
 		n = tcp_write(w->stack, to, p, run);
 		tcp_consume(w->stack, from, n);
+		work_done(w, n / WORK_COPIED);
 		*bytes += n;
 		if (n < run)
 			return false; /* TCP_EV_WRITE wakes us */

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+enum { WALK = 64 /* relays a turn */ };
+
 /* One line; with candidates it is kept for PCRE2. */
 static void put(struct worker *w, struct scan *scan, struct pattern_message *m,
     enum pattern_zone zone, const void *text, size_t len)
@@ -80,7 +82,7 @@ void scan_rcpt(struct worker *w, struct session *s, struct text rcpt)
 
 void scan_feed(struct worker *w, struct relay *r, const uint8_t *p, size_t n)
 {
-	(void)w;
+	work_done(w, n - n / WORK_COPIED); /* the rest is body_decode()'s */
 	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++)
 		if (r->scan.messages[i])
 			pattern_message_feed(r->scan.messages[i], p, n);
@@ -126,6 +128,7 @@ struct verdict scan_judge(struct worker *w, struct session *s, bool whole)
 		}
 		content_add(w->policy, &content, set, &hits);
 	}
+	work_done(w, WORK_JUDGE);
 	if (whole) {
 		scan->judged = true;
 		brain_count(w, content.failed ? BRAIN_messages_unscanned : BRAIN_messages_scanned);
@@ -143,18 +146,34 @@ void scan_end(struct worker *w, struct relay *r)
 
 void scans_update(struct worker *w)
 {
-	struct relay *r;
+	w->scans_at = 0;
+}
 
-	LIST_FOREACH(r, &w->all_relays, all)
-	{
-		for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++) {
-			struct pattern_message *m = r->scan.messages[i];
+static void let_go(struct relay *r)
+{
+	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++) {
+		struct pattern_message *m = r->scan.messages[i];
 
-			if (!m || !pattern_workspace_condemned(pattern_message_workspace(m)))
-				continue;
-			pattern_message_drop(m);
-			r->scan.messages[i] = NULL;
-			r->scan.failed = true;
-		}
+		if (!m || !pattern_workspace_condemned(pattern_message_workspace(m)))
+			continue;
+		pattern_message_drop(m);
+		r->scan.messages[i] = NULL;
+		r->scan.failed = true;
+	}
+}
+
+/* By place in the pool and not along the list, so that it goes on in a later turn whatever came and
+ * went meanwhile: what comes has a set of the new policy. */
+void scans_walk(struct worker *w)
+{
+	const struct pool *pool = &w->relays;
+	uint32_t end = w->scans_at + WALK < pool->fresh ? w->scans_at + WALK : pool->fresh;
+
+	for (; w->scans_at < end; w->scans_at++) {
+		/* an object given back begins with a pointer to one, or zeros: never with our byte */
+		struct relay *r = (void *)(pool->memory + pool->object_size * w->scans_at);
+
+		if (r->owner == OWNER_RELAY)
+			let_go(r);
 	}
 }

@@ -54,7 +54,8 @@ struct verdict scan_judge(struct worker *w, struct session *s, bool whole);
 bool scan_is_due(const struct relay *r);
 /* The transaction is over. */
 void scan_end(struct worker *w, struct relay *r);
-/* After a change of policy: lets go of sets that have to go. */
+/* After a change of policy: sets that have to go are let go, some relays a turn. */
 void scans_update(struct worker *w);
+void scans_walk(struct worker *w);
 
 #endif

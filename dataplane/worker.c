@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The turn of one worker (worker.h): frames in, SYNs judged in bulk, ready connections handed to
- * their sessions and relays, timers, the run queue, frames out. Everything is bounded: a burst, a
- * few hundred timers, and so many sessions; what is left over waits for the next turn (`busy`).
+ * their sessions and relays, timers, the run queue, frames out. Everything is bounded: a burst, some
+ * timers, and so much work (worker.h), of which half is kept for the run queue; what is left over waits for
+ * the next turn (`busy`). A count of sessions instead would bound nothing: one may have an event to
+ * note, or 64 KiB to be scanned.
  *
  * The worker is the stack's owner: the stack tells it of connections through a queue and calls back
  * for SYNs alone, so no session is ever entered from inside TCP.
@@ -25,9 +27,7 @@
 
 enum {
 	SYN_BURST = 64,
-	TIMERS_PER_TURN = 512,
-	READY_PER_TURN = 4096,
-	RUNS_PER_TURN = 4096,
+	TIMERS_PER_TURN = 64,
 	REFUSE_LISTED = 0, /* refuse classes of the stack */
 	REFUSE_BUSY = 1,
 	SYN_EVENTS_PER_SECOND = 100,
@@ -363,11 +363,13 @@ static void dispatch(struct worker *w, struct tcp_conn *conn, unsigned events)
 static void run_ready(struct worker *w)
 {
 	struct tcp_conn *conn;
-	unsigned events, n = 0;
+	unsigned events;
 
-	while (n++ < READY_PER_TURN && (conn = stack_next_ready(w->stack, &events)))
+	while (w->work > 0 && (conn = stack_next_ready(w->stack, &events))) {
+		work_done(w, WORK_RUN);
 		dispatch(w, conn, events);
-	if (n > READY_PER_TURN)
+	}
+	if (w->work <= 0)
 		w->out->busy = true;
 }
 
@@ -375,10 +377,13 @@ static void run_sessions(struct worker *w)
 {
 	struct session *s;
 
-	for (unsigned n = 0; n < RUNS_PER_TURN && (s = TAILQ_FIRST(&w->run)); n++) {
+	while ((s = TAILQ_FIRST(&w->run))) {
 		TAILQ_REMOVE(&w->run, s, run);
 		s->queued = false;
+		work_done(w, WORK_RUN);
 		session_run(w, s);
+		if (w->work <= 0) /* one at least */
+			break;
 	}
 	if (!TAILQ_EMPTY(&w->run))
 		w->out->busy = true;
@@ -437,7 +442,11 @@ void worker_turn(struct worker *w, const struct policy *policy, struct frame *fr
     unsigned n_frames, const struct answer *answers, unsigned n_answers, uint64_t now_ns,
     struct worker_out *out)
 {
+	uint32_t work = out->work ? out->work : WORKER_WORK;
+	unsigned timers;
+
 	out->busy = false;
+	w->work = work / 2;
 	turn_begins(w, policy, now_ns, out);
 	if (policy_epoch(policy) != w->epoch)
 		policy_changed(w);
@@ -447,15 +456,20 @@ void worker_turn(struct worker *w, const struct policy *policy, struct frame *fr
 	inquire_due(w);
 	confirms_due(w);
 	run_ready(w);
-	if (stack_timers_run(w->stack, now_ns, TIMERS_PER_TURN, w) == TIMERS_PER_TURN)
+	timers = stack_timers_run(w->stack, now_ns, TIMERS_PER_TURN, w);
+	work_done(w, timers * WORK_RUN);
+	if (timers == TIMERS_PER_TURN)
 		out->busy = true;
 	backends_turn(w);
 	if (w->draining && !w->drain_told)
 		tell_drain(w);
+	w->work += work - work / 2;
 	run_sessions(w);
+	scans_walk(w);
 	relays_bury(w);
 	stack_output(w->stack, now_ns, &out->frames);
 	set_gauges(w);
+	out->worked = (uint32_t)((int64_t)work - w->work);
 	turn_ends(w);
 }
 

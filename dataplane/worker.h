@@ -202,7 +202,11 @@ struct worker_out {
 	struct note *notes;
 	unsigned n_notes, cap_notes; /* beyond: lost, counted */
 	bool busy;                   /* more work is waiting: call again without sleeping */
+	/* In bytes of bodies scanned, everything else reckoned in them: what this turn may do (0:
+	 * WORKER_WORK), and what it has done. */
+	uint32_t work, worked;
 };
+enum { WORKER_WORK = 24576 };
 
 /* host: frame_alloc is the shell's; judge_syns is set by the worker itself. stats: the worker's
  * own block, zeroed, 64-byte aligned, outlives the worker. */
@@ -211,7 +215,7 @@ int worker_new(const struct worker_config *config, const struct stack_host *host
     struct worker **ret_worker);
 struct worker *worker_free(struct worker *w); /* NULL is allowed; returns NULL */
 
-/* Bounded work: one burst, the answers, at most a few hundred timers and connections. The policy
+/* Bounded work: one burst, the answers, timers and connections until out->work is used up. The policy
  * may differ from the last turn's; no pointer into it is kept. */
 void worker_turn(struct worker *w, const struct policy *policy, struct frame *frames,
     unsigned n_frames, const struct answer *answers, unsigned n_answers, uint64_t now_ns,
