@@ -176,4 +176,6 @@ void scans_walk(struct worker *w)
 		if (r->owner == OWNER_RELAY)
 			let_go(r);
 	}
+	if (w->scans_at < pool->fresh)
+		w->out->busy = true;
 }
