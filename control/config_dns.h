@@ -8,7 +8,7 @@ struct config_recursor {
 };
 
 struct config_dns_list {
-	struct config_value name, zone, kind, family, timeout_ms, late, state, weight, action;
+	struct config_value name, zone, kind, family, probe, timeout_ms, late, state, weight, action;
 	struct config_items answers; /* config_value, text */
 };
 

@@ -17,6 +17,7 @@
 /* Their order is that of the enums in filters/policy_dns.h. */
 static const char *const words_kind[] = { "spam", "dynamic", "bad-admin", "backscatter", "white",
 	"country", NULL };
+static const char *const words_probe[] = { "auto", "both", "unlisted", "none", NULL };
 static const char *const words_late[] = { "open", "defer", NULL };
 static const char *const words_family[] = { "ipv4", "ipv6", "both", NULL };
 static const uint8_t families[] = { DNS_V4, DNS_V6, DNS_V4 | DNS_V6 };
@@ -49,6 +50,10 @@ static const struct schema_key list_keys[] = {
 	    .doc = "Answers that count: 127.0.0.2, 127.0.0.2-11, 127.0.*.3, 127.0.0.0/24, or 127.0.0.&6 for "
 		   "bits of the last octet. None named: every listing counts. Answers in 127.255.255.0/24 and "
 		   "outside 127.0.0.0/8 never do." },
+	{ "probe", SCHEMA_WORD, 0, AT(probe), .def = "auto", .words = words_probe,
+	    .doc = "Test points it must get right to be asked (RFC 5782 5): both, 127.0.0.2 listed and 127.0.0.1 "
+		   "not; unlisted, 127.0.0.1 not; none, believed until it answers with errors; auto, unlisted for "
+		   "kind: country and both for others." },
 	{ "timeout_ms", SCHEMA_NUMBER, 0, AT(timeout_ms), 100, 30000, .def = "3000",
 	    .unit = "milliseconds", .doc = "How long its answer is waited for, at RCPT at the latest." },
 	{ "late", SCHEMA_WORD, 0, AT(late), .def = "open", .words = words_late,
@@ -97,7 +102,7 @@ static const struct schema_key dns_keys[] = {
 	    .doc = "How often a name is asked for, over all recursors." },
 	{ "probe_interval_s", SCHEMA_NUMBER, 0, AT(probe_interval_s), 10, 86400, .def = "600",
 	    .unit = "seconds",
-	    .doc = "Between two looks at a list's test points (127.0.0.2 must be listed, 127.0.0.1 must not); "
+	    .doc = "Between two looks at a list's test points (dns.lists.probe); "
 		   "a list that fails is suspended and looked at more often." },
 	{ "accepted_percent", SCHEMA_NUMBER, 0, AT(accepted_percent), 0, 100, .def = "50", .unit = "percent",
 	    .doc = "A list is suspended when the mail servers take mail of so many of the sessions it named; "
@@ -183,6 +188,13 @@ static uint32_t mix(uint32_t h, const void *p, size_t n)
 	return h;
 }
 
+static uint8_t probe_of(const struct config_dns_list *list)
+{
+	if (list->probe.number > 0) /* the words behind `auto` are those of the policy */
+		return (uint8_t)(list->probe.number - 1);
+	return list->kind.number == DNS_LIST_COUNTRY ? DNS_PROBE_UNLISTED : DNS_PROBE_BOTH;
+}
+
 static int compile_list(
     const struct config_dns_list *from, struct image_writer *w, struct policy_dns *dns)
 {
@@ -218,6 +230,7 @@ static int compile_list(
 	to->timeout_ms = (uint32_t)from->timeout_ms.number;
 	to->kind = (uint8_t)from->kind.number;
 	to->late = (uint8_t)from->late.number;
+	to->probe = probe_of(from);
 	to->families = families[from->family.number];
 	for (size_t i = 0; i < from->answers.n; i++)
 		dnslist_parse_answer(answers[i].text, &to->answers[to->n_answers++]);

@@ -7,6 +7,10 @@
  *	unproven --both points right--> active --wrong, errors, silence, accepted mail--> suspended
  *	suspended --both points right--> active
  *
+ * A list that has no such points says so (dns.lists.probe): of a list of countries only the point that
+ * nothing may list is asked, of one with `none` nothing, and suspended for errors it is tried again an
+ * interval later.
+ *
  * A list that is not active is not asked and counts as `not listed`. Rejected: to suspend by rates
  * alone without test points, where a list that slowly lists everything is found by its victims.
  */
@@ -37,11 +41,13 @@ static uint64_t in_s(const struct resolver *r, uint64_t s)
 	return r->now_ns + s * 1000000000;
 }
 
-/* Suspended lists are tried more often than active ones, within reason. */
-static uint64_t retry_s(const struct resolver *r)
+/* Suspended lists are tried more often than active ones, within reason; not by real clients. */
+static uint64_t retry_s(const struct resolver *r, unsigned list)
 {
 	uint64_t s = r->settings.dns.probe_interval_s / 10;
 
+	if (r->settings.dns.lists[list].probe == DNS_PROBE_NONE)
+		return r->settings.dns.probe_interval_s;
 	return s < RETRY_LEAST_S ? RETRY_LEAST_S : s > RETRY_MOST_S ? RETRY_MOST_S : s;
 }
 
@@ -67,7 +73,7 @@ static void set_state(struct resolver *r, unsigned list, unsigned family, enum l
 static void suspend(struct resolver *r, unsigned list, unsigned family, enum list_trouble trouble)
 {
 	set_state(r, list, family, LIST_SUSPENDED, trouble);
-	r->lists[list].family[family].next_probe_ns = in_s(r, retry_s(r));
+	r->lists[list].family[family].next_probe_ns = in_s(r, retry_s(r, list));
 }
 
 bool list_is_asked(const struct resolver *r, unsigned list, bool v6)
@@ -77,17 +83,6 @@ bool list_is_asked(const struct resolver *r, unsigned list, bool v6)
 }
 
 /* ---- test points ---- */
-
-static void probe(struct resolver *r, unsigned list, unsigned family)
-{
-	struct list_family *f = &r->lists[list].family[family];
-
-	f->probes = 2;
-	f->probed_ns = r->now_ns;
-	f->next_probe_ns = UINT64_MAX;
-	job_probe(r, list, family, false);
-	job_probe(r, list, family, true);
-}
 
 static void probes_over(struct resolver *r, unsigned list, unsigned family)
 {
@@ -105,7 +100,7 @@ static void probes_over(struct resolver *r, unsigned list, unsigned family)
 		/* without a recursor nothing is known of any list */
 		if (recursors_up(r) && ++f->silent_probes >= SILENT_PROBES)
 			return suspend(r, list, family, LIST_SILENT);
-		f->next_probe_ns = in_s(r, retry_s(r) < SOON_S ? retry_s(r) : SOON_S);
+		f->next_probe_ns = in_s(r, retry_s(r, list) < SOON_S ? retry_s(r, list) : SOON_S);
 		return;
 	}
 	f->silent_probes = 0;
@@ -114,6 +109,25 @@ static void probes_over(struct resolver *r, unsigned list, unsigned family)
 		return;
 	if (f->state != LIST_ACTIVE)
 		set_state(r, list, family, LIST_ACTIVE, LIST_FINE);
+}
+
+static void probe(struct resolver *r, unsigned list, unsigned family)
+{
+	unsigned how = r->settings.dns.lists[list].probe;
+	struct list_family *f = &r->lists[list].family[family];
+
+	f->result[0] = PROBE_MISS; /* as it would be right, where it is not asked */
+	f->result[1] = PROBE_HIT;
+	if (how == DNS_PROBE_NONE) {
+		probes_over(r, list, family);
+		return;
+	}
+	f->probes = how == DNS_PROBE_BOTH ? 2 : 1;
+	f->probed_ns = r->now_ns;
+	f->next_probe_ns = UINT64_MAX;
+	job_probe(r, list, family, false);
+	if (how == DNS_PROBE_BOTH)
+		job_probe(r, list, family, true);
 }
 
 void list_probed(struct resolver *r, unsigned list, bool v6, bool listed, enum probe_result result)

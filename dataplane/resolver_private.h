@@ -63,7 +63,7 @@ struct wait {
 struct list_family {
 	uint8_t state, trouble;
 	uint8_t silent_probes;
-	uint8_t probes;    /* under way, of two */
+	uint8_t probes;    /* under way, of two or one */
 	uint8_t result[2]; /* of the points 127.0.0.1 and 127.0.0.2: enum probe_result */
 	uint64_t since_ns, probed_ns, next_probe_ns;
 };

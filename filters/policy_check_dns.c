@@ -13,7 +13,8 @@ static const char *check_list(
 	if (list->rule >= n_rules)
 		return "policy: a DNS list has no rule";
 	if (list->kind >= DNS_LIST_N_KINDS || list->late > DNS_LATE_DEFER ||
-	    list->families > (DNS_V4 | DNS_V6) || list->n_answers > POLICY_MAX_DNS_ANSWERS)
+	    list->probe >= DNS_PROBE_N_KINDS || list->families > (DNS_V4 | DNS_V6) ||
+	    list->n_answers > POLICY_MAX_DNS_ANSWERS)
 		return "policy: a DNS list is out of range";
 	if (list->timeout_ms == 0 || list->timeout_ms > DNS_TIMEOUT_MS_MAX)
 		return "policy: a DNS list's time-out is out of range";

@@ -33,6 +33,14 @@ enum policy_dns_kind {
 	DNS_LIST_N_KINDS
 };
 
+/* Which of its test points (RFC 5782 5) a list must get right to be believed (P25). */
+enum policy_dns_probe {
+	DNS_PROBE_BOTH,     /* 127.0.0.2 is listed and 127.0.0.1 is not */
+	DNS_PROBE_UNLISTED, /* 127.0.0.1 is not: a list of countries has no 127.0.0.2 */
+	DNS_PROBE_NONE,     /* believed until it answers errors or names whose mail is accepted */
+	DNS_PROBE_N_KINDS
+};
+
 /* What holds when a list gives no answer in time, or none that can be used. */
 enum policy_dns_late { DNS_LATE_OPEN /* not listed */, DNS_LATE_DEFER /* 451 to RCPT */ };
 
@@ -51,6 +59,8 @@ struct policy_dns_list {
 	uint32_t timeout_ms; /* of ours, from the question on */
 	uint8_t kind, late, families;
 	uint8_t n_answers; /* 0: any listing counts */
+	uint8_t probe;
+	uint8_t reserved[3];
 	struct policy_dns_answer answers[POLICY_MAX_DNS_ANSWERS];
 };
 

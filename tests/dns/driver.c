@@ -92,6 +92,8 @@ static void setting(struct resolver_settings *s, char *word)
 				exit(2);
 		d->n_lists++;
 		d->version++;
+	} else if (strcmp(word, "probe") == 0) { /* of the list before it */
+		d->lists[d->n_lists - 1].probe = (uint8_t)strtoul(value, NULL, 10);
 	} else {
 		uint32_t n = (uint32_t)strtoul(value, NULL, 10);
 

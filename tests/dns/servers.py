@@ -20,6 +20,7 @@ LISTS_AT = ("127.0.0.5", 5353)
 RECURSOR, SECOND, DEAD, SLOW = "127.0.0.10", "127.0.0.11", "127.0.0.12", "127.0.0.13"
 SPAM, DYNAMIC, BAD_ADMIN, BACKSCATTER, WHITE, COUNTRY = range(6)
 V4, V6, BOTH = 1, 2, 3
+PROBE_BOTH, PROBE_UNLISTED, PROBE_NONE = range(3)
 FOUND, NONE, FAILED, UNCONFIRMED, NULL_MX = range(5)
 
 SOA = "$SOA 60 ns.example admin.ns.example 0 600 300 86400 60\n$TTL 60\n"
@@ -36,6 +37,8 @@ ZONES = {
     "all.example": ("ip4set", SOA + ":127.0.0.2:\n" + EVERYTHING),
     "closed.example": ("ip4set", SOA + ":127.255.255.254:\n" + EVERYTHING),
     "sold.example": ("ip4set", SOA + ":192.0.2.80:\n" + EVERYTHING),
+    # every network has its country, and there are no test points
+    "country.example": ("ip4set", SOA + ":127.0.0.49:\n192.0.2.0/24\n"),
     "turns.example": ("ip4set", SOA + ":127.0.0.2:\n127.0.0.2\n192.0.2.7\n"),
 }
 

@@ -125,3 +125,49 @@ def test_p25_a_list_that_hits_accepted_mail_is_suspended(context):
         driver.until("bl", v4="active")
     finally:
         driver.close()
+
+
+def test_p25_a_list_of_countries_has_no_listed_point(context):
+    """With both points it is suspended; with the one that nothing may list, or with none, it serves."""
+    driver = Driver(listing("both", "country.example", kind=servers.COUNTRY),
+                    listing("one", "country.example", kind=servers.COUNTRY), f"probe={servers.PROBE_UNLISTED}",
+                    listing("none", "country.example", kind=servers.COUNTRY), f"probe={servers.PROBE_NONE}")
+    try:
+        driver.until("both", v4="suspended", why4="does not list its test point")
+        driver.until("one", v4="active")
+        driver.until("none", v4="active")
+        got = driver.lists("192.0.2.7")
+        assert got["lists"] == 6 and got["known"] == 7, got
+        assert driver.lists("203.0.113.1")["lists"] == 0
+    finally:
+        driver.close()
+
+
+def test_p25_an_unlisted_point_alone_is_held_to(context):
+    """A list that names everything, errors and silence are found by the one point."""
+    driver = Driver(listing("all", "all.example", kind=servers.COUNTRY), f"probe={servers.PROBE_UNLISTED}",
+                    listing("sold", "sold.example", kind=servers.COUNTRY), f"probe={servers.PROBE_UNLISTED}",
+                    listing("silent", "silent.example", kind=servers.COUNTRY, timeout_ms=300),
+                    f"probe={servers.PROBE_UNLISTED}", "attempt_ms=200", "probe_s=10")
+    try:
+        driver.until("all", v4="suspended", why4="lists what nothing may list")
+        driver.until("sold", v4="suspended", why4="answers with errors")
+        driver.until("silent", v4="suspended", why4="does not answer")
+    finally:
+        driver.close()
+
+
+def test_p25_without_points_errors_suspend_for_an_interval(context):
+    zone = "turns.example"
+    context.servers.write(zone, SOA + ":127.0.0.2:\n192.0.2.7\n198.18.0.0/15 :127.255.255.254:\n")
+    driver = Driver(listing("turns"), f"probe={servers.PROBE_NONE}", "probe_s=3")
+    try:
+        driver.until("turns", v4="active")
+        wait_for(lambda: driver.lists("198.18.0.1")["known"] == 0 or driver.say("flush"), "the new zone")
+        assert driver.lists("192.0.2.7")["lists"] == 1
+        driver.flood(100, 2000)
+        driver.until("turns", v4="suspended", why4="answers with errors")
+        driver.until("turns", v4="active")
+    finally:
+        context.servers.write(zone, servers.ZONES[zone][1])
+        driver.close()
