@@ -20,8 +20,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { RIG_FRAMES = 16384, RIG_TX = 512, RIG_NOTES = 256, RIG_GREYLIST = 4096, RIG_MEMORY = 1000,
-	RIG_BANS = 4096 };
+enum {
+	RIG_FRAMES = 16384,
+	RIG_TX = 512,
+	RIG_NOTES = 256,
+	RIG_GREYLIST = 4096,
+	RIG_MEMORY = 1000,
+	RIG_BANS = 4096
+};
 
 static const uint8_t own_key[16] = "a rig's own key";
 
@@ -587,4 +593,17 @@ uint64_t rig_sessions(const struct rig *r)
 uint64_t rig_reason(const struct rig *r, enum reason reason)
 {
 	return r->stats->counters[STATS_AT_REASON + reason];
+}
+
+bool rig_counter(const struct rig *r, const char *name, uint64_t *ret_count)
+{
+	struct stats_name *names = calloc(STATS_MAX_COUNTERS, sizeof(*names));
+	unsigned n = names ? stats_fill_names(names) : 0, i = 0;
+
+	while (i < n && strcmp(names[i].name, name) != 0)
+		i++;
+	if (i < n)
+		*ret_count = r->stats->counters[i];
+	free(names);
+	return i < n;
 }

@@ -124,6 +124,8 @@ extern const char rig_ehlo_words[]; /* what the rig's backends offer by default 
 uint64_t rig_sessions(const struct rig *r);
 /* How often this reason was given. */
 uint64_t rig_reason(const struct rig *r, enum reason reason);
+/* One of the worker's counters by name; false: there is none. */
+bool rig_counter(const struct rig *r, const char *name, uint64_t *ret_count);
 
 /* Client i's and our own outside address, IPv6 with v6. i < RIG_CLIENTS. */
 struct ip_addr rig_client(unsigned i, bool v6);

@@ -7,6 +7,8 @@ import base64
 import json
 import os
 import quopri
+import re
+import shutil
 import threading
 import time
 
@@ -15,6 +17,7 @@ from framework import bound
 from lab import until
 from t_manager import Managed
 
+RULES = "/usr/share/spamassassin"
 SAMPLES = "/usr/share/doc/spamassassin/examples"
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 PATTERNS = f'''
@@ -45,10 +48,10 @@ def setup():
     return a
 
 
-def load(a, **patterns):
+def load(a, mark=0, **patterns):
     return a.ctl("load", a.configuration(
         {"patterns": {"files": [a.path("test.patterns")], **patterns},
-         "smtp": {"inspection_window": 16384}, "score": {"refuse": 500}}))
+         "smtp": {"inspection_window": 16384}, "score": {"refuse": 500, "mark": mark}}))
 
 
 def send(a, text, chunks=None, **how):
@@ -226,6 +229,35 @@ def test_confirmed_and_refuted(a):
     after = counted(a, "patterns_confirmed", "patterns_refuted", "patterns_unconfirmed")
     assert [y - x for x, y in zip(before, after)] == [4, 3, 0], (before, after)
     until("the event", 5, lambda: any("patterns.TWICE" in json.dumps(e) for e in a.events("session")), 0.1)
+
+
+@bound(60)
+def test_imported_and_confirmed(a):
+    """Rules of SpamAssassin with look-ahead, which Hyperscan alone cannot decide."""
+    os.makedirs(a.path("sa"), exist_ok=True)
+    shutil.copy(os.path.join(RULES, "20_phrases.cf"), a.path("sa"))
+    code, out = a.ctl("patterns", "import", a.path("sa"), "--out", a.path("sa.patterns"))
+    assert code == 0 and " confirm 3 " in out, out
+    with open(a.path("sa.patterns")) as f:
+        rules = {line.split("name=")[1].split()[0] for line in f if " confirm " in line}
+    assert rules == {"BODY_ENHANCEMENT", "BODY_ENHANCEMENT2", "DIET_1"}, rules
+    code, out = load(a, mark=50, files=[a.path("test.patterns"), a.path("sa.patterns")])
+    assert code == 0, out
+
+    def hits(text):
+        def told():
+            return [e for e in a.events("session") if e["messages"] == 1]
+
+        before = len(told())
+        assert send(a, text)[0] == 250
+        until("the event", 5, lambda: len(told()) > before, 0.05)
+        return rules & set(re.findall(r"patterns\.(\w+)", json.dumps(told()[before:])))
+
+    assert hits("Subject: x\n\nno exercise at all\n") == {"DIET_1"}
+    assert hits("Subject: x\n\nno exercise price at all\n") == set()
+    assert hits("Subject: x\n\nhow breast cancer cells grow\n") == set()
+    assert hits("Subject: grow, say breast\ncells\n\nx\n") == {"BODY_ENHANCEMENT"}
+    assert load(a)[0] == 0
 
 
 @bound(60)

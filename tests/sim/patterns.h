@@ -2,7 +2,7 @@
 /*
  * Pattern sets for the simulation: worlds in which some messages are to be refused for what they
  * hold, policies with other sets come while messages are under way, memory to scan them is short,
- * and old sets have to go. A message is
+ * old sets have to go, and PCRE2 answers at once, late, or never. A message is
  *
  *	doomed   refused by every policy of the world: by its id's last digit, or by a few bytes
  *	         that stand far behind in one message and by chance in others: never kept, never
@@ -35,6 +35,8 @@ void sim_patterns_policy(
 void sim_patterns_ready(struct sim_patterns *p, struct rig *rig, const struct rig_config *config);
 /* Swaps policies when it is time; called between steps. */
 void sim_patterns_turn(struct sim_patterns *p);
+/* The worker is idle: messages and confirmations that still hold on to a set, which nothing does. */
+unsigned sim_patterns_held(struct sim_patterns *p);
 /* Before the rig is freed. */
 void sim_patterns_over(struct sim_patterns *p);
 

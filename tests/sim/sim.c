@@ -52,7 +52,7 @@ struct world {
 struct totals {
 	unsigned long worlds, messages, accepted, refused, retried, doubled, limited, failed;
 	uint64_t virtual_ns;
-	uint64_t unscanned, content, swaps; /* with patterns */
+	uint64_t unscanned, content, swaps, confirmed, refuted, late; /* with patterns */
 };
 
 static bool settled(const struct message *m)
@@ -244,6 +244,8 @@ static bool all_given_back(struct world *w)
 	else if (at_once_held(w->rig->at_once) > 0)
 		printf("seed %" PRIu64 ": %" PRIu64 " senders and recipients are still held\n",
 		    w->seed, at_once_held(w->rig->at_once));
+	else if (w->patterns && sim_patterns_held(w->patterns) > 0)
+		printf("seed %" PRIu64 ": a pattern set is still held\n", w->seed);
 	else
 		return true;
 	return false;
@@ -296,6 +298,15 @@ static bool judge(const struct world *w, struct totals *t)
 	return good;
 }
 
+static uint64_t count(const struct rig *r, const char *name)
+{
+	uint64_t n = 0;
+
+	if (!rig_counter(r, name, &n))
+		exit(2);
+	return n;
+}
+
 static bool run_world(uint64_t seed, bool verbose, bool tight, bool patterns, struct totals *t)
 {
 	const uint64_t hour_ns = 3600ull * 1000000000;
@@ -345,6 +356,9 @@ static bool run_world(uint64_t seed, bool verbose, bool tight, bool patterns, st
 		t->unscanned += counts.unscanned;
 		t->content += counts.refused;
 		t->swaps += counts.swaps;
+		t->confirmed += count(w->rig, "patterns_confirmed");
+		t->refuted += count(w->rig, "patterns_refuted");
+		t->late += count(w->rig, "confirm_late");
 		sim_patterns_over(w->patterns);
 	}
 	rig_free(w->rig);
@@ -412,9 +426,11 @@ int main(int argc, char **argv)
 	}
 	if (patterns)
 		printf("sim: refused for content %" PRIu64 " not scanned and deferred %" PRIu64
-		       " policies swapped %" PRIu64 "\n",
-		    t.content, t.unscanned, t.swaps);
-	if (patterns && n >= 50 && !(t.content && t.unscanned && t.swaps)) {
+		       " policies swapped %" PRIu64 " candidates confirmed %" PRIu64
+		       " refuted %" PRIu64 " answered late %" PRIu64 "\n",
+		    t.content, t.unscanned, t.swaps, t.confirmed, t.refuted, t.late);
+	if (patterns && n >= 50 &&
+	    !(t.content && t.unscanned && t.swaps && t.confirmed && t.refuted && t.late)) {
 		printf("sim: nothing of one of these proves nothing\n");
 		return 1;
 	}

@@ -245,16 +245,13 @@ void expect_event(struct run *r, char *text)
 
 void expect_counter(struct run *r, char *text)
 {
-	static struct stats_name names[STATS_MAX_COUNTERS];
-	unsigned n = stats_fill_names(names), i = 0;
 	const char *name = script_word(&text);
+	uint64_t count;
 
-	while (i < n && strcmp(names[i].name, name) != 0)
-		i++;
-	if (i == n)
+	if (!rig_counter(r->w.rig, name, &count))
 		run_fail(r, "no such counter: %s", name);
-	else if (r->w.rig->stats->counters[i] != strtoull(text, NULL, 10))
-		run_fail(r, "%s is %llu", name, (unsigned long long)r->w.rig->stats->counters[i]);
+	else if (count != strtoull(text, NULL, 10))
+		run_fail(r, "%s is %llu", name, (unsigned long long)count);
 }
 
 void expect_nothing_left(struct run *r)
