@@ -18,7 +18,9 @@
  *
  *	ZONE            what the expression sees
  *	helo            the HELO or EHLO name, by itself
- *	envelope        each of `from:ADDRESS` and `to:ADDRESS`, by itself, without angle brackets
+ *	envelope        each of `from:ADDRESS` and `to:ADDRESS`, by itself, without angle brackets.
+ *	                Rules of these two act before DATA: HELO names at RCPT, senders at MAIL,
+ *	                recipients at RCPT for that recipient alone; metas with the message
  *	header          the header block as sent, CR LF line ends; and fields that were folded or hold
  *	                RFC 2047 words a second time, as `Name: value` LF, unfolded and decoded
  *	header:NAME     the value of each field of that name by itself, unfolded and decoded, and as

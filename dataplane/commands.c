@@ -12,6 +12,8 @@
 #include "route.h"
 #include "session.h"
 
+#include "filters/content.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -440,6 +442,7 @@ enum outcome command_run(struct worker *w, struct session *s, struct text line)
 	const struct command_row *row = &rows[cmd.verb];
 	struct verdict v = { .kind = VERDICT_NONE };
 	enum outcome outcome;
+	unsigned n_hits = s->tally.n, n_refused = s->facts.rcpts_refused;
 
 	if (answers_due(s) && (cmd.verb != SMTP_RCPT || syntax != SMTP_SYNTAX_OK))
 		return OUTCOME_WAIT;
@@ -473,6 +476,7 @@ enum outcome command_run(struct worker *w, struct session *s, struct text line)
 			if (row->phase == PHASE_RCPT) {
 				s->facts.rcpts_refused++;
 				brain_count(w, BRAIN_rcpt_refused);
+				content_forget_rcpt(w->policy, &s->tally, n_hits);
 				session_grey_told(w, s, v);
 				if (v.reason == REASON_UNKNOWN_RECIPIENT)
 					session_memory_rcpt(w, s, s->facts.rcpt, 550, true);
@@ -491,6 +495,8 @@ enum outcome command_run(struct worker *w, struct session *s, struct text line)
 	outcome = row->proceed(w, s, &cmd);
 	if (outcome != OUTCOME_WAIT)
 		session_note_verdict(w, s, v, row->phase == PHASE_N ? PHASE_HELO : row->phase);
+	if (row->phase == PHASE_RCPT && s->facts.rcpts_refused > n_refused)
+		content_forget_rcpt(w->policy, &s->tally, n_hits);
 	if (s->state != SESSION_LINGER)
 		unlend(s);
 	return outcome;

@@ -58,4 +58,12 @@ void scan_end(struct worker *w, struct relay *r);
 void scans_update(struct worker *w);
 void scans_walk(struct worker *w);
 
+/* ---- scan_lines.c: HELO name, sender and recipient by themselves, each in its own phase ---- */
+
+/* Some pattern looks at what this phase knows. */
+bool scan_looks_at_lines(const struct worker *w, const struct session *s, enum phase phase);
+/* The phase's verdict, into w->tally (filters/content.h). Nothing is kept: a command that waits is
+ * judged again. */
+struct verdict scan_judge_lines(struct worker *w, struct session *s, enum phase phase);
+
 #endif

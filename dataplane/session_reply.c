@@ -143,7 +143,9 @@ struct verdict session_judge(struct worker *w, struct session *s, enum phase pha
 	w->judged = s;
 	w->tally = s->tally;
 	session_memory_ask(w, s, phase);
-	return policy_judge(w->policy, phase, &s->facts, &w->tally);
+	return scan_looks_at_lines(w, s, phase)
+		   ? scan_judge_lines(w, s, phase)
+		   : policy_judge(w->policy, phase, &s->facts, &w->tally);
 }
 
 struct verdict session_judge_content(

@@ -2,6 +2,7 @@
 /* Hits of patterns as rules and verdicts (content.h). */
 #include "content.h"
 
+#include "address.h"
 #include "policy_view.h"
 #include "scanner.h"
 
@@ -50,8 +51,15 @@ void content_add(const struct policy *p, struct content *c, const struct pattern
 		row = known < POLICY_PATTERN_SETS ? p->pattern_rows[known][hits->rule[i]]
 						  : row_by_name(p, rule.name);
 		if (row)
-			c->rules[c->n++] = (uint16_t)(row - 1);
+			c->rules[c->n++] =
+			    (uint16_t)((row - 1) |
+				       (rule.flags & PATTERN_RULE_LINES ? CONTENT_LINES : 0));
 	}
+}
+
+static const struct policy_rule *rule_of(const struct policy *p, uint16_t rule)
+{
+	return &p->rules[rule & ~(unsigned)CONTENT_LINES];
 }
 
 static uint32_t gravity(const struct policy_rule *r)
@@ -67,10 +75,10 @@ static void sort(const struct policy *p, uint16_t *rules, unsigned n)
 {
 	for (unsigned i = 1; i < n; i++) {
 		uint16_t own = rules[i];
-		uint32_t weight = gravity(&p->rules[own]);
+		uint32_t weight = gravity(rule_of(p, own));
 		unsigned k = i;
 
-		for (; k > 0 && gravity(&p->rules[rules[k - 1]]) < weight; k--)
+		for (; k > 0 && gravity(rule_of(p, rules[k - 1])) < weight; k--)
 			rules[k] = rules[k - 1];
 		rules[k] = own;
 	}
@@ -102,6 +110,22 @@ static bool hit(const struct policy *p, struct tally *t, const struct facts *fac
 	return act;
 }
 
+/* What was found becomes the verdict, where that is not graver. */
+static void act(const struct policy *p, struct verdict *v, enum verdict_kind gravest,
+    enum reason refused, bool failed)
+{
+	if (gravest > v->kind) {
+		v->kind = (uint8_t)(gravest > VERDICT_REFUSE ? VERDICT_REFUSE : gravest);
+		v->reason = gravest == VERDICT_MARK || gravest >= VERDICT_REFUSE
+				? refused
+				: REASON_PATTERN_DEFERRED;
+	}
+	if (failed && p->settings->patterns.on_failure > v->kind) {
+		v->kind = p->settings->patterns.on_failure;
+		v->reason = REASON_PATTERNS_FAILED;
+	}
+}
+
 struct verdict policy_judge_content(const struct policy *p, const struct facts *facts,
     const struct content *content, struct tally *tally)
 {
@@ -116,10 +140,13 @@ struct verdict policy_judge_content(const struct policy *p, const struct facts *
 	tally->transaction -= tally->unlisted;
 	tally->unlisted = 0;
 	for (unsigned i = 0; i < content->n && !facts->trusted; i++) {
-		uint8_t action = p->rules[rules[i]].action;
+		unsigned row = rules[i] & ~(unsigned)CONTENT_LINES;
+		uint8_t action = p->rules[row].action;
 
-		if (!hit(p, tally, facts, rules[i]))
+		if (!hit(p, tally, facts, row))
 			continue;
+		if (rules[i] & CONTENT_LINES && action > VERDICT_MARK)
+			continue; /* it had its say at MAIL or RCPT */
 		if (content->partial && action > VERDICT_MARK && action < VERDICT_REFUSE)
 			continue; /* what refuses may yet come */
 		if (action > gravest)
@@ -129,15 +156,73 @@ struct verdict policy_judge_content(const struct policy *p, const struct facts *
 	if (content->partial && v.kind > VERDICT_MARK &&
 	    (v.reason == REASON_SCORE || v.reason == REASON_SCORE_DEFERRED))
 		v.kind = VERDICT_MARK;
-	if (gravest > v.kind) {
-		v.kind = (uint8_t)(gravest > VERDICT_REFUSE ? VERDICT_REFUSE : gravest);
-		v.reason = gravest == VERDICT_MARK || gravest >= VERDICT_REFUSE
-			       ? REASON_PATTERN
-			       : REASON_PATTERN_DEFERRED;
-	}
-	if (failed && p->settings->patterns.on_failure > v.kind) {
-		v.kind = p->settings->patterns.on_failure;
-		v.reason = REASON_PATTERNS_FAILED;
-	}
+	act(p, &v, gravest, REASON_PATTERN, failed);
 	return v;
+}
+
+/* As tally_hit(); where it has no room the action holds all the same. */
+static bool line_hit(const struct policy *p, struct tally *t, const struct facts *facts,
+    enum content_line line, unsigned row)
+{
+	static const uint8_t phases[CONTENT_N_LINES] = { PHASE_HELO, PHASE_MAIL, PHASE_RCPT };
+	struct tally none = { 0 };
+
+	if (t->n < TALLY_MAX || is_in(t, p->rules[row].id))
+		return tally_hit(p, t, facts, (enum phase)phases[line], row);
+	t->full = true; /* the message's end counts it */
+	return tally_hit(p, &none, facts, (enum phase)phases[line], row);
+}
+
+static bool line_acts(
+    const struct policy *p, enum phase phase, const struct facts *facts, enum content_line line)
+{
+	if (line == CONTENT_SENDER && phase == PHASE_MAIL)
+		return p->n_access_passes == 0;
+	if (line == CONTENT_HELO && address_is_postmaster(facts->rcpt))
+		return false;
+	return phase == PHASE_RCPT;
+}
+
+struct verdict policy_judge_lines(const struct policy *p, enum phase phase,
+    const struct facts *facts, const struct content lines[CONTENT_N_LINES], struct tally *tally)
+{
+	enum verdict_kind gravest = VERDICT_NONE;
+	bool failed = false;
+	struct verdict v;
+
+	for (unsigned line = 0; line < CONTENT_N_LINES && !facts->trusted; line++) {
+		bool acts = line_acts(p, phase, facts, (enum content_line)line);
+
+		for (unsigned i = 0; i < lines[line].n; i++) {
+			unsigned row = lines[line].rules[i] & ~(unsigned)CONTENT_LINES;
+			uint8_t action = p->rules[row].action;
+
+			if (line_hit(p, tally, facts, (enum content_line)line, row) && acts &&
+			    action > gravest)
+				gravest = (enum verdict_kind)action;
+		}
+		failed |= lines[line].failed && acts && !facts->pass_all;
+	}
+	v = policy_judge(p, phase, facts, tally);
+	if (v.kind != VERDICT_PASS)
+		act(p, &v, gravest, REASON_PATTERN_ENVELOPE, failed);
+	return v;
+}
+
+void content_forget_rcpt(const struct policy *p, struct tally *tally, unsigned n_before)
+{
+	unsigned kept = n_before;
+
+	for (unsigned i = n_before; i < tally->n; i++) {
+		const struct policy_rule *rule = policy_rule_by_id(p, tally->hits[i]);
+
+		if (!rule || rule->kind != RULE_PATTERN || !(tally->hits[i] & RULE_ID_TRANSACTION)) {
+			tally->hits[kept++] = tally->hits[i];
+		} else if (!(tally->hits[i] & RULE_ID_SHADOW)) {
+			tally->score -= rule->weight;
+			tally->transaction -= rule->weight;
+		}
+	}
+	if (n_before < tally->n)
+		tally->n = (uint8_t)kept;
 }

@@ -56,6 +56,9 @@ enum pattern_rule_flags {
 	PATTERN_RULE_META = 1u << 0,
 	PATTERN_RULE_TERM =
 	    1u << 1, /* neither score nor action: only metas ask for it, never a hit */
+	/* of pattern_rule_get() alone: all its expressions look at HELO name or envelope, and none
+	 * has to be confirmed, so pattern_line() tells all there is to it */
+	PATTERN_RULE_LINES = 1u << 2,
 };
 
 /* One rule; texts live as long as the set. */

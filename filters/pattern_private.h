@@ -35,8 +35,9 @@ struct pattern_set {
 	unsigned n_fields;
 	uint16_t field_slots[PATTERN_HEADER_SLOTS]; /* index into fields + 1; 0 free */
 	bool has_metas;
-	struct mime_sink sink;       /* what this set wants of a message */
-	struct confirm_set *confirm; /* NULL: no expression is confirmed */
+	uint64_t message_rules[PATTERN_MAX_RULES / 64]; /* bits: a line alone does not tell */
+	struct mime_sink sink;                          /* what this set wants of a message */
+	struct confirm_set *confirm;                    /* NULL: no expression is confirmed */
 };
 
 /* Streams of one use: opened ahead, reset instead of closed. */

@@ -98,6 +98,9 @@ static bool open_rows(struct pattern_opening *o)
 		if (e->header >= h->strings_len || e->source >= h->strings_len ||
 		    e->rule >= h->n_rules || e->zone >= PATTERN_N_ZONES)
 			return fail(o, "patterns: an expression is out of range");
+		if ((e->zone != PATTERN_HELO && e->zone != PATTERN_ENVELOPE) ||
+		    e->flags & PATTERN_CONFIRM)
+			pattern_bit_set(s->message_rules, e->rule);
 	}
 	return true;
 }
@@ -254,6 +257,9 @@ void pattern_rule_get(const struct pattern_set *s, unsigned rule, struct pattern
 	const struct pattern_rule_row *r = &s->rules[rule];
 
 	*ret_rule = (struct pattern_rule){ s->strings + r->name, r->weight, r->action, r->flags };
+	ret_rule->flags &= ~(uint32_t)PATTERN_RULE_LINES;
+	if (!(r->flags & PATTERN_RULE_META) && !pattern_bit(s->message_rules, rule))
+		ret_rule->flags |= PATTERN_RULE_LINES;
 }
 
 unsigned pattern_n_expressions(const struct pattern_set *s)

@@ -28,6 +28,9 @@ url:/(^|\\.)spam\\.example$/  name=BAD_HOST action=refuse
 subject:/^(\\w+) \\1$/i         name=TWICE action=refuse confirm
 body:/(?<!un)subscribe here/  name=SUBSCRIBE action=refuse confirm
 body:/^(z+)+(?<!z)/m          name=ENDLESS action=refuse confirm
+helo:/^evil\\./               name=BAD_HELO action=refuse
+envelope:/^from:.*@bad\\.example$/ name=BAD_SENDER action=refuse
+envelope:/^to:trap@/          name=BAD_RCPT action=refuse score=1
 '''
 TWICE = "Subject: bargain bargain\n\nx\n"
 ENDLESS = "Subject: x\n\n" + "z" * 100 + "\n"
@@ -122,6 +125,33 @@ def test_behind_the_window(a):
     refused_and_gone(a, "Subject: x\n\n" + filler + "the jackpot\n", chunks=10000)
     assert send(a, "Subject: x\n\n" + filler)[0] == 250
     assert send(a, "Subject: x\n\n" + filler, chunks=10000)[0] == 250
+
+
+@bound(60)
+def test_helo_and_envelope(a):
+    """Each in its own phase, without DATA; the message for those that are left is delivered."""
+    before = len(a.lab.maildir("mail1"))
+    with clients.Dialog(a.lab, a, timeout_s=20) as d:
+        d.hello("evil.example")
+        d.want(250, "MAIL FROM:<sender@client.example>")
+        assert "5.7.1 Refused by policy" in d.want(550, "RCPT TO:<user@example.org>")
+        d.want(250, "EHLO client.example")
+        assert "5.7.1 Refused by policy" in d.want(550, "MAIL FROM:<x@bad.example>")
+        d.want(250, "MAIL FROM:<sender@client.example>")
+        d.want(250, "RCPT TO:<user@example.org>")
+        assert "5.7.1 Refused by policy" in d.want(550, "RCPT TO:<trap@example.org>")
+        d.want(354, "DATA")
+        d.send(b"Subject: x\r\n\r\nfine\r\n.\r\n")
+        assert d.reply()[0] == 250
+        d.want(221, "QUIT")
+    until("the one that was left", 10, lambda: len(a.lab.maildir("mail1")) == before + 1)
+    until("the event", 5, lambda: [e for e in a.events("session") if e.get("reason") == "pattern_envelope"],
+          0.1)
+    told = [e for e in a.events("session") if e.get("reason") == "pattern_envelope"][-1]
+    assert told["phase"] == "rcpt" and "patterns.BAD_RCPT" in told["rules"], told
+    rules = {r["name"]: r for r in json.loads(a.ctl("--json", "rule", "list")[1])["rules"]}
+    for name in ("BAD_HELO", "BAD_SENDER", "BAD_RCPT"):
+        assert rules[f"patterns.{name}"]["hits"] == 1, rules[f"patterns.{name}"]
 
 
 @bound(60)

@@ -51,6 +51,16 @@ static void test_tells(void **state)
 	assert_false(pattern_has_message(set));
 	pattern_close(set);
 	free(part);
+	/* a rule of lines: all its expressions look at them, and nothing has to be confirmed */
+	set = set_make("helo:/x/ name=H score=1\nenvelope:/x/ name=E score=1\nbody:/x/ name=E\n"
+		       "envelope:/(?<!x)y/ name=C score=1 confirm\n",
+	    &part);
+	for (unsigned i = 0; i < 3; i++) {
+		pattern_rule_get(set, i, &r);
+		assert_int_equal(r.flags, i == 0 ? PATTERN_RULE_LINES : 0);
+	}
+	pattern_close(set);
+	free(part);
 	set = set_make("# nothing\n", &part);
 	assert_int_equal(pattern_n_rules(set), 0);
 	pattern_close(set);
