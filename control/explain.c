@@ -21,13 +21,14 @@ static bool has_word(const json_t *array, const char *word)
 	return false;
 }
 
-/* A refusal without state says `listed` or `overload`, whatever the list or ban says. */
+/* A refusal without state says `listed`, `banned` or `overload`, whatever the list says. */
 static enum explain_fit fits_syn(const struct explain_token *t, const json_t *event, int64_t end_ms,
     int64_t from_ms, int64_t to_ms)
 {
 	const char *verdict = text_in(event, "verdict");
 	if (strcmp(text_in(event, "event"), "refused-syn") != 0 ||
-	    end_ms < from_ms - EXPLAIN_SYN_MS || end_ms >= to_ms)
+	    end_ms < from_ms - EXPLAIN_SYN_MS || end_ms >= to_ms ||
+	    (strcmp(t->reason, "banned") == 0) != (strcmp(text_in(event, "reason"), "banned") == 0))
 		return EXPLAIN_NOT;
 	return strcmp(verdict, strcmp(t->reason, "overload") == 0 ? "defer" : "refuse") == 0
 		   ? EXPLAIN_FITS

@@ -229,6 +229,8 @@ size_t events_format(const struct event *event, const struct stats_file *stats,
 		put_reason(&l, event->reason);
 		put(&l, ",\"epoch\":%u", event->epoch);
 	}
+	if (event->kind == EVENT_REFUSED_SYN)
+		put_rules(&l, "rules", event, stats, 0);
 	if (event->kind == EVENT_SESSION || event->kind == EVENT_POSSIBLE_DOUBLE) {
 		put(&l,
 		    ",\"code\":%u,\"commands\":%u,\"messages\":%u,\"rcpts\":%u,\"duration_ms\":%"

@@ -30,6 +30,7 @@ enum {
 	TIMERS_PER_TURN = 64,
 	REFUSE_LISTED = 0, /* refuse classes of the stack */
 	REFUSE_BUSY = 1,
+	REFUSE_BANNED = 2,
 	SYN_EVENTS_PER_SECOND = 100,
 	GAUGES_NS = 100000000,
 };
@@ -93,6 +94,8 @@ static void syn_event(struct worker *w, const struct syn_judgement *j, const str
 	e->listener = j->listener;
 	e->client_port = j->src_port;
 	memcpy(e->client, j->src.b, sizeof(e->client));
+	e->rules[0] = (uint16_t)v->rule;
+	e->n_rules = v->rule != 0;
 }
 
 static void apply_verdict(struct worker *w, struct syn_judgement *j, const struct verdict *v)
@@ -103,7 +106,7 @@ static void apply_verdict(struct worker *w, struct syn_judgement *j, const struc
 	case VERDICT_TRAP: j->verdict = SYN_TRAP; break;
 	case VERDICT_REFUSE:
 		j->verdict = SYN_REFUSE;
-		j->refuse_class = REFUSE_LISTED;
+		j->refuse_class = v->reason == REASON_BANNED ? REFUSE_BANNED : REFUSE_LISTED;
 		break;
 	case VERDICT_DEFER:
 		j->verdict = SYN_REFUSE;
@@ -118,6 +121,26 @@ static void apply_verdict(struct worker *w, struct syn_judgement *j, const struc
 		return;
 	count_reason(w, v->reason);
 	syn_event(w, j, v);
+}
+
+/* Rules that ended a connection before it began; most of a burst mostly meet the same one. */
+static void count_syn_hits(
+    struct worker *w, const struct syn_judgement *syns, const struct verdict *verdicts, unsigned n)
+{
+	unsigned rule = 0, hits = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned one = syns[i].verdict == SYN_GO_ON ? 0 : verdicts[i].rule;
+
+		if (one != rule && hits) {
+			w->stats->rules[rule].hits += hits;
+			hits = 0;
+		}
+		rule = one;
+		hits += one != 0;
+	}
+	if (hits)
+		w->stats->rules[rule].hits += hits;
 }
 
 /* The last rung: who is neither trusted nor known to send mail is told to come back, without state. */
@@ -165,6 +188,7 @@ static void judge_syns(void *arg, struct syn_judgement *syns, unsigned n)
 			turn_away_strangers(w, (const uint8_t(*)[16])clients, k, verdicts);
 		for (unsigned i = 0; i < k; i++)
 			apply_verdict(w, &syns[at + i], &verdicts[i]);
+		count_syn_hits(w, &syns[at], verdicts, k);
 	}
 }
 
@@ -205,6 +229,7 @@ static void set_texts(struct worker *w)
 	w->minute = minute;
 	set_refusal(w, REFUSE_LISTED, 521, REASON_LISTED);
 	set_refusal(w, REFUSE_BUSY, 421, REASON_OVERLOAD);
+	set_refusal(w, REFUSE_BANNED, 521, REASON_BANNED);
 }
 
 _Static_assert((int)STATS_PACES == (int)TARPIT_PACES && (int)STATS_AGES == (int)TARPIT_AGES &&

@@ -74,6 +74,7 @@ void address_prepare(struct policy *p)
 		v->kind = l->verdict;
 		v->phase = PHASE_SYN;
 		v->reason = l->verdict == VERDICT_PASS ? REASON_ALLOWED : l->reason;
+		v->rule = rule->id;
 	}
 }
 
@@ -152,6 +153,9 @@ void policy_judge_syns(const struct policy *p, const uint8_t (*clients)[16], uns
     uint32_t now_s, struct verdict *verdicts)
 {
 	bool overlay = asks_overlay(p), bans_act = for_all_clients(&p->rules[CHECK_banned]);
+	const struct verdict ban = {
+		.phase = PHASE_SYN, .reason = REASON_BANNED, .rule = p->rules[CHECK_banned].id
+	};
 	uint8_t values[BURST], bans[BURST];
 
 	if (!p->has_lists && !overlay) {
@@ -174,9 +178,10 @@ void policy_judge_syns(const struct policy *p, const uint8_t (*clients)[16], uns
 		if (!overlay || !bans_act)
 			continue;
 		for (unsigned k = 0; k < m; k++)
-			if (bans[k] != VERDICT_NONE && bans[k] != VERDICT_TARPIT)
-				verdicts[i + k] =
-				    (struct verdict){ bans[k], PHASE_SYN, REASON_BANNED, 0 };
+			if (bans[k] != VERDICT_NONE && bans[k] != VERDICT_TARPIT) {
+				verdicts[i + k] = ban;
+				verdicts[i + k].kind = bans[k];
+			}
 	}
 }
 _Static_assert(VERDICT_NONE == 0 && PHASE_SYN == 0 && REASON_NONE == 0, "a zeroed verdict is NONE");

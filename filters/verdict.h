@@ -58,7 +58,10 @@ struct verdict {
 	uint8_t kind;    /* enum verdict_kind */
 	uint8_t phase;   /* enum phase in which it was reached */
 	uint16_t reason; /* enum reason */
-	int32_t score;   /* sum of what the checks scored so far, in hundredths of a point */
+	union {
+		int32_t score; /* sum of what the checks scored so far, in hundredths of a point */
+		uint32_t rule; /* PHASE_SYN in bulk: the number of the rule (rules.h), 0: none */
+	};
 };
 
 #endif

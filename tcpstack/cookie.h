@@ -4,7 +4,7 @@
  *
  *	 31                            3 2   0
  *	+-------------------------------+-----+   index 0-5: the peer's MSS, family's own table
- *	|        29 bits of MAC         |  i  |   index 6, 7: refuse class 0, 1
+ *	|        29 bits of MAC         |  i  |   index 6, 7: refuse class 0, 1; 2 (see below)
  *	+-------------------------------+-----+
  *
  * MAC: SipHash-2-4 over addresses, ports, client ISN and epoch (64 s; the current and the previous
@@ -12,6 +12,10 @@
  * and 7, bits 58-60 are XORed onto the index. Whoever holds a refuse cookie therefore knows nothing
  * of the bits that would open a connection: with one MAC for all eight indexes, ACKing cookie - 6
  * would turn a refusal into a session.
+ *
+ * Refuse class 2 is index 6 with every bit of its MAC turned: three bits have no room for a ninth index.
+ * Whoever holds a cookie of class 0 can make one of class 2, and hears the other text. Rejected: one MSS
+ * fewer, for which honest clients would pay.
  *
  * A trap's ISN is all 32 bits of another hash (its own mark in the message, epochs of 68 minutes,
  * so that a trapped client's window probes are recognised for an hour): no ACK of it verifies as a
@@ -29,6 +33,8 @@
 
 enum {
 	COOKIE_MSS_INDEXES = 6,
+	COOKIE_INDEXES = COOKIE_MSS_INDEXES + STACK_REFUSE_CLASSES,
+	COOKIE_TURNED = 8, /* from here on an index is two less, with its MAC turned */
 	COOKIE_EPOCH_S = 64,
 	COOKIE_TRAP_EPOCHS = 64, /* one epoch of traps: 68 minutes */
 };
@@ -97,8 +103,12 @@ uint32_t cookie_trap(const struct cookie_keys *k, const uint8_t key[16], bool v4
 
 static inline uint32_t cookie_make(uint64_t hash, unsigned index)
 {
-	uint32_t mac = (uint32_t)(index < COOKIE_MSS_INDEXES ? hash : hash >> 29) & 0x1fffffffu;
+	const uint32_t mask = 0x1fffffffu;
+	uint32_t mac = (uint32_t)(index < COOKIE_MSS_INDEXES ? hash : hash >> 29) & mask;
+	unsigned turned = index >= COOKIE_TURNED;
 
+	mac ^= mask & -turned;
+	index -= 2 * turned;
 	return mac << 3 | (index ^ (hash >> 58 & 7));
 }
 
@@ -107,7 +117,12 @@ static inline int cookie_check(uint64_t hash, uint32_t cookie)
 {
 	unsigned index = (cookie ^ (unsigned)(hash >> 58)) & 7;
 
-	return cookie_make(hash, index) == cookie ? (int)index : -1;
+	if (cookie_make(hash, index) == cookie)
+		return (int)index;
+	index += 2;
+	return index >= COOKIE_TURNED && index < COOKIE_INDEXES && cookie_make(hash, index) == cookie
+		   ? (int)index
+		   : -1;
 }
 
 /* Largest index whose MSS the peer can take; mss 0: no option (RFC 9293 3.7.1: 536, 1220). */

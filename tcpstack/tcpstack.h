@@ -89,7 +89,7 @@ enum {
 	STACK_MAX_ADDRS = 64,  /* own addresses, all netifs together */
 	STACK_MAX_ROUTES = 64,
 	STACK_MAX_LISTENERS = 16,
-	STACK_REFUSE_CLASSES = 2, /* MSS indexes 6 and 7 of the cookie mark them */
+	STACK_REFUSE_CLASSES = 3, /* the cookie marks them */
 	STACK_REFUSE_TEXT_MAX = 512,
 };
 

@@ -86,7 +86,7 @@ def test_every_token_resolves(a):
     print(f"# unresolved tokens {len(unresolved)}")
     assert not unresolved, unresolved[:5]
     assert {"relay_denied", "greylisted", "listed", "listed_verified", "non_smtp", "line_too_long",
-            "message_size", "error_limit"} <= kinds, kinds
+            "message_size", "error_limit", "banned"} <= kinds, kinds
     a.asked("ban", "del", BANNED)
 
 

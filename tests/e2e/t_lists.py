@@ -82,6 +82,33 @@ def test_a_ban_ends_by_itself(a):
     assert a.greeting(HOST) == 220
 
 
+def test_the_rule_that_refused_without_state_has_its_hits(a):
+    """A list and a ban say each what they are, and count as rules, in `rule list` and in the log."""
+    def said(src):
+        with clients.Dialog(a.lab, a, False, src) as d:
+            return d.reply()[1]
+
+    def hits():
+        by_name = {r["name"]: r["hits"] for r in a.told("rule", "list")["rules"]}
+        return by_name["lists.blocked"], by_name["checks.banned"]
+
+    def told():
+        return [(e["reason"], e["rules"]) for e in a.events("refused-syn") if e["client"] == HOST]
+
+    before, n = hits(), len(told())
+    a.asked("list", "add", HOST, "--for", "1m")
+    assert "Your address is listed here [" in said(HOST)
+    a.asked("list", "del", HOST)
+    a.asked("ban", "add", HOST, "--for", "1m")
+    assert "Your address is banned here for now [" in said(HOST)
+    assert "Your address is banned here for now [" in said(HOST)
+    a.asked("ban", "del", HOST)
+    until("their hits", 5, lambda: hits() == (before[0] + 1, before[1] + 2), 0.1)
+    until("the events", 5, lambda: len(told()) == n + 3)
+    assert told()[n:] == [("listed", ["lists.blocked"]), ("banned", ["checks.banned"]),
+                          ("banned", ["checks.banned"])], told()
+
+
 def test_entries_outlive_both_processes(a):
     a.asked("list", "add", HOST, "--for", "1h")
     a.asked("ban", "add", V6 + "/128", "--for", "1h")

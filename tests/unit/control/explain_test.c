@@ -124,9 +124,14 @@ static void a_refusal_without_state_is_a_sampled_syn(void **state)
 	write_event("refused-syn", at + 59999, "192.0.2.9", 0, 5, 0,
 	    "\"verdict\":\"refuse\",\"reason\":\"banned\"");
 	/* the ACK, and with it the minute of the text, comes later */
-	is_found(0, MINUTE + 200, "listed", 5, "192.0.2.9", "192.0.2.9");
-	is_found(0, MINUTE + 201, "listed", 5, "192.0.2.9", "192.0.2.9");
-	is_found(0, MINUTE + 199, "listed", 5, "192.0.2.9", NULL);
+	is_found(0, MINUTE + 200, "banned", 5, "192.0.2.9", "192.0.2.9");
+	is_found(0, MINUTE + 201, "banned", 5, "192.0.2.9", "192.0.2.9");
+	is_found(0, MINUTE + 199, "banned", 5, "192.0.2.9", NULL);
+	is_found(0, MINUTE + 200, "listed", 5, "192.0.2.9", NULL);
+	write_event("refused-syn", at + 59999, "192.0.2.10", 0, 5, 0,
+	    "\"verdict\":\"refuse\",\"reason\":\"listed\"");
+	is_found(0, MINUTE + 200, "listed", 5, "192.0.2.10", "192.0.2.10");
+	is_found(0, MINUTE + 200, "banned", 5, "192.0.2.10", NULL);
 	is_found(0, MINUTE + 200, "overload", 5, "192.0.2.9", NULL);
 }
 

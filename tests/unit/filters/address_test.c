@@ -272,6 +272,17 @@ static void expect_at(const struct spoken *s, unsigned network, uint32_t now_s,
 	policy_judge_syns(s->f.p, (const uint8_t(*)[16])facts.client, 1, now_s, &v);
 	assert_int_equal(v.kind, syn_kind);
 	assert_int_equal(v.reason, syn_kind == VERDICT_NONE ? REASON_NONE : reason);
+	if (syn_kind == VERDICT_NONE) {
+		assert_int_equal(v.rule, 0);
+	} else { /* the rule that has the hit */
+		const struct policy_rule *rule = policy_rule_by_id(s->f.p, v.rule);
+
+		assert_non_null(rule);
+		if (reason == REASON_BANNED)
+			assert_ptr_equal(rule, policy_rule(s->f.p, CHECK_banned));
+		else
+			assert_int_equal(rule->kind, RULE_LIST);
+	}
 	v = policy_judge(s->f.p, PHASE_CONNECT, &facts, &tally);
 	assert_int_equal(v.kind, connect_kind);
 	assert_int_equal(v.reason, connect_kind == VERDICT_NONE ? REASON_NONE : reason);

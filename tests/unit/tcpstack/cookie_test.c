@@ -24,7 +24,7 @@ static void every_index_comes_back(void **state)
 
 	for (unsigned i = 0; i < 10000;
 	     i++, h = h * 6364136223846793005ull + 1442695040888963407ull) {
-		for (unsigned index = 0; index < 8; index++)
+		for (unsigned index = 0; index < COOKIE_INDEXES; index++)
 			assert_int_equal(cookie_check(h, cookie_make(h, index)), (int)index);
 	}
 }
@@ -37,10 +37,15 @@ static void refuse_and_open_do_not_mix(void **state)
 
 	for (unsigned i = 0; i < 10000;
 	     i++, h = h * 6364136223846793005ull + 1442695040888963407ull) {
-		uint32_t refuse = cookie_make(h, 6);
-		for (uint32_t low = 0; low < 8; low++) {
-			int index = cookie_check(h, (refuse & ~7u) | low);
-			assert_true(index < 0 || index >= COOKIE_MSS_INDEXES);
+		for (unsigned c = COOKIE_MSS_INDEXES; c < COOKIE_INDEXES; c++) {
+			uint32_t refuse = cookie_make(h, c);
+			for (uint32_t low = 0; low < 8; low++) {
+				int index = cookie_check(h, (refuse & ~7u) | low);
+				int turned = cookie_check(h, (~refuse & ~7u) | low);
+				assert_true(index < 0 || index >= COOKIE_MSS_INDEXES);
+				assert_true(turned < 0 || turned >= COOKIE_MSS_INDEXES);
+				assert_true(index < COOKIE_INDEXES && turned < COOKIE_INDEXES);
+			}
 		}
 	}
 }
@@ -96,7 +101,7 @@ static void guesses_fail(void **state)
 	unsigned good = 0;
 	uint64_t h = 0x0123456789abcdefull;
 
-	/* 20 million guesses against a 29-bit MAC with 8 ways to be right: 0.3 expected. */
+	/* 20 million guesses against a 29-bit MAC with 9 ways to be right: 0.3 expected. */
 	for (uint32_t i = 0; i < 20000000; i++)
 		good += cookie_check(h, i * 2654435761u) >= 0;
 	assert_true(good <= 4);

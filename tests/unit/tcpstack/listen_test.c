@@ -418,6 +418,30 @@ static uint32_t refuse_begin(struct lab *l, unsigned refuse_class)
 	return r.seq;
 }
 
+static void each_class_has_its_own_text(void **state)
+{
+	static const char *const texts[STACK_REFUSE_CLASSES] = { "521 listed\r\n", "421 busy\r\n",
+		"521 banned\r\n" };
+	uint32_t iss[STACK_REFUSE_CLASSES];
+	struct lab *l = *state;
+
+	for (unsigned c = 0; c < STACK_REFUSE_CLASSES; c++) {
+		iss[c] = refuse_begin(l, c);
+		assert_int_equal(stack_set_refusal(l->st, c, texts[c], strlen(texts[c])), 0);
+	}
+	for (unsigned c = 0; c < STACK_REFUSE_CLASSES; c++) {
+		ack(l, ISN + 1, iss[c] + 1);
+		struct lab_reply r = lab_reply(l, 0);
+		assert_int_equal(r.len, strlen(texts[c]));
+		assert_memory_equal(r.data, texts[c], r.len);
+		lab_out_free(l);
+		ack(l, ISN + 1, iss[c] + 1 + (uint32_t)r.len + 1); /* of the FIN */
+		assert_int_equal(l->out.n_tx, 0);
+	}
+	assert_int_equal(l->counters[STACK_refuse_acked], STACK_REFUSE_CLASSES);
+	assert_int_equal(l->counters[STACK_cookie_bad], 0);
+}
+
 static void refuse_in_one_segment(void **state)
 {
 	struct lab *l = *state;
@@ -838,6 +862,7 @@ int main(void)
 		BOTH(synack_again_after_1_3_7),
 		BOTH(ring_remembers_options),
 		BOTH(full_ring_leaves_the_cookie),
+		BOTH(each_class_has_its_own_text),
 		BOTH(refuse_in_one_segment),
 		BOTH(refuse_answers_data_on_the_ack),
 		BOTH(refuse_resets_talk_after_the_end),
