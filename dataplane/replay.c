@@ -12,6 +12,7 @@
  */
 #include "image_map.h"
 #include "model_rig.h"
+#include "replay_answers.h"
 #include "replay_capture.h"
 
 #include "filters/image.h"
@@ -68,6 +69,8 @@ struct replay {
 	unsigned n_actors, next; /* on stage; next session of the capture */
 	bool json;
 	const char *file;
+	const struct answers *answers;
+	uint64_t *unanswered; /* questions of name service, over all captures */
 };
 
 /* ---- the stage ---- */
@@ -240,6 +243,16 @@ static void on_event(void *arg, const struct event *e)
 	}
 }
 
+/* What nobody recorded has failed, at once: the policy's defaults for that hold. */
+static void on_question(void *arg, const struct question *q)
+{
+	struct replay *rp = arg;
+	struct answer answer;
+
+	*rp->unanswered += !answers_find(rp->answers, q, &answer);
+	rig_answer(rp->rig, &answer); /* no room: its deadline does it */
+}
+
 static void on_message(void *arg, uint64_t id, uint64_t digest, size_t len, unsigned rcpts,
     const struct ip_addr *client)
 {
@@ -381,6 +394,7 @@ static int play_scene(struct replay *rp)
 		.arg = rp,
 		.on_event = on_event,
 		.on_message = on_message,
+		.on_question = on_question,
 		.given_policy = rp->policy,
 		.worker_conns = 4096,
 		.worker_chunks = 16384,
@@ -397,7 +411,8 @@ static int play_scene(struct replay *rp)
 	return 0;
 }
 
-static int replay_file(const char *file, struct policy *policy, uint16_t port, bool json)
+static int replay_file(const char *file, struct policy *policy, uint16_t port, bool json,
+    const struct answers *answers, uint64_t *unanswered)
 {
 	struct replay *rp = calloc(1, sizeof(*rp));
 	char *error = NULL;
@@ -411,6 +426,8 @@ static int replay_file(const char *file, struct policy *policy, uint16_t port, b
 	rp->policy = policy;
 	rp->json = json;
 	rp->file = file;
+	rp->answers = answers;
+	rp->unanswered = unanswered;
 	unsigned n = rp->capture.n_sessions;
 	rp->rows = calloc(n ? n : 1, sizeof(*rp->rows));
 	e = rp->rows ? 0 : -ENOMEM;
@@ -429,29 +446,39 @@ static int replay_file(const char *file, struct policy *policy, uint16_t port, b
 
 static void usage(FILE *to)
 {
-	fputs("usage: postern-replay --image POLICY [--port N] [--json] CAPTURE...\n"
-	      "Re-enacts the SMTP clients of captures (pcap, pcapng; - for standard input) against "
-	      "a\n"
-	      "compiled policy and prints a verdict for each session. Needs no root and no DPDK.\n"
-	      "  --image FILE  policy made by postern-compile\n"
-	      "  --port N      the servers' port in the capture [25]\n"
-	      "  --json        one JSON object a line instead of the table\n"
-	      "Exit status: 0 replayed; 1 a file could not be read or replayed; 2 wrong usage.\n",
+	fputs(
+	    "usage: postern-replay --image POLICY [--answers FILE] [--port N] [--json] CAPTURE...\n"
+	    "Re-enacts the SMTP clients of captures (pcap, pcapng; - for standard input) against "
+	    "a\n"
+	    "compiled policy and prints a verdict for each session. Needs no root and no DPDK.\n"
+	    "  --image FILE  policy made by postern-compile\n"
+	    "  --answers FILE  what name service said: lines as `host 192.0.2.7 mail.example.net`, "
+	    "or "
+	    "the\n"
+	    "                event log of the live run; anything else that is asked has failed\n"
+	    "  --port N      the servers' port in the capture [25]\n"
+	    "  --json        one JSON object a line instead of the table\n"
+	    "Exit status: 0 replayed; 1 a file could not be read or replayed; 2 wrong usage.\n",
 	    to);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "image", required_argument, NULL, 'i' },
+		{ "answers", required_argument, NULL, 'a' },
 		{ "port", required_argument, NULL, 'p' }, { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'v' }, { 0 } };
-	const char *image = NULL;
+	const char *image = NULL, *answers_file = NULL;
+	struct answers *answers = NULL;
+	uint64_t unanswered = 0;
 	unsigned long port = 25;
+	char *error = NULL;
 	bool json = false;
 	int o, status = 0;
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (o) {
 		case 'i': image = optarg; break;
+		case 'a': answers_file = optarg; break;
 		case 'p': port = strtoul(optarg, NULL, 10); break;
 		case 'j': json = true; break;
 		case 'h': usage(stdout); return 0;
@@ -468,8 +495,20 @@ int main(int argc, char **argv)
 	struct policy *policy = image_map_policy("postern-replay", image, &map, &len);
 	if (!policy)
 		return 1;
+	if (answers_read(answers_file, policy, &answers, &error) < 0) {
+		fprintf(stderr, "postern-replay: %s\n", error ? error : "no memory");
+		free(error);
+		status = 1;
+		optind = argc;
+	}
 	for (int i = optind; i < argc; i++)
-		status |= replay_file(argv[i], policy, (uint16_t)port, json);
+		status |= replay_file(argv[i], policy, (uint16_t)port, json, answers, &unanswered);
+	if (unanswered)
+		fprintf(stderr,
+		    "postern-replay: %" PRIu64 " questions of name service had no answer (%s), and "
+		    "failed\n",
+		    unanswered, answers_file ? answers_file : "see --answers");
+	answers_free(answers);
 	policy_close(policy);
 	munmap(map, len);
 	return status;
