@@ -37,8 +37,8 @@ struct bench {
 	uint32_t entries;
 	uint8_t verdict; /* of the generator's sources */
 	bool listed;
-	uint64_t ended, refused, wrong; /* conversations */
-	uint64_t answers;               /* to the flood */
+	struct gen_talks talks;
+	uint64_t answers; /* to the flood */
 };
 
 static void policy(void *arg, struct policy_settings *s, struct image_writer *w)
@@ -89,46 +89,19 @@ static struct loop *open_loop(struct bench *b, bool v6, bool (*heard)(struct loo
 	return b->l;
 }
 
-/* ---- a conversation, without state: what was heard says what comes next ---- */
-
-static bool is(const char *text, unsigned len, const char *begin)
-{
-	size_t n = strlen(begin);
-
-	return len >= n && memcmp(text, begin, n) == 0;
-}
+/* ---- conversations ---- */
 
 static bool talk(struct loop *l, struct frame *f)
 {
-	static const char ehlo[] = "EHLO bot.example\r\n", mail[] = "MAIL FROM:<a@example.net>\r\n",
-			  rcpt[] = "RCPT TO:<user@example.com>\r\n", quit[] = "QUIT\r\n";
 	struct bench *b = l->arg;
-	const char *text, *say = "";
-	unsigned what = gen_heard(&l->gen, f, &text), flags = what >> 16 & 0x17, len = what & 0xffff;
+	const char *text;
 
 	if (f->data[14 + (l->gen.v6 ? 30 : 17)] & (l->gen.v6 ? FLOODED6 : FLOODED4)) {
-		b->answers += flags == 0x12;
+		b->answers += (gen_heard(&l->gen, f, &text) >> 16 & 0x17) == 0x12;
 		return false; /* nobody is there */
 	}
-	if (flags & 4) {
-		b->wrong++;
+	if (!gen_talk(&l->gen, f, &b->talks))
 		return false;
-	}
-	if (is(text, len, "220 "))
-		say = ehlo;
-	else if (is(text, len, "250-mx"))
-		say = mail;
-	else if (is(text, len, "250 2.1.0"))
-		say = rcpt;
-	else if (is(text, len, "550 "))
-		say = quit, b->refused++;
-	else if (is(text, len, "221 "))
-		b->ended++;
-	else if (len > 0)
-		b->wrong++;
-	else if (!(flags & 3))
-		return false; /* an ACK alone */
-	gen_say(&l->gen, f, say, (unsigned)strlen(say));
 	l->back[l->n_back++] = *f;
 	return true;
 }
@@ -138,12 +111,12 @@ static double converse(struct bench *b, uint64_t sessions)
 {
 	struct loop *l = b->l;
 	struct frame in[LOOP_BURST];
-	uint64_t busy = l->busy, end = b->ended + sessions, started = b->ended, idle = 0;
+	uint64_t busy = l->busy, end = b->talks.ended + sessions, started = b->talks.ended, idle = 0;
 
-	while (b->ended < end && idle < 100000) {
+	while (b->talks.ended < end && idle < 100000) {
 		unsigned n = loop_back(l, in, LOOP_BURST);
 
-		while (n < LOOP_BURST && started < end && started - b->ended < AT_ONCE &&
+		while (n < LOOP_BURST && started < end && started - b->talks.ended < AT_ONCE &&
 		       memframes_get(l->frames, 0, &in[n])) {
 			gen_syn(&l->gen, &in[n++]);
 			started++;
@@ -151,9 +124,9 @@ static double converse(struct bench *b, uint64_t sessions)
 		idle = n ? 0 : idle + 1;
 		loop_turn(l, in, n, n ? 0 : 100000);
 	}
-	if (b->ended < end || b->wrong) {
+	if (b->talks.ended < end || b->talks.wrong) {
 		fprintf(stderr, "bench-flood: %llu sessions did not end, %llu frames were wrong\n",
-		    (unsigned long long)(end - b->ended), (unsigned long long)b->wrong);
+		    (unsigned long long)(end - b->talks.ended), (unsigned long long)b->talks.wrong);
 		return 0;
 	}
 	return (double)(l->busy - busy) / l->cycles_per_ns / (double)sessions;
@@ -175,13 +148,13 @@ static int established(struct bench *b, bool v6, unsigned windows, bool json)
 	b->l->gen.plain = true;
 	for (unsigned i = 0; i < 200; i++) /* resolves the gateway */
 		converse(b, 1);
-	b->wrong = 0;
+	b->talks.wrong = 0;
 	converse(b, SESSIONS);
 	for (unsigned i = 0; i < windows; i++) {
-		uint64_t refused = b->refused;
+		uint64_t refused = b->talks.refused;
 		double ns = converse(b, SESSIONS);
 
-		if (ns == 0 || b->refused - refused < SESSIONS)
+		if (ns == 0 || b->talks.refused - refused < SESSIONS)
 			return 1;
 		report_add(&report, ns, 5000);
 	}
@@ -248,12 +221,12 @@ static int synflood(struct bench *b, bool v6, unsigned windows, bool json)
 	l->gen.plain = true;
 	for (unsigned i = 0; i < 200; i++)
 		converse(b, 1);
-	b->wrong = 0;
+	b->talks.wrong = 0;
 	converse(b, SESSIONS);
 	flood(b, SYNS, false, NULL);
 	uint64_t rss = loop_rss();
 	for (unsigned i = 0; i < windows; i++) {
-		uint64_t answers = b->answers, ended = b->ended;
+		uint64_t answers = b->answers, ended = b->talks.ended;
 		double ns = flood(b, SYNS, false, NULL);
 
 		if (b->answers - answers < SYNS - SYNS / 1000) {
@@ -268,7 +241,7 @@ static int synflood(struct bench *b, bool v6, unsigned windows, bool json)
 
 			loop_turn(l, in, loop_back(l, in, LOOP_BURST), 0);
 		}
-		report_add(&real, 100.0 * (double)(b->ended - ended) / (double)begun, 99.9);
+		report_add(&real, 100.0 * (double)(b->talks.ended - ended) / (double)begun, 99.9);
 	}
 	report_add(&memory, (double)(loop_rss() - rss) / 1024, 1024);
 	report_print(&report, json);

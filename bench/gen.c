@@ -245,3 +245,39 @@ void gen_say(struct gen *g, struct frame *f, const char *text, unsigned len)
 	memcpy(tcp + 20, text, len);
 	turn_round(g, f, seq, ack, (uint8_t)(0x10 | fin | (len ? 8 : 0)), len);
 }
+
+static bool is(const char *text, unsigned len, const char *begin)
+{
+	size_t n = strlen(begin);
+
+	return len >= n && memcmp(text, begin, n) == 0;
+}
+
+bool gen_talk(struct gen *g, struct frame *f, struct gen_talks *talks)
+{
+	static const char ehlo[] = "EHLO bot.example\r\n", mail[] = "MAIL FROM:<a@example.net>\r\n",
+			  rcpt[] = "RCPT TO:<user@example.com>\r\n", quit[] = "QUIT\r\n";
+	const char *text, *say = "";
+	unsigned what = gen_heard(g, f, &text), flags = what >> 16 & 0x17, len = what & 0xffff;
+
+	if (flags & 4) {
+		talks->wrong++;
+		return false;
+	}
+	if (is(text, len, "220 "))
+		say = ehlo;
+	else if (is(text, len, "250-mx"))
+		say = mail;
+	else if (is(text, len, "250 2.1.0"))
+		say = rcpt;
+	else if (is(text, len, "550 "))
+		say = quit, talks->refused++;
+	else if (is(text, len, "221 "))
+		talks->ended++;
+	else if (len > 0)
+		talks->wrong++;
+	else if (!(flags & 3))
+		return false; /* an ACK alone */
+	gen_say(g, f, say, (unsigned)strlen(say));
+	return true;
+}

@@ -38,6 +38,13 @@ bool gen_answer(struct gen *g, struct frame *f);
 unsigned gen_heard(const struct gen *g, const struct frame *f, const char **ret_text);
 void gen_say(struct gen *g, struct frame *f, const char *text, unsigned len);
 
+/* A hostile conversation, without state: what was heard says what comes next, up to QUIT after a 550 at
+ * RCPT. True: the frame is now what the client says. */
+struct gen_talks {
+	uint64_t begun, ended, refused, wrong;
+};
+bool gen_talk(struct gen *g, struct frame *f, struct gen_talks *talks);
+
 /* Lengths and both checksums of a frame whose headers, `tcp_len` bytes of TCP among them, are written. */
 void gen_seal(struct frame *f, bool v6, unsigned tcp_len);
 

@@ -9,6 +9,7 @@
 #include "pace.h"
 #include "resolver.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -377,8 +378,15 @@ static void rest(struct loop *loop, uint64_t now_ns)
 	unsigned us;
 
 	/* physical ports are looked at without a pause: that is what the core is for */
-	if (!l->all_virtual || l->idle_sleep_max_us == 0 || now_ns < loop->last_frame_ns + SPIN_NS)
+	if (!l->all_virtual || l->idle_sleep_max_us == 0)
 		return;
+	if (now_ns < loop->last_frame_ns + SPIN_NS) {
+		/* Ports with descriptors are the kernel's, whose threads may carry what we just sent and
+		 * want this very core. */
+		if (l->all_interrupts)
+			sched_yield();
+		return;
+	}
 	if (l->all_interrupts) {
 		us = LONGEST_SLEEP_US;
 	} else {
