@@ -103,20 +103,29 @@ static long long percent_of(const char *path)
 	return percent;
 }
 
-/* Until the answer begins: a person who waits is told for what. */
-static void show_progress(int fd, const char *path)
+/*
+ * Until the answer begins: a person who waits is told for what. A manager that is silent for
+ * CTL_TIMEOUT_MS is given up unless it says that a load is under way: all the expressions of a mail
+ * filter take minutes of a busy machine.
+ */
+static int await_answer(int fd, const char *path, bool show)
 {
-	enum { PATIENCE_MS = 500, TURNS = CTL_TIMEOUT_MS / PATIENCE_MS };
+	enum { PATIENCE_MS = 500, LONGEST_MS = 3600000 };
 	struct pollfd answer = { .fd = fd, .events = POLLIN };
-	bool shown = false;
-	for (int i = 0; i < TURNS && poll(&answer, 1, PATIENCE_MS) == 0; i++) {
-		long long percent = percent_of(path);
-		if (percent >= 0)
+	bool shown = false, gone = false;
+
+	for (int ms = PATIENCE_MS; !gone && poll(&answer, 1, PATIENCE_MS) == 0; ms += PATIENCE_MS) {
+		bool late = ms % CTL_TIMEOUT_MS == 0;
+		long long percent = show || late ? percent_of(path) : -1;
+
+		if (show && percent >= 0)
 			fprintf(stderr, "\rcompiling: %lld %% ", percent);
-		shown = shown || percent >= 0;
+		shown = shown || (show && percent >= 0);
+		gone = (late && percent < 0) || ms >= LONGEST_MS;
 	}
 	if (shown)
 		fputs("\r                  \r", stderr);
+	return gone ? -EAGAIN : 0;
 }
 
 static void tell_error(const struct ctl *ctl, json_t *error)
@@ -197,13 +206,13 @@ int ctl_ask(const struct ctl *ctl, const char *method, json_t *params, json_t **
 	/* a manager that turns us away speaks first and closes: its words count, not our EPIPE */
 	if (send_all(fd, text) == 0)
 		send_all(fd, "\n");
-	if (!ctl->json && !ctl->quiet && isatty(STDERR_FILENO))
-		show_progress(fd, path);
-	line = read_line(fd);
+	ret = await_answer(fd, path, !ctl->json && !ctl->quiet && isatty(STDERR_FILENO));
+	line = ret == 0 ? read_line(fd) : NULL;
 	if (line == NULL) {
-		ret = unreachable(ctl, path, errno);
+		ret = unreachable(ctl, path, ret == 0 ? errno : -ret);
 		goto out;
 	}
+	ret = CTL_REFUSED;
 	answer = json_loads(line, 0, NULL);
 	json_t *result = json_object_get(answer, "result");
 	if (result != NULL) {

@@ -91,6 +91,20 @@ static json_t *client_text(const char *text)
 	return json_string(utf8);
 }
 
+static json_t *words_json(const struct wave *wave, bool hosts, uint32_t now_s)
+{
+	const struct wave_word *words = hosts ? wave->hosts : wave->subjects;
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < WAVES_WORDS && words[i].messages; i++)
+		json_array_append_new(list,
+		    json_pack("{s:o, s:I, s:I}", "text", client_text(words[i].text), "messages",
+			(json_int_t)words[i].messages, "elsewhere",
+			(json_int_t)waves_elsewhere(state.waves, wave->id,
+			    hosts ? words[i].text : NULL, hosts ? NULL : words[i].text, now_s)));
+	return list;
+}
+
 static json_t *wave_json(const struct wave *wave, bool clients)
 {
 	json_t *row = json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "id",
@@ -102,10 +116,15 @@ static json_t *wave_json(const struct wave *wave, bool clients)
 
 	for (unsigned i = 0; clients && i < wave->n_clients; i++)
 		json_array_append_new(list, address_json(wave->clients[i]));
-	if (clients)
+	if (clients) {
+		uint32_t now_s = (uint32_t)(hw_now_ns() / 1000000000u);
+
 		json_object_set_new(row, "clients", list);
-	else
+		json_object_set_new(row, "hosts", words_json(wave, true, now_s));
+		json_object_set_new(row, "subjects", words_json(wave, false, now_s));
+	} else {
 		json_decref(list);
+	}
 	return row;
 }
 

@@ -141,9 +141,46 @@ static void copy_text(char to[WAVES_TEXT], const char *from)
 		snprintf(to, WAVES_TEXT, "%s", from);
 }
 
+/* "Invoice 4711 of 3 May": "Invoice 0 of 0 May". */
+static void without_digits(char to[WAVES_TEXT], const char *from)
+{
+	size_t n = 0;
+
+	for (; *from && n + 1 < WAVES_TEXT; from++) {
+		bool digit = *from >= '0' && *from <= '9';
+
+		if (!digit)
+			to[n++] = *from;
+		else if (n == 0 || to[n - 1] != '0')
+			to[n++] = '0';
+	}
+	to[n] = '\0';
+}
+
+static void count_word(struct wave_word words[WAVES_WORDS], const char *text)
+{
+	for (unsigned i = 0; *text && i < WAVES_WORDS; i++) {
+		if (words[i].messages == 0)
+			copy_text(words[i].text, text);
+		else if (strcmp(words[i].text, text) != 0)
+			continue;
+		words[i].messages++;
+		return;
+	}
+}
+
+static uint32_t messages_with(const struct wave_word words[WAVES_WORDS], const char *text)
+{
+	for (unsigned i = 0; text && i < WAVES_WORDS && words[i].messages; i++)
+		if (strcmp(words[i].text, text) == 0)
+			return words[i].messages;
+	return 0;
+}
+
 static void add(struct wave *wave, const struct wave_message *m, uint32_t now_s)
 {
 	uint64_t h = network_hash(m->client);
+	char text[WAVES_TEXT];
 	bool is_new = true;
 
 	wave->last_s = now_s;
@@ -153,6 +190,10 @@ static void add(struct wave *wave, const struct wave_message *m, uint32_t now_s)
 	copy_text(wave->subject, m->subject);
 	copy_text(wave->sender, m->sender);
 	copy_text(wave->host, m->host);
+	snprintf(text, sizeof(text), "%s", m->host ? m->host : "");
+	count_word(wave->hosts, text);
+	without_digits(text, m->subject ? m->subject : "");
+	count_word(wave->subjects, text);
 	for (unsigned i = 0; i < wave->n_clients; i++)
 		is_new &= memcmp(wave->clients[i], m->client, 16) != 0;
 	if (is_new && wave->n_clients < WAVES_CLIENTS)
@@ -232,4 +273,16 @@ const struct wave *waves_find(const struct waves *w, uint32_t id)
 		if (w->rows[i].id == id)
 			return &w->rows[i];
 	return NULL;
+}
+
+uint32_t waves_elsewhere(
+    const struct waves *w, uint32_t id, const char *host, const char *subject, uint32_t now_s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < w->n_rows; i++)
+		if (w->rows[i].id != id && !over(w, &w->rows[i], now_s))
+			n += messages_with(w->rows[i].hosts, host) +
+			     messages_with(w->rows[i].subjects, subject);
+	return n;
 }

@@ -17,6 +17,13 @@
 enum {
 	WAVES_CLIENTS = 64, /* addresses kept of a wave, for a ban */
 	WAVES_TEXT = 96,
+	WAVES_WORDS = 4, /* hosts and subjects kept of a wave, for a pattern */
+};
+
+/* A host, or a subject whose runs of digits are each one 0, and of how many of the wave's messages. */
+struct wave_word {
+	uint32_t messages;
+	char text[WAVES_TEXT];
 };
 
 struct wave_message {
@@ -36,6 +43,7 @@ struct wave {
 	uint8_t n_clients;
 	char subject[WAVES_TEXT], sender[WAVES_TEXT], host[WAVES_TEXT]; /* of the latest message */
 	uint8_t clients[WAVES_CLIENTS][16];                             /* the first ones */
+	struct wave_word hosts[WAVES_WORDS], subjects[WAVES_WORDS]; /* the first; messages 0: none */
 };
 
 struct waves;
@@ -54,5 +62,9 @@ const struct wave *waves_take(
 void waves_each(struct waves *w, uint32_t networks, unsigned max, uint32_t now_s,
     void (*fn)(void *arg, const struct wave *wave), void *arg);
 const struct wave *waves_find(const struct waves *w, uint32_t id); /* NULL: gone */
+/* How many messages of other waves that are not over had that host, or that subject; every message
+ * begins or joins one. A lower bound: of a wave the first few are kept. */
+uint32_t waves_elsewhere(
+    const struct waves *w, uint32_t id, const char *host, const char *subject, uint32_t now_s);
 
 #endif

@@ -126,6 +126,7 @@ ROWS = (
     Row("waves", r"wave", ("waves",)),
     Row("waves show 4000000", r"no wave 4000000", None, REFUSED),
     Row("waves ban 4000000", r"no wave 4000000", None, REFUSED),
+    Row("waves pattern 4000000", r"no wave 4000000", None, REFUSED),
     # greylist
     Row("grey stats", r"\d", ()),
     Row("grey add main <friend@elsewhere.example> <user@example.org>", r".", ()),

@@ -74,3 +74,37 @@ def test_one_command_bans_its_sources(a):
         d.want(521)
     with clients.Dialog(a.lab, a, True, SOURCES[7]) as d:
         d.want(220)
+
+
+def test_one_command_refuses_its_content(a):
+    """Each message names another host, so the subject is what they share. From a network that is not
+    banned: the words are refused, others are not."""
+    id = str(waves(a)["waves"][0]["id"])
+    code, out = a.ctl("waves", "pattern", id, "--try")
+    assert code == 0 and "matches 6 of the wave's 6 messages, and 0 of other mail" in out, out
+    assert a.told("pattern", "show")["patterns"] == []
+    code, out = a.ctl("waves", "pattern", id, "--for", "10m")
+    assert code == 0 and f"pattern WAVE{id} is in force" in out and "subject:/^Your mailbox is full" in out, out
+    one = a.told("pattern", "show")["patterns"]
+    assert [p["name"] for p in one] == [f"WAVE{id}"] and one[0]["reason"] == f"wave {id}", one
+    assert final(a, LURE.format(n=7)) == 550
+    assert final(a, LURE.format(n=7).replace("Your mailbox", "Our mailbox")) == 250
+    a.asked("pattern", "del", f"WAVE{id}")
+    assert final(a, LURE.format(n=7)) == 250
+    code, out = a.ctl("waves", "pattern", id, "--by", "host", "--action", "refuse")
+    assert code == 0 and r"url:/(?:^|\.)(?:phish0\.example|" in out and "matches 4 of" in out, out
+    assert final(a, LURE.format(n=1)) == 550
+    assert final(a, LURE.format(n=7)) == 250
+    a.asked("pattern", "del", f"WAVE{id}")
+    code, out = a.ctl("waves", "pattern", id, "--by", "sender")
+    assert code == 2 and "host or subject" in out, out
+
+
+def final(a, text):
+    with clients.Dialog(a.lab, a, True, SOURCES[7]) as d:
+        d.hello()
+        d.want(250, "MAIL FROM:<it@help.example>")
+        d.want(250, "RCPT TO:<user@example.org>")
+        d.want(354, "DATA")
+        d.send(text)
+        return d.reply()[0]

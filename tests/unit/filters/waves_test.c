@@ -122,6 +122,67 @@ static void a_new_host_makes_a_wave_of_different_texts(void **state)
 	waves_free(w);
 }
 
+static void its_hosts_and_subjects_are_counted(void **state)
+{
+	struct waves *w = waves_new(256, 5, 3600);
+	const struct wave *told = NULL;
+	char text[600], subject[64];
+
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {
+		struct wave_message m = { .sender = "", .host = i % 4 ? "a.example" : "b.example" };
+		const struct wave *one;
+		struct digest d;
+
+		snprintf(text, sizeof(text), lure, "you", i);
+		snprintf(subject, sizeof(subject), i < 10 ? "Case %u%u is due" : "Hello", i, i);
+		m.subject = subject;
+		digest_init(&d);
+		digest_text(&d, (const uint8_t *)text, strlen(text));
+		digest_end(&d);
+		client4(m.client, 0x0a000001 + (i << 8));
+		one = waves_take(w, &d, &m, 1000);
+		told = one ? one : told;
+	}
+	assert_non_null(told);
+	assert_int_equal(told->messages, 12);
+	assert_string_equal(told->hosts[0].text, "b.example");
+	assert_int_equal(told->hosts[0].messages, 3);
+	assert_int_equal(told->hosts[1].messages, 9);
+	assert_int_equal(told->hosts[2].messages, 0);
+	assert_string_equal(told->subjects[0].text, "Case 0 is due");
+	assert_int_equal(told->subjects[0].messages, 10);
+	assert_int_equal(waves_elsewhere(w, told->id, "a.example", NULL, 1000), 0);
+	letter(text, sizeof(text), 5);
+	send_text(w, text, "a.example", 0x0b000001, 1000);
+	assert_int_equal(waves_elsewhere(w, told->id, "a.example", NULL, 1000), 1);
+	assert_int_equal(waves_elsewhere(w, told->id, NULL, "mailbox", 1000), 1);
+	assert_int_equal(waves_elsewhere(w, told->id, "c.example", "Case 0 is due", 1000), 0);
+	assert_int_equal(waves_elsewhere(w, told->id, "a.example", NULL, 9000), 0); /* over */
+	waves_free(w);
+}
+
+static void more_words_than_are_kept(void **state)
+{
+	struct waves *w = waves_new(16, 5, 3600);
+	const struct wave *wave;
+	char text[600], host[32];
+
+	(void)state;
+	snprintf(text, sizeof(text), lure, "you", 1);
+	for (unsigned i = 0; i < 3 * WAVES_WORDS; i++) {
+		snprintf(host, sizeof(host), "h%u.example", i);
+		send_text(w, text, host, 0x0a000001 + (i << 8), 1000);
+	}
+	wave = waves_find(w, 1);
+	assert_non_null(wave);
+	assert_int_equal(wave->messages, 3 * WAVES_WORDS);
+	for (unsigned i = 0; i < WAVES_WORDS; i++)
+		assert_int_equal(wave->hosts[i].messages, 1);
+	assert_string_equal(wave->hosts[0].text, "h0.example");
+	waves_free(w);
+}
+
 static void a_wave_ends(void **state)
 {
 	struct waves *w = waves_new(16, 5, 600);
@@ -169,6 +230,8 @@ int main(void)
 		cmocka_unit_test(a_wave_is_told_of_once),
 		cmocka_unit_test(a_newsletter_is_none),
 		cmocka_unit_test(a_new_host_makes_a_wave_of_different_texts),
+		cmocka_unit_test(its_hosts_and_subjects_are_counted),
+		cmocka_unit_test(more_words_than_are_kept),
 		cmocka_unit_test(a_wave_ends),
 		cmocka_unit_test(a_flood_does_not_hide_a_wave),
 	};
