@@ -164,8 +164,7 @@ static int group(struct compiling *c)
 	if (!c->order)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < p->n_expressions; i++)
-		if (seems_good(c, &p->expressions[i]))
-			c->order[c->n++] = i;
+		c->order[c->n++] = i;
 	qsort_r(c->order, c->n, sizeof(*c->order), compare, (void *)(uintptr_t)p);
 	for (uint32_t i = 0; i < c->n; i++) {
 		const struct patterns_expression *e = &p->expressions[c->order[i]];
@@ -279,6 +278,56 @@ out:
 	return r;
 }
 
+static bool cached(struct compiling *c, struct group *g)
+{
+	const char *cache = c->options ? c->options->cache : NULL;
+	uint8_t key[IMAGE_HASH_LEN];
+
+	key_of(c, g, key);
+	if (!cache || g->n == 0 || patterns_cache_get(cache, key, &g->bytes, &g->len) < 0)
+		return false;
+	c->report.from_cache++;
+	return true;
+}
+
+/* What is in the cache was seen to be good: to look at a thousand expressions takes half a second,
+ * and an emergency waits for it. The others are looked at in the order written, and the bad ones
+ * dropped. */
+static int weed(struct compiling *c)
+{
+	uint8_t *state = calloc(c->p->n_expressions + 1u, 1);
+	enum { KNOWN, UNKNOWN, BAD };
+
+	if (!state)
+		return -ENOMEM;
+	for (unsigned i = 0; i < c->n_groups; i++) {
+		struct group *g = &c->groups[i];
+
+		if (cached(c, g))
+			continue;
+		for (uint32_t k = 0; k < g->n; k++)
+			state[c->order[g->first + k]] = UNKNOWN;
+	}
+	for (uint32_t i = 0; i < c->p->n_expressions; i++)
+		if (state[i] == UNKNOWN && !seems_good(c, &c->p->expressions[i]))
+			state[i] = BAD;
+	for (unsigned i = 0; i < c->n_groups; i++) {
+		struct group *g = &c->groups[i];
+		uint32_t before = g->n;
+
+		for (uint32_t k = 0; k < g->n;) {
+			if (state[c->order[g->first + k]] == BAD)
+				drop(c, g, k);
+			else
+				k++;
+		}
+		if (g->n < before)
+			cached(c, g);
+	}
+	free(state);
+	return 0;
+}
+
 static int build_group(struct compiling *c, struct group *g, unsigned done)
 {
 	const char *cache = c->options ? c->options->cache : NULL;
@@ -286,10 +335,7 @@ static int build_group(struct compiling *c, struct group *g, unsigned done)
 	size_t size = 0;
 	int r = 0;
 
-	key_of(c, g, key);
-	if (cache && patterns_cache_get(cache, key, &g->bytes, &g->len) == 0) {
-		c->report.from_cache++;
-	} else {
+	if (!g->bytes) {
 		r = compile_group(c, g);
 		if (r == 0 && cache && g->n > 0) {
 			key_of(c, g, key); /* of what was not refused */
@@ -494,6 +540,8 @@ int patterns_compile(const struct patterns *p, const struct patterns_options *op
 		}
 	}
 	r = group(c);
+	if (r == 0)
+		r = weed(c);
 	for (unsigned i = 0; r == 0 && i < c->n_groups; i++)
 		r = build_group(c, &c->groups[i], i + 1);
 	if (r == 0)

@@ -104,7 +104,7 @@ static long long percent_of(const char *path)
 }
 
 /*
- * Until the answer begins: a person who waits is told for what. A manager that is silent for
+ * Until the answer begins: a person who waits is told for what. A manager that is silent for twice
  * CTL_TIMEOUT_MS is given up unless it says that a load is under way: all the expressions of a mail
  * filter take minutes of a busy machine.
  */
@@ -113,6 +113,7 @@ static int await_answer(int fd, const char *path, bool show)
 	enum { PATIENCE_MS = 500, LONGEST_MS = 3600000 };
 	struct pollfd answer = { .fd = fd, .events = POLLIN };
 	bool shown = false, gone = false;
+	unsigned idle = 0;
 
 	for (int ms = PATIENCE_MS; !gone && poll(&answer, 1, PATIENCE_MS) == 0; ms += PATIENCE_MS) {
 		bool late = ms % CTL_TIMEOUT_MS == 0;
@@ -121,7 +122,8 @@ static int await_answer(int fd, const char *path, bool show)
 		if (show && percent >= 0)
 			fprintf(stderr, "\rcompiling: %lld %% ", percent);
 		shown = shown || (show && percent >= 0);
-		gone = (late && percent < 0) || ms >= LONGEST_MS;
+		idle = late ? (percent < 0 ? idle + 1 : 0) : idle;
+		gone = idle == 2 || ms >= LONGEST_MS; /* twice: it may have ended just now */
 	}
 	if (shown)
 		fputs("\r                  \r", stderr);

@@ -10,6 +10,7 @@ as many refused.
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,8 @@ def main():
             print(f"{'ok' if good else 'not ok'} {n} - {what}")
             bad += not good
         print(f"1..{n}")
+        if not bad and os.access(BUILD, os.W_OK):  # for tests/e2e/t_spamassassin.py
+            shutil.copyfile(out, os.path.join(BUILD, "spamassassin.patterns"))
     return bad != 0
 
 
