@@ -196,6 +196,7 @@ bool confirm_waits(struct worker *w, struct session *s, bool whole)
 		return false;
 	}
 	fill(job, scan, &r->body, whole);
+	work_done(w, job->message.len / WORK_COPIED);
 	leave_turn(w, r, job);
 	return true;
 }

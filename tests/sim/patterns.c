@@ -138,6 +138,10 @@ struct sim_patterns *sim_patterns_new(uint64_t seed, unsigned n, size_t body_len
 
 void sim_patterns_free(struct sim_patterns *p)
 {
+	for (unsigned i = 1; p && i < POLICIES; i++) { /* the first is the rig's own */
+		policy_close(p->policies[i]);
+		image_writer_free(p->images[i]);
+	}
 	for (unsigned i = 0; p && i < POLICIES; i++)
 		for (unsigned k = 0; k < POLICY_PATTERN_SETS; k++)
 			free(p->parts[i][k].base);
