@@ -136,13 +136,18 @@ bool body_check(struct worker *w, struct session *s)
 	return false;
 }
 
+static bool mark_due(const struct worker *w, const struct session *s, const struct tally *tally)
+{
+	return !s->facts.trusted && !s->facts.pass_all && mark_wanted(w->policy, tally);
+}
+
 /* Puts the header on top where the message is to have one. False: no memory for it. */
 static bool body_mark(struct worker *w, struct session *s)
 {
 	char header[MARK_HEADER_MAX], token[TOKEN_LEN + 1];
 	size_t n;
 
-	if (s->facts.trusted || s->facts.pass_all || !mark_wanted(w->policy, &s->tally))
+	if (!mark_due(w, s, &s->tally))
 		return true;
 	session_token(w, s, s->verdict.reason, token);
 	n = mark_header(w->policy, &s->tally, token, header);
@@ -150,6 +155,7 @@ static bool body_mark(struct worker *w, struct session *s)
 		return false;
 	body_account(w, s->relay);
 	brain_count(w, BRAIN_messages_marked);
+	s->relay->body.marked = true;
 	return true;
 }
 
@@ -180,15 +186,24 @@ bool body_judge(struct worker *w, struct session *s, bool whole)
 }
 
 /* Once more behind the window: what streams by has something that refuses, or (`whole`) the message
- * has ended. What only marks comes too late to be told. False: refused. */
+ * has ended. What only marks comes too late for the header, and is told in the event. False: refused. */
 static bool judge_again(struct worker *w, struct session *s, bool whole)
 {
 	struct verdict v = scan_judge(w, s, whole);
 
-	if (v.kind <= VERDICT_MARK)
+	if (v.kind <= VERDICT_MARK) {
 		v.kind = VERDICT_NONE;
+		if (whole && !s->relay->body.marked && mark_due(w, s, &w->tally)) {
+			v = (struct verdict){ .kind = VERDICT_MARK,
+				.phase = PHASE_BODY,
+				.reason = REASON_MARK_LATE,
+				.score = w->tally.score };
+			s->marks_late += s->marks_late < UINT8_MAX;
+			brain_count(w, BRAIN_messages_mark_late);
+		}
+	}
 	session_note_verdict(w, s, v, PHASE_BODY);
-	if (v.kind == VERDICT_NONE)
+	if (v.kind <= VERDICT_MARK)
 		return true;
 	if (v.reason == REASON_PATTERN)
 		brain_count(w, BRAIN_messages_hit_late);

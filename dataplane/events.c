@@ -245,6 +245,8 @@ size_t events_format(const struct event *event, const struct stats_file *stats,
 		if (event->pass_all)
 			put(&l, ",\"pass_all\":true");
 		put(&l, ",\"tenant\":%u", event->tenant);
+		if (event->marks_late)
+			put(&l, ",\"marks_late\":%u", event->marks_late);
 		if (event->backend_refused)
 			put(&l, ",\"backend_refused\":%u,\"backend_code\":%u",
 			    event->backend_refused, event->backend_code);

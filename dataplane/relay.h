@@ -62,6 +62,7 @@ struct body {
 	uint64_t dropped; /* bytes read after the refusal */
 	uint8_t phase;    /* enum body_phase */
 	bool bdat, chunk_last, close_after;
+	bool marked;            /* our header is on top */
 	bool judge_now;         /* window memory is short: this one goes first */
 	bool announce;          /* BDAT: the chunk's own command has not gone to the backend yet */
 	bool told;              /* BDAT: the refusal has been given to a chunk */

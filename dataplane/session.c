@@ -78,7 +78,7 @@ static void tell_facts(const struct worker *w, const struct session *s, struct e
 static void session_tell(struct worker *w, struct session *s, enum event_kind kind)
 {
 	struct event *e = event_new(w, kind);
-	const struct tally *tally;
+	struct tally tally = s->told;
 
 	if (!e)
 		return;
@@ -100,14 +100,15 @@ static void session_tell(struct worker *w, struct session *s, enum event_kind ki
 	e->session = s->number;
 	e->epoch = s->epoch;
 	e->commands = s->facts.commands;
-	tally = s->verdict.kind > VERDICT_PASS ? &s->told : &s->tally;
-	e->score = tally->score;
+	tally_tell(&tally, &s->tally, s->verdict.kind > VERDICT_PASS);
+	e->score = tally.score;
 	e->pass_all = s->facts.pass_all;
+	e->marks_late = s->marks_late;
 	e->tenant = s->facts.tenant;
 	e->backend_refused = s->backend_refused;
 	e->backend_code = s->backend_code;
-	e->n_rules = tally->n;
-	memcpy(e->rules, tally->hits, sizeof(e->rules));
+	e->n_rules = tally.n;
+	memcpy(e->rules, tally.hits, sizeof(e->rules));
 	e->bytes_in = s->bytes_in;
 	e->bytes_out = s->bytes_out;
 	tell_facts(w, s, e);

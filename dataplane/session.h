@@ -102,6 +102,7 @@ struct session {
 	    backend_code; /* refusals of the backend, and the last one's code */
 	uint16_t last_code, messages, rcpts, server;
 	uint16_t pace_bytes; /* per lot, now: never less while anything is queued */
+	uint8_t marks_late;  /* messages whose mark was known too late */
 	uint8_t swallow;     /* enum reply to a chunk that no relay takes */
 	uint16_t used;       /* enum smtp_word that the transaction needs of the backend */
 	uint16_t host_len, helo_len, mail_len, params_len, rcpt_len; /* in this order in `text` */

@@ -174,7 +174,12 @@ void session_note_verdict(struct worker *w, struct session *s, struct verdict v,
 	if (v.kind >= s->verdict.kind) {
 		s->verdict = v;
 		s->verdict.phase = (uint8_t)phase;
-		s->told = s->tally;
+		if (v.kind > VERDICT_PASS) {
+			struct tally before = s->told;
+
+			s->told = s->tally;
+			tally_tell(&s->told, &before, true);
+		}
 		s->told_sender = s->facts.sender;
 		s->told_spf = s->facts.spf;
 		s->told_grey = s->facts.grey;

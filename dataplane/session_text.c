@@ -124,6 +124,7 @@ void session_forget(struct worker *w, struct session *s)
 	s->facts.rcpts_accepted = s->facts.rcpts_refused = 0;
 	s->facts.declared_size = s->facts.body_size = 0;
 	s->facts.null_sender = false;
+	tally_tell(&s->told, &s->tally, s->verdict.kind > VERDICT_PASS);
 	tally_forget_transaction(&s->tally);
 	session_at_once_end(w, s);
 	if (s->relay)

@@ -172,6 +172,7 @@ struct event {
 	uint16_t session;   /* as in the token */
 	uint16_t rules[16]; /* that hit, as in struct tally */
 	uint8_t n_rules;
+	uint8_t marks_late;       /* messages whose mark was known behind the window alone */
 	bool pass_all;            /* the switch was on when it was last judged */
 	uint16_t tenant;          /* of the first accepted recipient */
 	uint16_t backend_refused; /* replies of the backend that refused: RCPT, DATA, message */

@@ -115,7 +115,7 @@ static void act(const struct policy *p, struct verdict *v, enum verdict_kind gra
     enum reason refused, bool failed)
 {
 	if (gravest > v->kind) {
-		v->kind = (uint8_t)(gravest > VERDICT_REFUSE ? VERDICT_REFUSE : gravest);
+		v->kind = (uint8_t)gravest;
 		v->reason = gravest == VERDICT_MARK || gravest >= VERDICT_REFUSE
 				? refused
 				: REASON_PATTERN_DEFERRED;
@@ -156,6 +156,8 @@ struct verdict policy_judge_content(const struct policy *p, const struct facts *
 	if (content->partial && v.kind > VERDICT_MARK &&
 	    (v.reason == REASON_SCORE || v.reason == REASON_SCORE_DEFERRED))
 		v.kind = VERDICT_MARK;
+	if (gravest > VERDICT_REFUSE) /* a message is refused at its end, not slowly */
+		gravest = VERDICT_REFUSE;
 	act(p, &v, gravest, REASON_PATTERN, failed);
 	return v;
 }

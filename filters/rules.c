@@ -75,6 +75,24 @@ bool tally_hit(const struct policy *p, struct tally *t, const struct facts *fact
 	return true;
 }
 
+void tally_tell(struct tally *told, const struct tally *t, bool shadow_only)
+{
+	unsigned had = told->n;
+
+	if (!shadow_only && (had == 0 || t->score > told->score))
+		told->score = t->score;
+	for (unsigned i = 0; i < t->n && told->n < TALLY_MAX; i++) {
+		unsigned k = 0;
+
+		if (shadow_only && !(t->hits[i] & RULE_ID_SHADOW))
+			continue;
+		while (k < had && (told->hits[k] & RULE_ID_MASK) != (t->hits[i] & RULE_ID_MASK))
+			k++;
+		if (k == had)
+			told->hits[told->n++] = t->hits[i];
+	}
+}
+
 void tally_forget_transaction(struct tally *t)
 {
 	unsigned kept = 0;

@@ -93,6 +93,9 @@ const struct policy_rule *policy_rule_by_id(const struct policy *p, unsigned id)
  * the share. Pure but for the tally. */
 bool tally_hit(const struct policy *p, struct tally *t, const struct facts *facts, enum phase phase,
     unsigned index);
+/* Adds to what an event will tell: hits that are not in it yet, as room is, and the higher score; or
+ * those of shadow rules alone. So what a message that passed has hit outlives its transaction. */
+void tally_tell(struct tally *told, const struct tally *t, bool shadow_only);
 /* A new transaction: forgets what was found since MAIL. */
 void tally_forget_transaction(struct tally *t);
 

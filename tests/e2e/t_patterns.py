@@ -28,6 +28,8 @@ url:/(^|\\.)spam\\.example$/  name=BAD_HOST action=refuse
 subject:/^(\\w+) \\1$/i         name=TWICE action=refuse confirm
 body:/(?<!un)subscribe here/  name=SUBSCRIBE action=refuse confirm
 body:/^(z+)+(?<!z)/m          name=ENDLESS action=refuse confirm
+body:/perhaps bad/            name=TRYING action=refuse
+body:/curious/                name=CURIOUS action=mark
 helo:/^evil\\./               name=BAD_HELO action=refuse
 envelope:/^from:.*@bad\\.example$/ name=BAD_SENDER action=refuse
 envelope:/^to:trap@/          name=BAD_RCPT action=refuse score=1
@@ -152,6 +154,26 @@ def test_helo_and_envelope(a):
     rules = {r["name"]: r for r in json.loads(a.ctl("--json", "rule", "list")[1])["rules"]}
     for name in ("BAD_HELO", "BAD_SENDER", "BAD_RCPT"):
         assert rules[f"patterns.{name}"]["hits"] == 1, rules[f"patterns.{name}"]
+
+
+@bound(60)
+def test_told_though_it_passed(a):
+    """What a pattern in shadow would have refused, and a mark found too late for the header."""
+    before = len(a.lab.maildir("mail1"))
+    code, out = load(a, shadow=["TRYING"])
+    assert code == 0, out
+    assert send(a, "Subject: x\n\nperhaps bad\n")[0] == 250
+    until("its event", 5, lambda: a.told("impact", "patterns.TRYING", "--since", "1h")["shadow"] == 1, 0.2)
+    assert send(a, "Subject: x\n\n" + "nothing of note in this line\n" * 3000 + "curious\n")[0] == 250
+    until("its event", 5, lambda: [e for e in a.events("session") if e.get("marks_late") == 1 and
+                                   e.get("reason") == "mark_late" and e["rules"] == ["patterns.CURIOUS"]], 0.2)
+    assert a.counters()["messages_mark_late"] == 1
+    assert send(a, "Subject: x\n\ncurious\n")[0] == 250
+    until("all three", 10, lambda: len(a.lab.maildir("mail1")) == before + 3)
+    assert a.counters()["messages_mark_late"] == 1 and a.counters()["messages_marked"] >= 1
+    code, out = load(a)
+    assert code == 0, out
+    refused_and_gone(a, "Subject: x\n\nperhaps bad\n")
 
 
 @bound(60)

@@ -190,6 +190,8 @@ static bool event_has(const struct event *e, const char *key, const char *value)
 		return n_hits(e, RULE_ID_SHADOW) == n;
 	if (!strcmp(key, "pass_all"))
 		return e->pass_all == (n != 0);
+	if (!strcmp(key, "marks_late"))
+		return e->marks_late == n;
 	if (!strcmp(key, "backend_refused"))
 		return e->backend_refused == n;
 	if (!strcmp(key, "backend_code"))

@@ -61,6 +61,7 @@ static struct event session(void)
 		.server = 0,
 		.bytes_in = 1ull << 40,
 		.tenant = 2,
+		.marks_late = 2,
 		.backend_refused = 3,
 		.backend_code = 552,
 		.pass_all = true,
@@ -105,6 +106,7 @@ static void a_session_is_told(void **state)
 	assert_int_equal(fields.session, 9);
 	assert_int_equal(json_integer_value(json_object_get(json, "tenant")), 2);
 	assert_int_equal(json_integer_value(json_object_get(json, "backend_refused")), 3);
+	assert_int_equal(json_integer_value(json_object_get(json, "marks_late")), 2);
 	assert_int_equal(json_integer_value(json_object_get(json, "backend_code")), 552);
 	assert_true(json_is_true(json_object_get(json, "pass_all")));
 	json_decref(json);

@@ -119,6 +119,32 @@ static void test_transaction(void **state)
 	fixture_end(&f);
 }
 
+/* What an event tells of a session: each rule once, the highest score; or those in shadow alone. */
+static void test_told(void **state)
+{
+	struct tally told = { 0 }, full = { .n = TALLY_MAX };
+	struct tally low = { .score = -50, .n = 2, .hits = { 1, 2 | RULE_ID_SHADOW } };
+	struct tally high = { .score = 300, .n = 2, .hits = { 3, 1 | RULE_ID_TRANSACTION } };
+
+	(void)state;
+	tally_tell(&told, &low, true);
+	assert_int_equal(told.n, 1);
+	assert_int_equal(told.score, 0);
+	told = (struct tally){ 0 };
+	tally_tell(&told, &low, false);
+	assert_int_equal(told.n, 2);
+	assert_int_equal(told.score, -50);
+	tally_tell(&told, &high, false);
+	assert_int_equal(told.n, 3);
+	assert_int_equal(told.hits[2], 3);
+	assert_int_equal(told.score, 300);
+	tally_tell(&told, &low, false);
+	assert_int_equal(told.n, 3);
+	assert_int_equal(told.score, 300);
+	tally_tell(&full, &high, false);
+	assert_int_equal(full.n, TALLY_MAX);
+}
+
 static void test_bound(void **state)
 {
 	struct fixture f;
@@ -218,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_pass_all),
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_transaction),
+		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_numbers_survive),
 		cmocka_unit_test(test_lists_and_score),
