@@ -100,7 +100,8 @@ uint64_t memory_key_subject(const struct memory *m, unsigned subject, const stru
 		prefix_of(q->client, prefix);
 		return memory_key(m, subject, 0, (const char *)prefix, 16);
 	case MEMORY_SENDER:
-		return q->sender.len ? memory_key_text(m, subject, q->tenant, q->sender) : 0;
+		return q->sender.len ? memory_key_text(m, subject, q->tenant, batv_bare(q->sender))
+				     : 0;
 	case MEMORY_SENDER_DOMAIN: {
 		struct text domain = memory_domain_of(q->sender);
 
@@ -138,7 +139,7 @@ void memory_label_subject(
 		memcpy(t->labels[slot].text, q->client, 16);
 		t->marks[slot].kind = (uint8_t)subject;
 		return;
-	case MEMORY_SENDER: memory_label_set(t, slot, subject, q->sender); return;
+	case MEMORY_SENDER: memory_label_set(t, slot, subject, batv_bare(q->sender)); return;
 	case MEMORY_SENDER_DOMAIN:
 		memory_label_set(t, slot, subject, memory_domain_of(q->sender));
 		return;
@@ -165,7 +166,8 @@ uint64_t memory_key_sender(const struct memory *m, const struct memory_query *q)
 {
 	unsigned kind = q->internal ? KEY_SENDER_INTERNAL : MEMORY_SHOW_SENDER_BASELINE;
 
-	return q->sender.len ? memory_key_text(m, kind, q->tenant, q->sender) : 0;
+	/* a tag is another one each day, and whoever makes them up is one sender all the same */
+	return q->sender.len ? memory_key_text(m, kind, q->tenant, batv_bare(q->sender)) : 0;
 }
 
 uint64_t memory_key_domain(const struct memory *m, const struct memory_query *q)
@@ -184,7 +186,7 @@ uint64_t memory_key_pair(const struct memory *m, const struct memory_query *q, b
 		memcpy(buf, q->client, 16);
 		n = 16;
 	} else {
-		n = memory_lower(buf, KEY_MAX / 2, q->sender);
+		n = memory_lower(buf, KEY_MAX / 2, batv_bare(q->sender));
 		buf[n++] = 0;
 	}
 	n += memory_lower(buf + n, KEY_MAX - n, batv_bare(q->rcpt));

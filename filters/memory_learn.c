@@ -119,8 +119,8 @@ static void alarm_of(struct profile *p, const struct policy_memory *s,
 	p->alarm_hour = p->hour;
 	if (q->internal && s->hold_s && is_captured(p, used_up, now_s))
 		p->held_s = now_s + s->hold_s;
-	alarm = alarm_add(
-	    alarms, n_alarms, MEMORY_ALARM_UNUSUAL, q->internal, count, allowed, q->sender);
+	alarm = alarm_add(alarms, n_alarms, MEMORY_ALARM_UNUSUAL, q->internal, count, allowed,
+	    batv_bare(q->sender));
 	alarm->held_s = now_s < p->held_s ? p->held_s - now_s : 0;
 }
 
@@ -134,8 +134,8 @@ static void learn_sender(struct memory *m, const struct policy_memory *s,
 	struct profile p;
 	long slot;
 
-	slot = baseline_take(
-	    m, memory_key_sender(m, q), MEMORY_SHOW_SENDER_BASELINE, q->sender, now_s, &p);
+	slot = baseline_take(m, memory_key_sender(m, q), MEMORY_SHOW_SENDER_BASELINE,
+	    batv_bare(q->sender), now_s, &p);
 	if (slot < 0)
 		return;
 	if (count == PROFILE_UNKNOWN)

@@ -114,6 +114,35 @@ static void test_pool(void **state)
 	assert_string_equal(pool, "2001:db8:1:2::/64");
 }
 
+/* A retry may bring another tag, number or sub-address of the sender; a recipient is who it is. */
+static void test_senders_fold_and_recipients_do_not(void **state)
+{
+	static const char *const same[] = { "prvs=0123abcdef=jane@example.org",
+		"prvs=1124fedcba=Jane@Example.org", "jane+today@example.org", "jane@example.org" };
+	static const char *const numbers[] = { "list-1017-user@example.org",
+		"list-9-user@example.org" };
+	static const char *const recipients[] = { "b@example.net", "b+news@example.net",
+		"prvs=0123abcdef=b@example.net", "b-1@example.net", "b-2@example.net" };
+	enum { N = sizeof(recipients) / sizeof(recipients[0]) };
+	struct text pool = text("192.0.2.0/24"), from = text("jane@example.org");
+	struct greylist_keys first, k[N];
+
+	(void)state;
+	greylist_key_of(secret, 0, pool, from, text("b@example.net"), &first);
+	for (unsigned i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		greylist_key_of(secret, 0, pool, text(same[i]), text("B@example.NET"), &k[0]);
+		assert_true(k[0].triplet == first.triplet);
+	}
+	greylist_key_of(secret, 0, pool, text(numbers[0]), text("b@example.net"), &k[0]);
+	greylist_key_of(secret, 0, pool, text(numbers[1]), text("b@example.net"), &k[1]);
+	assert_true(k[0].triplet == k[1].triplet && k[0].triplet != first.triplet);
+	for (unsigned i = 0; i < N; i++) {
+		greylist_key_of(secret, 0, pool, from, text(recipients[i]), &k[i]);
+		for (unsigned j = 0; j < i; j++)
+			assert_true(k[i].triplet != k[j].triplet);
+	}
+}
+
 static void test_each_part_counts(void **state)
 {
 	struct greylist_keys k[6];
@@ -175,6 +204,7 @@ int main(void)
 		cmocka_unit_test(test_sender),
 		cmocka_unit_test(test_sender_of_any_length),
 		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_senders_fold_and_recipients_do_not),
 		cmocka_unit_test(test_each_part_counts),
 		cmocka_unit_test(test_note_text),
 	};

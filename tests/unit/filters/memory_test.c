@@ -222,6 +222,36 @@ static void test_tags_are_stripped(void **state)
 	end(&w);
 }
 
+/* A sender whose server signs (another tag each day), or that makes tags up, is one sender. */
+static void test_tags_of_senders_are_stripped(void **state)
+{
+	struct memory_shown shown;
+	uint32_t cursor = 0;
+	struct world w;
+	char from[64], rcpt[64];
+
+	(void)state;
+	begin(&w);
+	rate(&w, MEMORY_SENDER, MEMORY_RECIPIENTS, 0, 5);
+	w.s.burst_floor = 5;
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(from, sizeof(from), "prvs=%04uabcd%02x=Jane@example.net", i, i);
+		snprintf(rcpt, sizeof(rcpt), "u%u@example.org", i);
+		asked(&w, v4(7), false, from, rcpt, true, T0);
+	}
+	struct memory_answer a =
+	    judge(&w, PHASE_RCPT, v4(7), false, "jane@example.net", "new@example.org", T0);
+	assert_int_equal(a.rates_over, 1);
+	assert_true(a.found & MEMORY_UNUSUAL);
+	while (memory_next(w.m, &w.s, T0, &cursor, &shown))
+		assert_null(strstr(shown.text, "prvs="));
+	assert_true(memory_forget(w.m, 0, "jane@example.net") > 0);
+	a = judge(&w, PHASE_RCPT, v4(7), false, "prvs=9999abcdef=jane@example.net",
+	    "new@example.org", T0);
+	assert_int_equal(a.rates_over, 0);
+	end(&w);
+}
+
 /* ---- baselines ---- */
 
 /* How many of n recipients pass, where each that passes is counted. */
@@ -546,6 +576,7 @@ int main(void)
 		cmocka_unit_test(test_hour_and_prefix),
 		cmocka_unit_test(test_each_subject),
 		cmocka_unit_test(test_tags_are_stripped),
+		cmocka_unit_test(test_tags_of_senders_are_stripped),
 		cmocka_unit_test(test_slow_poison),
 		cmocka_unit_test(test_unknown_recipients_stop_a_sender),
 		cmocka_unit_test(test_inside_and_outside_apart),
