@@ -6,8 +6,7 @@
 
 #include <stdio.h>
 
-void model_names_answer(
-    const struct model_names *names, const struct question *q, struct answer *a)
+void model_names_answer(const struct model_names *names, const struct question *q, struct answer *a)
 {
 	*a = (struct answer){ .id = q->id, .kind = q->kind, .status = ANSWER_FOUND };
 	switch ((enum question_kind)q->kind) {
@@ -27,8 +26,7 @@ void model_names_answer(
 		a->result = names->is_mx;
 		break;
 	case QUESTION_SPF:
-		a->result =
-		    (uint8_t)(names->spf > FACT_SPF_NONE ? names->spf - FACT_SPF_NONE : 0);
+		a->result = (uint8_t)(names->spf > FACT_SPF_NONE ? names->spf - FACT_SPF_NONE : 0);
 		if (names->pool)
 			snprintf(a->name, sizeof(a->name), "%.254s", names->pool);
 		break;

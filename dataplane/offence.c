@@ -21,8 +21,8 @@ static bool is_offence(const struct note *note)
 	}
 }
 
-unsigned offence_note(struct bans *bans, const struct policy_bans *settings, const struct note *note,
-    struct ban ret_bans[2])
+unsigned offence_note(struct bans *bans, const struct policy_bans *settings,
+    const struct note *note, struct ban ret_bans[2])
 {
 	uint32_t now_s = (uint32_t)(note->time_ns / 1000000000u), points = 0;
 

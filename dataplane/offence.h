@@ -15,8 +15,8 @@
 enum { OFFENCE_NOTES = 1 << NOTE_SESSION | 1 << NOTE_RCPT };
 
 /* Feeds the note; returns how many bans follow, as bans_offence(). */
-unsigned offence_note(struct bans *bans, const struct policy_bans *settings, const struct note *note,
-    struct ban ret_bans[2]);
+unsigned offence_note(struct bans *bans, const struct policy_bans *settings,
+    const struct note *note, struct ban ret_bans[2]);
 void offence_entry(const struct policy_bans *settings, const struct note *note,
     const struct ban *ban, struct overlay_entry *ret_entry);
 

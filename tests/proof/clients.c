@@ -62,8 +62,7 @@ static void say_mail(struct run *r, struct client *c)
 		snprintf(line, sizeof(line), "MAIL FROM:<%s-%u-user%u=example.org@%s>\r\n",
 		    s->mail_user, c->message, m->number % 50, s->mail_domain);
 	else if (s->mail_user[0])
-		snprintf(
-		    line, sizeof(line), "MAIL FROM:<%s@%s>\r\n", s->mail_user, s->mail_domain);
+		snprintf(line, sizeof(line), "MAIL FROM:<%s@%s>\r\n", s->mail_user, s->mail_domain);
 	else
 		snprintf(line, sizeof(line), "MAIL FROM:<person%c@%s>\r\n", 'a' + m->number % 20,
 		    s->mail_domain);
@@ -151,8 +150,8 @@ static void end_client(struct run *r, struct client *c, bool graceful)
 		for (unsigned i = 0; i < m->n_rcpts; i++) {
 			char rcpt[80];
 
-			score->harvested += (c->taken >> i & 1) &&
-					    corpus_rcpt(m, i, rcpt, sizeof(rcpt));
+			score->harvested +=
+			    (c->taken >> i & 1) && corpus_rcpt(m, i, rcpt, sizeof(rcpt));
 		}
 	}
 	score->tries[s->kind][c->stage]++;

@@ -103,7 +103,8 @@ static struct sender *bot(struct maker *m, enum kind kind)
 	s->org = (uint8_t)(strlen(s->name) - strlen("isp.example"));
 	if (maker_chance(m, 70))
 		odd_helo(m, s);
-	snprintf(s->mail_domain, sizeof(s->mail_domain), "big%u.example", (unsigned)maker_draw(m, 3));
+	snprintf(
+	    s->mail_domain, sizeof(s->mail_domain), "big%u.example", (unsigned)maker_draw(m, 3));
 	spf = (unsigned)maker_draw(m, 100);
 	s->spf = spf < 20   ? FACT_SPF_FAIL
 		 : spf < 40 ? FACT_SPF_SOFTFAIL
@@ -149,8 +150,8 @@ static void bots(struct maker *m)
 	struct sender *s;
 
 	for (unsigned i = 0; i < corpus_mix[BOT].senders; i++)
-		campaign(m, bot(m, BOT), 1 + (unsigned)maker_draw(m, 3),
-		    1 + (unsigned)maker_draw(m, 4));
+		campaign(
+		    m, bot(m, BOT), 1 + (unsigned)maker_draw(m, 3), 1 + (unsigned)maker_draw(m, 4));
 	for (unsigned i = 0; i < corpus_mix[BOT_EARLY].senders; i++) {
 		s = bot(m, BOT_EARLY);
 		s->early = true;
@@ -218,8 +219,8 @@ static void harvesters(struct maker *m)
 	for (unsigned i = 0; i < corpus_mix[DICTIONARY].senders; i++) {
 		at_s = FIRST_S + (uint32_t)maker_draw(m, LAST_S - FIRST_S);
 		s = bot(m, DICTIONARY);
-		spam_messages(m, s, corpus_mix[DICTIONARY].messages, 60, RCPTS_GUESSED, at_s,
-		    at_s + HOUR);
+		spam_messages(
+		    m, s, corpus_mix[DICTIONARY].messages, 60, RCPTS_GUESSED, at_s, at_s + HOUR);
 	}
 	for (unsigned i = 0; i < corpus_mix[HARVESTER].senders; i++) {
 		at_s = FIRST_S + (uint32_t)maker_draw(m, LAST_S - FIRST_S);
@@ -258,8 +259,8 @@ static void snowshoe(struct maker *m)
 		s->listed |= maker_chance(m, 30) ? 1u << DNS_LIST_BAD_ADMIN : 0;
 		s->retries = 2;
 		s->retry_s = 1200;
-		spam_messages(m, s, corpus_mix[SNOWSHOE].messages, 3, RCPTS_BOUGHT, at_s,
-		    at_s + 2 * HOUR);
+		spam_messages(
+		    m, s, corpus_mix[SNOWSHOE].messages, 3, RCPTS_BOUGHT, at_s, at_s + 2 * HOUR);
 	}
 }
 
@@ -299,8 +300,7 @@ static void captured(struct maker *m)
 
 	s->spf = FACT_SPF_PASS;
 	snprintf(s->mail_user, sizeof(s->mail_user), "pupil");
-	maker_messages(
-	    m, s, corpus_mix[CAPTURED].messages, 20, RCPTS_BOUGHT, at_s, at_s + 2 * HOUR);
+	maker_messages(m, s, corpus_mix[CAPTURED].messages, 20, RCPTS_BOUGHT, at_s, at_s + 2 * HOUR);
 	s = maker_sender(m, CAPTURED_OWN);
 	s->addresses[0] = OURS;
 	snprintf(s->name, sizeof(s->name), "mail.school.example");
@@ -310,7 +310,7 @@ static void captured(struct maker *m)
 	s->retries = 4; /* of the school's server, which queues for it */
 	s->retry_s = 900;
 	maker_messages(
-	    m, s, corpus_mix[CAPTURED_OWN].messages, 8, RCPTS_OUT, at_s, at_s + 2 * HOUR);
+	    m, s, corpus_mix[CAPTURED_OWN].messages, 8, RCPTS_OUT_NEW, at_s, at_s + 2 * HOUR);
 }
 
 /* ---- all of it ---- */
@@ -399,6 +399,9 @@ bool corpus_rcpt(const struct message *m, unsigned i, char *ret, size_t size)
 	case RCPTS_FORGED: snprintf(ret, size, "user%u@signed.example.org", n % 50); return true;
 	case RCPTS_OUT:
 		snprintf(ret, size, "u%u@far%u.example", (m->number + i) % 1000, n % 20);
+		return true;
+	case RCPTS_OUT_NEW:
+		snprintf(ret, size, "s%u-%u@far%u.example", m->number, i, n % 20);
 		return true;
 	default: snprintf(ret, size, "user%u@example.org", n); return true;
 	}

@@ -64,7 +64,8 @@ enum rcpts {
 	RCPTS_VICTIM,  /* of backscatter: one user, over and over */
 	RCPTS_SIGNED,  /* bounces of mail that was sent: tagged (BATV) */
 	RCPTS_FORGED,  /* bounces of mail that never was: a domain that signs, without a tag */
-	RCPTS_OUT,     /* outside, by us */
+	RCPTS_OUT,     /* outside, by us: a list */
+	RCPTS_OUT_NEW, /* outside, by us: nobody twice */
 };
 
 enum {
@@ -108,7 +109,8 @@ struct message {
 	/* what became of it */
 	bool done;
 	uint16_t tries;
-	uint64_t pending, taken, lost; /* recipients, a bit each: open; delivered; refused for good */
+	uint64_t pending, taken,
+	    lost; /* recipients, a bit each: open; delivered; refused for good */
 	bool marked;
 	uint32_t done_s;
 };

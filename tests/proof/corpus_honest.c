@@ -98,8 +98,7 @@ static void bursts(struct maker *m)
 	}
 	for (unsigned i = 0; i < corpus_mix[LIST_OLD].senders; i++) {
 		s = maker_server(m, LIST_OLD, (int)i);
-		maker_messages(
-		    m, s, corpus_mix[LIST_OLD].messages, 24, RCPTS_OLD, FIRST_S, LAST_S);
+		maker_messages(m, s, corpus_mix[LIST_OLD].messages, 24, RCPTS_OLD, FIRST_S, LAST_S);
 	}
 	s = named(m, OWN_USERS, &corpus_weekly[corpus_n_weekly - 1]);
 	s->mail_user[0] = '\0'; /* twenty persons */
@@ -123,8 +122,7 @@ static void pools(struct maker *m)
 			    : i == 1 ? 1u << DNS_LIST_BAD_ADMIN
 				     : 1u << DNS_LIST_BACKSCATTER;
 		s->retry_s = 400;
-		maker_messages(
-		    m, s, corpus_mix[BIG_POOL].messages, 1, RCPTS_USERS, FIRST_S, LAST_S);
+		maker_messages(m, s, corpus_mix[BIG_POOL].messages, 1, RCPTS_USERS, FIRST_S, LAST_S);
 	}
 }
 
@@ -146,8 +144,8 @@ void corpus_make_honest(struct maker *m)
 		s = maker_server(m, SERVER, (int)i);
 		maker_messages(m, s, corpus_mix[SERVER].messages - 1,
 		    1 + (unsigned)maker_draw(m, 3), RCPTS_USERS, FIRST_S, LAST_S);
-		msg = maker_messages(
-		    m, s, 1, 1, i & 1 ? RCPTS_SIGNED : RCPTS_USERS, FIRST_S, LAST_S);
+		msg =
+		    maker_messages(m, s, 1, 1, i & 1 ? RCPTS_SIGNED : RCPTS_USERS, FIRST_S, LAST_S);
 		msg->null_sender = true; /* a bounce that is one */
 	}
 	/* one of them to the victim of backscatter, in the middle of it */

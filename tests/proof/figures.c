@@ -3,6 +3,7 @@
 #include "figures.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct {
 	const char *word;
@@ -113,23 +114,47 @@ void figures_kinds(const struct score *s)
 
 	for (unsigned k = 0; k < N_HOSTILE; k++)
 		all += tries(s, k);
-	printf("# kind, hostile         share%% <DATA%%    SYN  CONN  HELO  MAIL  RCPT  DATA  BODY  "
-	       "thru   sent   junk marked senders that got through\n");
+	printf(
+	    "# kind, hostile         share%% <DATA%%    SYN  CONN  HELO  MAIL  RCPT  DATA  BODY  "
+	    "thru   sent   junk marked senders that got through\n");
 	for (unsigned k = 0; k < FIRST_HONEST; k++)
 		show_hostile(s, k, all);
-	printf("# kind, honest           messages arrived refused gave up delayed  twice  mean min\n");
+	printf(
+	    "# kind, honest           messages arrived refused gave up delayed  twice  mean min\n");
 	for (unsigned k = FIRST_HONEST; k < N_KINDS; k++)
 		printf("# %-23s %8lu %7lu %7lu %7lu %7lu %6lu %9.1f\n", corpus_mix[k].word,
 		    s->messages[k], s->arrived[k], s->refused[k], s->gave_up[k], s->delayed[k],
 		    s->twice[k], s->delayed[k] ? s->delay_s[k] / (double)s->delayed[k] / 60 : 0);
 }
 
-void figures_mix(void)
+bool figures_mix(const char *readme)
 {
-	printf("| kind | senders | messages each | what | after |\n|---|---|---|---|---|\n");
-	for (unsigned k = 0; k < N_KINDS; k++)
-		printf("| %s | %u | %u | %s | %s |\n", corpus_mix[k].word, corpus_mix[k].senders,
-		    corpus_mix[k].messages, corpus_mix[k].what, corpus_mix[k].why);
+	static const char head[] = "| kind | senders | messages each | what | after |\n"
+				   "|---|---|---|---|---|\n";
+	FILE *f = readme ? fopen(readme, "r") : NULL;
+	char text[32768] = "", row[512];
+	bool good = true;
+
+	if (readme && !f)
+		return false;
+	if (f) {
+		text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+		fclose(f);
+	} else {
+		fputs(head, stdout);
+	}
+	for (unsigned k = 0; k < N_KINDS; k++) {
+		snprintf(row, sizeof(row), "| %s | %u | %u | %s | %s |\n", corpus_mix[k].word,
+		    corpus_mix[k].senders, corpus_mix[k].messages, corpus_mix[k].what,
+		    corpus_mix[k].why);
+		if (readme && !strstr(text, row)) {
+			printf("# not in %s: %s", readme, row);
+			good = false;
+		} else if (!readme) {
+			fputs(row, stdout);
+		}
+	}
+	return good;
 }
 
 void figures_ablation_head(void)
@@ -157,7 +182,8 @@ const char *figures_worse(const struct figures *with, const struct figures *with
 		/* a percent's distance counts to a hundred as well: 91 to 90 is a tenth of the rest */
 		double rest = kinds[i].digits == 2 ? 100 - more : more;
 
-		if (more - less > kinds[i].margin * rest && more - less >= (kinds[i].digits ? 0.01 : 2))
+		if (more - less > kinds[i].margin * rest &&
+		    more - less >= (kinds[i].digits ? 0.01 : 2))
 			return kinds[i].word;
 	}
 	return NULL;

@@ -34,7 +34,8 @@ void figures_sum(const struct score *s, struct figures *ret);
 void figures_head(void);
 void figures_show(const char *name, const struct figures *f);
 void figures_kinds(const struct score *s);
-void figures_mix(void);
+/* The rows of the mix as a table. False: the file is given and lacks one. */
+bool figures_mix(const char *readme);
 
 void figures_ablation_head(void);
 void figures_ablation(const char *name, const struct figures *f, const char *worse);

@@ -45,7 +45,8 @@ static void week(struct memory *m, const struct policy_memory *settings, uint32_
 		unsigned n = corpus_mix[w->kind].messages;
 
 		for (unsigned k = 0; k < n; k++) {
-			struct message msg = { .number = k * w->n_rcpts, .rcpts = (uint8_t)w->rcpts };
+			struct message msg = { .number = k * w->n_rcpts,
+				.rcpts = (uint8_t)w->rcpts };
 			char rcpt[64];
 
 			for (unsigned j = 0; j < w->n_rcpts; j++)

@@ -4,7 +4,9 @@
  * as TAP, what each check is worth, told by switching it off, and on which of the model's assumptions
  * the figures depend.
  *
- *	proof [--preset NAME] [--seeds A-B] [--ablate A-B] [--sensitivity A-B] [--kinds] [--mix] [--events]
+ *	proof [--preset NAME] [--seeds A-B] [--ablate A-B] [--sensitivity A-B] [--kinds] [--events]
+ *	      [--readme FILE]
+ *	proof --mix
  *
  * Weights were tuned on seeds 1-20; the default reports on 101-120.
  */
@@ -27,6 +29,7 @@ struct options {
 	unsigned first, last, ablate_first, ablate_last, sense_first, sense_last;
 	unsigned side_by_side;
 	bool kinds, mix, tell;
+	const char *readme; /* holds the mix; NULL: not looked at */
 };
 
 struct tap {
@@ -106,8 +109,8 @@ static void show_refusing(const char *preset, const struct score *s)
 		if (s->refusing[i] == 0)
 			continue;
 		setup_rule_name(preset, i, name);
-		printf("# %-9s honest sessions refused, with %s: %lu\n", preset, name,
-		    s->refusing[i]);
+		printf(
+		    "# %-9s honest sessions refused, with %s: %lu\n", preset, name, s->refusing[i]);
 	}
 }
 
@@ -123,8 +126,8 @@ static void assert_each(struct tap *t, const char *preset, bool good, const stru
 	    preset);
 	ok(t,
 	    s->messages[SCHOOL] && s->arrived[SCHOOL] == s->messages[SCHOOL] &&
-		s->arrived[OWN_SCHOOL] == s->messages[OWN_SCHOOL] &&
-		s->delayed[OWN_SCHOOL] == 0 && s->arrived[LIST_BURST] == s->messages[LIST_BURST],
+		s->arrived[OWN_SCHOOL] == s->messages[OWN_SCHOOL] && s->delayed[OWN_SCHOOL] == 0 &&
+		s->arrived[LIST_BURST] == s->messages[LIST_BURST],
 	    name);
 }
 
@@ -134,7 +137,8 @@ static void assert_normal(struct tap *t, const struct score *s, const struct fig
 	    "normal: at least 90 % of hostile connections end before DATA");
 	ok(t, f->honest && f->of[FIGURE_REFUSED] == 0, "normal: no honest sender is refused");
 	ok(t, f->pool_twice == 0, "normal: none with a pool is delayed twice");
-	ok(t, s->copies[CAPTURED_OWN] > 0 && s->copies[CAPTURED_OWN] <= 50 * s->senders[CAPTURED_OWN],
+	ok(t,
+	    s->copies[CAPTURED_OWN] > 0 && s->copies[CAPTURED_OWN] <= 50 * s->senders[CAPTURED_OWN],
 	    "normal: an own captured account stops within 50 copies");
 	ok(t, s->bans > 0 && s->alarms > 0, "normal: bans were given and alarms told");
 }
@@ -155,8 +159,9 @@ static void report(struct tap *t, const struct options *o)
 
 		figures_sum(&s[i], &f[i]);
 		figures_show(presets[i], &f[i]);
-		printf("# %-9s junk delivered %.0f, of it marked %.0f; addresses found %lu; asked in "
-		       "vain %lu; own account's copies out %lu; bans %lu; alarms %lu; held %.0f h\n",
+		printf(
+		    "# %-9s junk delivered %.0f, of it marked %.0f; addresses found %lu; asked in "
+		    "vain %lu; own account's copies out %lu; bans %lu; alarms %lu; held %.0f h\n",
 		    presets[i], f[i].of[FIGURE_JUNK],
 		    f[i].of[FIGURE_JUNK] - f[i].of[FIGURE_UNMARKED], s[i].harvested, s[i].unknown,
 		    s[i].copies[CAPTURED_OWN], s[i].bans, s[i].alarms, f[i].of[FIGURE_HELD]);
@@ -225,8 +230,8 @@ static void ablation(struct tap *t, const struct options *o)
 static void sensitivity(struct tap *t, const struct options *o)
 {
 	/* at their coming, within hours */
-	static const struct corpus_options listed[] = { { 0, 0 }, { 25, 10 }, { 50, 10 }, { 65, 10 },
-		{ 75, 0 }, { 75, 10 }, { 85, 10 }, { 100, 0 } };
+	static const struct corpus_options listed[] = { { 0, 0 }, { 25, 10 }, { 50, 10 },
+		{ 65, 10 }, { 75, 0 }, { 75, 10 }, { 85, 10 }, { 100, 0 } };
 	const char *preset = o->preset ? o->preset : "normal";
 	struct score *s = calloc(1, sizeof(*s));
 	struct figures f;
@@ -237,14 +242,16 @@ static void sensitivity(struct tap *t, const struct options *o)
 	for (unsigned i = 0; i < sizeof(listed) / sizeof(listed[0]) && good; i++) {
 		good = play(o, preset, &listed[i], o->sense_first, o->sense_last, s);
 		figures_sum(s, &f);
-		printf("#   %3u %% of bots and snowshoe listed when they come, %2u %% within hours: "
-		       "%.2f "
-		       "(junk %.0f, honest refused %.0f)%s\n",
+		printf(
+		    "#   %3u %% of bots and snowshoe listed when they come, %2u %% within hours: "
+		    "%.2f "
+		    "(junk %.0f, honest refused %.0f)%s\n",
 		    listed[i].listed, listed[i].listed_later, f.of[FIGURE_BEFORE_DATA],
 		    f.of[FIGURE_JUNK], f.of[FIGURE_REFUSED],
 		    listed[i].listed == corpus_defaults.listed &&
-				listed[i].listed_later == corpus_defaults.listed_later
-			? "  <- the mix" : "");
+			    listed[i].listed_later == corpus_defaults.listed_later
+			? "  <- the mix"
+			: "");
 		fflush(stdout);
 	}
 	good = good && play(o, preset, &corpus_defaults, o->sense_first, o->sense_last, s);
@@ -282,9 +289,9 @@ int main(int argc, char **argv)
 	static const struct option options[] = { { "preset", required_argument, NULL, 'p' },
 		{ "seeds", required_argument, NULL, 's' },
 		{ "ablate", required_argument, NULL, 'a' },
-		{ "sensitivity", required_argument, NULL, 'd' },
-		{ "kinds", no_argument, NULL, 'k' }, { "mix", no_argument, NULL, 'm' },
-		{ "events", no_argument, NULL, 'e' }, { 0 } };
+		{ "sensitivity", required_argument, NULL, 'd' }, { "kinds", no_argument, NULL, 'k' },
+		{ "mix", no_argument, NULL, 'm' }, { "events", no_argument, NULL, 'e' },
+		{ "readme", required_argument, NULL, 'r' }, { 0 } };
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	struct options o = {
 		.first = 101, .last = 120, .side_by_side = cores > 1 ? (unsigned)cores : 1
@@ -301,17 +308,18 @@ int main(int argc, char **argv)
 		case 'k': o.kinds = true; break;
 		case 'm': o.mix = true; break;
 		case 'e': o.tell = true; break;
+		case 'r': o.readme = optarg; break;
 		default:
 			fputs("usage: proof [--preset NAME] [--seeds A-B] [--ablate A-B] "
-			      "[--sensitivity A-B] [--kinds] [--mix] [--events]\n",
+			      "[--sensitivity A-B] [--kinds] [--mix] [--events] [--readme FILE]\n",
 			    stderr);
 			return 2;
 		}
 	}
-	if (o.mix) {
-		figures_mix();
-		return 0;
-	}
+	if (o.mix)
+		return !figures_mix(NULL);
+	if (o.readme)
+		ok(&t, figures_mix(o.readme), "the mix is documented as it is played");
 	if (o.last >= o.first && o.first > 0)
 		report(&t, &o);
 	if (o.ablate_first)

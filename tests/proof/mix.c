@@ -35,7 +35,8 @@ const struct mix corpus_mix[N_KINDS] = {
 	[HARVESTER] = { "harvester", 3, 8, "25 guesses a connection, proper host name",
 	    "a rented server with names in order that looks for who is there" },
 	[HARVESTERS] = { "harvesters, spread", 100, 1, "5 guesses each within an hour",
-	    "the same work in a hundred pieces, each below any limit of its own; two in five rented" },
+	    "the same work in a hundred pieces, each below any limit of its own; two in five "
+	    "rented" },
 	[SNOWSHOE] = { "snowshoe", 10, 20, "a /24 with proper names and SPF, retries",
 	    "with bots' share kept to the measured one; listed as bots are; half with VERP" },
 	[BACKSCATTER] = { "backscatter", 45, 2, "bounces of mail that was never sent",

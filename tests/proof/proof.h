@@ -38,15 +38,16 @@ struct score {
 	unsigned long copies[N_KINDS];  /* recipients that got one */
 	unsigned long refused[N_KINDS], gave_up[N_KINDS]; /* for somebody that is there */
 	unsigned long delayed[N_KINDS], twice[N_KINDS], marked[N_KINDS];
-	double delay_s[N_KINDS];                        /* of the delayed */
-	unsigned long senders[N_KINDS], through[N_KINDS]; /* senders, and those with something arrived */
-	unsigned long harvested;                        /* addresses that harvesters found */
-	unsigned long unknown;                          /* recipients asked of the mail server in vain */
-	double held_s;                                  /* that hostile connections lasted */
-	unsigned long replies;                          /* given to them */
+	double delay_s[N_KINDS]; /* of the delayed */
+	unsigned long senders[N_KINDS],
+	    through[N_KINDS];    /* senders, and those with something arrived */
+	unsigned long harvested; /* addresses that harvesters found */
+	unsigned long unknown;   /* recipients asked of the mail server in vain */
+	double held_s;           /* that hostile connections lasted */
+	unsigned long replies;   /* given to them */
 	unsigned long bans, alarms;
 	unsigned long tokens, tokens_self, unresolved;
-	unsigned long stuck; /* messages without an end */
+	unsigned long stuck;                 /* messages without an end */
 	unsigned long refusing[SCORE_RULES]; /* rules that hit in refused sessions of honest senders */
 	bool tell;                           /* each session's event line on standard output */
 };

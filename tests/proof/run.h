@@ -30,12 +30,12 @@ struct client {
 	struct tcp_conn *conn; /* NULL: free */
 	uint32_t generation, message;
 	enum stage stage;
-	bool group;           /* commands went out in one write */
-	bool again;           /* greeted again, with HELO: what clients do whose EHLO was not understood */
-	bool stateless;       /* its refusal's token needs no record */
-	bool learned;         /* whether some recipient is there */
-	uint8_t n_rcpts;      /* of this try */
-	uint8_t rcpts;        /* answered */
+	bool group; /* commands went out in one write */
+	bool again; /* greeted again, with HELO: what clients do whose EHLO was not understood */
+	bool stateless;  /* its refusal's token needs no record */
+	bool learned;    /* whether some recipient is there */
+	uint8_t n_rcpts; /* of this try */
+	uint8_t rcpts;   /* answered */
 	uint8_t rcpt[RCPTS_MAX];
 	uint64_t taken, lost; /* bits of the message's recipients */
 	unsigned refused;     /* the code that refused all of it, 0: none */

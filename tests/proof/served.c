@@ -32,7 +32,8 @@ static void server_line(struct run *r, struct served *s, const char *line)
 			return;
 	} else if (strncmp(line, "EHLO", 4) == 0) {
 		reply = rig_ehlo_words;
-	} else if (strncmp(line, "RCPT", 4) == 0 && (strstr(line, "guess") || strstr(line, "gone"))) {
+	} else if (strncmp(line, "RCPT", 4) == 0 &&
+		   (strstr(line, "guess") || strstr(line, "gone"))) {
 		reply = "550 5.1.1 No such user\r\n";
 		r->score->unknown++;
 	} else if (strncmp(line, "DATA", 4) == 0) {

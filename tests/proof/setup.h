@@ -44,8 +44,7 @@ struct job {
 
 /* Plays each job, `side_by_side` at once in processes of their own; scores[i] is job i's. False:
  * something could not be made or played, and was told. */
-bool setup_play(
-    const struct job *jobs, unsigned n, unsigned side_by_side, struct score *scores);
+bool setup_play(const struct job *jobs, unsigned n, unsigned side_by_side, struct score *scores);
 
 /* The name of a rule of the preset by its row, for score.refusing. */
 void setup_rule_name(const char *preset, unsigned row, char ret_name[PART_NAME]);

@@ -18,8 +18,8 @@ static const struct policy_bans settings = {
 	.kind = VERDICT_DROP,
 };
 
-static unsigned feed(
-    struct bans *b, enum note_kind kind, enum verdict_kind verdict, enum reason reason, unsigned value)
+static unsigned feed(struct bans *b, enum note_kind kind, enum verdict_kind verdict,
+    enum reason reason, unsigned value)
 {
 	struct note note = { .kind = (uint8_t)kind,
 		.verdict = (uint8_t)verdict,
