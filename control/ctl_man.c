@@ -2,40 +2,24 @@
 /* posternctl(1) from the tables of commands (ctl.h): a page written by hand would lie after the
  * first new option. */
 #include "ctl.h"
+#include "man_text.h"
 
 #include <stdio.h>
-
-/* A leading dot or quote begins a request in man(7); a backslash and a hyphen have meanings. */
-static void put(const char *text)
-{
-	if (*text == '.' || *text == '\'')
-		fputs("\\&", stdout);
-	for (; *text != '\0'; text++) {
-		if (*text == '\\')
-			fputs("\\e", stdout);
-		else if (*text == '-')
-			fputs("\\-", stdout);
-		else
-			putchar(*text);
-		if (*text == '\n' && (text[1] == '.' || text[1] == '\''))
-			fputs("\\&", stdout);
-	}
-}
 
 static void put_command(const struct ctl_command *c)
 {
 	fputs(".TP\n.B ", stdout);
-	put(c->name);
+	man_put(c->name);
 	if (*c->usage != '\0') {
 		fputs(" \\fR", stdout);
-		put(c->usage);
+		man_put(c->usage);
 		fputs("\\fP", stdout);
 	}
 	putchar('\n');
-	put(c->summary);
+	man_put(c->summary);
 	putchar('\n');
 	if (c->details != NULL) {
-		put(c->details);
+		man_put(c->details);
 		putchar('\n');
 	}
 }

@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Prints postern.yaml(5) from the schema table, at build time: a page written by hand would lie
  * after the first change of a range. */
+#include "man_text.h"
 #include "schema.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* A leading dot or quote begins a request in man(7); a backslash and a hyphen have meanings. */
-static void put(const char *text)
-{
-	if (*text == '.' || *text == '\'')
-		fputs("\\&", stdout);
-	for (; *text != '\0'; text++) {
-		if (*text == '\\')
-			fputs("\\e", stdout);
-		else if (*text == '-')
-			fputs("\\-", stdout);
-		else
-			putchar(*text);
-	}
-}
 
 static void put_key(void *arg, const char *dotted, const struct schema_key *key, unsigned flags)
 {
@@ -27,21 +13,21 @@ static void put_key(void *arg, const char *dotted, const struct schema_key *key,
 	(void)arg;
 	schema_allowed(key, allowed, sizeof(allowed));
 	fputs(".TP\n.B ", stdout);
-	put(dotted);
+	man_put(dotted);
 	putchar('\n');
-	put(key->doc);
+	man_put(key->doc);
 	fputs("\n.br\nAllowed: ", stdout);
-	put(allowed);
+	man_put(allowed);
 	if (key->unit != NULL) {
 		fputs("; unit: ", stdout);
-		put(key->unit);
+		man_put(key->unit);
 	}
 	fputs(".\n", stdout);
 	if (key->flags & SCHEMA_REQUIRED) {
 		fputs("Must be given.\n", stdout);
 	} else if (key->def != NULL) {
 		fputs("Default: ", stdout);
-		put(*key->def == '\0' ? "\"\"" : key->def);
+		man_put(*key->def == '\0' ? "\"\"" : key->def);
 		fputs(".\n", stdout);
 	}
 	if ((flags & SCHEMA_RESTART) && strchr(dotted, '.') == NULL)
