@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The image on disk and its hashes (compile.h): written beside, synced, renamed. */
 #include "compile.h"
+#include "state_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,16 +104,11 @@ static int write_at(int fd, const void *data, size_t len, uint64_t offset)
 	return 0;
 }
 
-static int sync_folder(const char *path)
+static int sync_folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = slash == NULL ? strdup(".") : strndup(path, (size_t)(slash + 1 - path));
-	if (folder == NULL)
-		return -ENOMEM;
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int ret = fd < 0 || fsync(fd) != 0 ? -errno : 0;
-	if (fd >= 0)
-		close(fd);
+	int ret = folder == NULL ? -ENOMEM : state_sync_folder(folder);
 	free(folder);
 	return ret;
 }
@@ -144,7 +140,7 @@ int image_save(const struct image *image, const char *path)
 	if (ret != 0)
 		unlink(beside);
 	else
-		ret = sync_folder(path);
+		ret = sync_folder_of(path);
 out:
 	free(beside);
 	return ret;
