@@ -2,8 +2,7 @@
 /* See sketch.h. */
 #include "sketch.h"
 
-#include "relay.h"
-#include "session.h"
+#include "session_private.h"
 
 #include "filters/digest.h"
 #include "filters/mime.h"
@@ -94,15 +93,12 @@ void sketch_feed(struct relay *r, const uint8_t *p, size_t n)
 static void tell(struct worker *w, const struct relay *r, const struct sketch *s)
 {
 	struct note *n = note_new(w, NOTE_WAVE);
-	struct text mail = session_mail(r->session);
-	size_t len = mail.len < sizeof(n->sender) - 1 ? mail.len : sizeof(n->sender) - 1;
 
 	if (!n)
 		return;
 	n->tenant = r->session->facts.tenant;
 	memcpy(n->client, r->session->facts.client, sizeof(n->client));
-	if (len)
-		memcpy(n->sender, mail.p, len);
+	session_copy_text(n->sender, sizeof(n->sender), session_mail(r->session));
 	memcpy(n->rcpt, s->subject, sizeof(s->subject));
 	memcpy(n->pool, s->host, sizeof(n->pool) - 1);
 	n->digest = s->digest;
