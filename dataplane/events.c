@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See events.h. */
 #include "events.h"
+#include "ring.h"
 
 #include "filters/token.h"
 #include "filters/rules.h"
@@ -21,17 +22,11 @@
 #include <time.h>
 #include <unistd.h>
 
-struct event_ring {
-	_Alignas(64) atomic_uint head; /* written by the worker */
-	_Alignas(64) atomic_uint tail; /* written by the writer */
-	struct event records[EVENTS_RING];
-};
-
 enum { FILE_BUFFER = 65536 };
 
 struct events {
 	unsigned n_workers;
-	struct event_ring *rings;
+	struct ring *rings; /* from each worker */
 	const struct stats_file *stats;
 	uint8_t token_key[16];
 	char *path;
@@ -347,18 +342,15 @@ static bool write_rings(struct events *e)
 
 	pthread_mutex_lock(&e->lock);
 	for (unsigned i = 0; i < e->n_workers; i++) {
-		struct event_ring *r = &e->rings[i];
-		unsigned head = atomic_load_explicit(&r->head, memory_order_acquire);
-		unsigned tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+		struct ring *r = &e->rings[i];
 
-		for (; tail != head; tail++) {
+		for (unsigned left = ring_waiting(r); left > 0; left--) {
 			if (e->file)
 				write_line(e, line,
-				    events_format(&r->records[tail % EVENTS_RING], e->stats,
-					e->token_key, line));
+				    events_format(ring_first(r), e->stats, e->token_key, line));
+			ring_drop(r);
 			any = true;
 		}
-		atomic_store_explicit(&r->tail, tail, memory_order_release);
 	}
 	if (any && e->file)
 		fflush(e->file);
@@ -389,15 +381,11 @@ int events_new(const char *path, uint64_t file_max, unsigned n_workers,
 
 	if (!e)
 		return rc;
-	e->rings = aligned_alloc(64, n_workers * sizeof(struct event_ring));
+	e->rings = rings_new(n_workers, EVENTS_RING, sizeof(struct event));
 	e->path = path ? strdup(path) : NULL;
 	e->folder = -1;
 	if (!e->rings || (path && !e->path))
 		goto fail;
-	for (unsigned i = 0; i < n_workers; i++) {
-		atomic_init(&e->rings[i].head, 0);
-		atomic_init(&e->rings[i].tail, 0);
-	}
 	e->n_workers = n_workers;
 	e->file_max = file_max;
 	e->stats = stats;
@@ -432,7 +420,7 @@ fail:
 		fclose(e->file);
 	if (e->folder >= 0)
 		close(e->folder);
-	free(e->rings);
+	rings_free(e->rings, n_workers);
 	free(e->path);
 	free(e);
 	return rc;
@@ -449,7 +437,7 @@ struct events *events_free(struct events *e)
 	if (e->folder >= 0)
 		close(e->folder);
 	pthread_mutex_destroy(&e->lock);
-	free(e->rings);
+	rings_free(e->rings, e->n_workers);
 	free(e->path);
 	free(e);
 	return NULL;
@@ -457,15 +445,7 @@ struct events *events_free(struct events *e)
 
 unsigned events_put(struct events *e, unsigned worker, const struct event *events, unsigned n)
 {
-	struct event_ring *r = &e->rings[worker];
-	unsigned head = atomic_load_explicit(&r->head, memory_order_relaxed);
-	unsigned room = EVENTS_RING - (head - atomic_load_explicit(&r->tail, memory_order_acquire));
-	unsigned taken = n < room ? n : room;
-
-	for (unsigned i = 0; i < taken; i++)
-		r->records[(head + i) % EVENTS_RING] = events[i];
-	atomic_store_explicit(&r->head, head + taken, memory_order_release);
-	return n - taken;
+	return ring_put(&e->rings[worker], events, n);
 }
 
 void events_tell(struct events *e, uint64_t now_ns, const char *kind, const char *fmt, ...)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See notes.h. */
 #include "notes.h"
+#include "ring.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,17 +11,11 @@
 #include <string.h>
 #include <time.h>
 
-struct note_ring {
-	_Alignas(64) atomic_uint head; /* written by the worker */
-	_Alignas(64) atomic_uint tail; /* written by the thread */
-	struct note notes[NOTES_RING];
-};
-
 struct notes {
 	unsigned n_workers, n_subscribers;
 	uint32_t kinds;
 	struct notes_subscriber subscribers[NOTES_MAX_SUBSCRIBERS];
-	struct note_ring *rings;
+	struct ring *rings; /* from each worker */
 	pthread_t thread;
 	bool started;
 	atomic_bool stop;
@@ -32,14 +27,10 @@ int notes_new(unsigned n_workers, struct notes **ret_notes)
 
 	if (!n)
 		return -ENOMEM;
-	n->rings = aligned_alloc(64, n_workers * sizeof(struct note_ring));
+	n->rings = rings_new(n_workers, NOTES_RING, sizeof(struct note));
 	if (!n->rings) {
 		free(n);
 		return -ENOMEM;
-	}
-	for (unsigned i = 0; i < n_workers; i++) {
-		atomic_init(&n->rings[i].head, 0);
-		atomic_init(&n->rings[i].tail, 0);
 	}
 	n->n_workers = n_workers;
 	*ret_notes = n;
@@ -77,14 +68,11 @@ static bool tell_all(struct notes *n)
 	bool any = false;
 
 	for (unsigned i = 0; i < n->n_workers; i++) {
-		struct note_ring *r = &n->rings[i];
-		unsigned head = atomic_load_explicit(&r->head, memory_order_acquire);
-		unsigned tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+		struct ring *r = &n->rings[i];
 
-		for (; tail != head; tail++) {
-			tell(n, &r->notes[tail % NOTES_RING]);
-			/* each place at once, so that a slow subscriber loses as little as may be */
-			atomic_store_explicit(&r->tail, tail + 1, memory_order_release);
+		for (unsigned left = ring_waiting(r); left > 0; left--) {
+			tell(n, ring_first(r));
+			ring_drop(r);
 			any = true;
 		}
 	}
@@ -132,20 +120,12 @@ struct notes *notes_free(struct notes *n)
 	if (!n)
 		return NULL;
 	notes_stop(n);
-	free(n->rings);
+	rings_free(n->rings, n->n_workers);
 	free(n);
 	return NULL;
 }
 
 unsigned notes_put(struct notes *n, unsigned worker, const struct note *notes, unsigned n_notes)
 {
-	struct note_ring *r = &n->rings[worker];
-	unsigned head = atomic_load_explicit(&r->head, memory_order_relaxed);
-	unsigned room = NOTES_RING - (head - atomic_load_explicit(&r->tail, memory_order_acquire));
-	unsigned taken = n_notes < room ? n_notes : room;
-
-	for (unsigned i = 0; i < taken; i++)
-		r->notes[(head + i) % NOTES_RING] = notes[i];
-	atomic_store_explicit(&r->head, head + taken, memory_order_release);
-	return n_notes - taken;
+	return ring_put(&n->rings[worker], notes, n_notes);
 }
