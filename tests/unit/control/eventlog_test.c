@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The event log: found by time over rotated files, backward, followed across rotation. */
 #include "eventlog.h"
+#include "eventlog_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,28 +15,6 @@
 #include <unistd.h>
 
 enum { BASE_S = 1767225600 }; /* 2026-01-01 */
-
-static char folder[64], path[96];
-
-static int make(void **state)
-{
-	(void)state;
-	snprintf(folder, sizeof(folder), "/tmp/postern-eventlog-XXXXXX");
-	assert_non_null(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/e.jsonl", folder);
-	return 0;
-}
-
-static int clear(void **state)
-{
-	char name[128];
-	(void)state;
-	for (unsigned i = 0; i < 8; i++) {
-		eventlog_name(path, i, name, sizeof(name));
-		unlink(name);
-	}
-	return rmdir(folder);
-}
 
 /* Lines first to last, one a second from BASE_S; `pad` bytes more each. */
 static void write_lines(unsigned file, int first, int last, unsigned pad)

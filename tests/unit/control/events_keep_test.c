@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Old events lose names, older ones go; what is young, and the file being written, stays. */
 #include "events_keep.h"
-#include "eventlog.h"
+#include "eventlog_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,28 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static char folder[64], path[96];
-
-static int make(void **state)
-{
-	(void)state;
-	snprintf(folder, sizeof(folder), "/tmp/postern-keep-XXXXXX");
-	assert_non_null(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/e.jsonl", folder);
-	return 0;
-}
-
-static int clear(void **state)
-{
-	char name[128];
-	(void)state;
-	for (unsigned i = 0; i < 8; i++) {
-		eventlog_name(path, i, name, sizeof(name));
-		unlink(name);
-	}
-	return rmdir(folder);
-}
 
 #define NAMED(hour)                                                                                \
 	"{\"time\":\"2026-01-01T" hour ":00:00.000Z\",\"client\":\"192.0.2.7\",\"score\":1.25}\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The store thread as its users see it: acknowledged is durable, also when it is killed. */
 #include "grey.h"
+#include "store_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,6 @@
 
 enum { T0 = 1700000000, DAY = 86400 };
 
-static char dir[32], path[64];
 static _Atomic uint32_t now_s = T0;
 
 static uint32_t clock_s(void *arg)
@@ -41,24 +41,8 @@ static const struct policy_grey settings = {
 
 static int set_up(void **state)
 {
-	(void)state;
 	atomic_store(&now_s, T0);
-	snprintf(dir, sizeof(dir), "/tmp/grey_test.XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof(path), "%s/grey.mdb", dir);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	char name[96];
-
-	(void)state;
-	unlink(path);
-	snprintf(name, sizeof(name), "%s.broken", path);
-	unlink(name);
-	return rmdir(dir);
+	return folder_make(state);
 }
 
 static struct grey *opened(uint32_t capacity, unsigned ring)
@@ -486,21 +470,22 @@ static void test_broken_file_is_set_aside(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_survives_a_restart, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_the_end_writes_what_waits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_survives_a_restart, set_up, folder_remove),
 		cmocka_unit_test_setup_teardown(
-		    test_kill_loses_nothing_acknowledged, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_full_ring, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_file_follows_the_index, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_expired_leaves_the_file, set_up, tear_down),
+		    test_the_end_writes_what_waits, set_up, folder_remove),
 		cmocka_unit_test_setup_teardown(
-		    test_nearly_full_file_lets_the_oldest_go, set_up, tear_down),
+		    test_kill_loses_nothing_acknowledged, set_up, folder_remove),
+		cmocka_unit_test_setup_teardown(test_full_ring, set_up, folder_remove),
+		cmocka_unit_test_setup_teardown(test_file_follows_the_index, set_up, folder_remove),
+		cmocka_unit_test_setup_teardown(test_expired_leaves_the_file, set_up, folder_remove),
 		cmocka_unit_test_setup_teardown(
-		    test_failing_disk_acknowledges_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_show, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_add_and_del, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_settings_change, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_broken_file_is_set_aside, set_up, tear_down),
+		    test_nearly_full_file_lets_the_oldest_go, set_up, folder_remove),
+		cmocka_unit_test_setup_teardown(
+		    test_failing_disk_acknowledges_nothing, set_up, folder_remove),
+		cmocka_unit_test_setup_teardown(test_show, set_up, folder_remove),
+		cmocka_unit_test_setup_teardown(test_add_and_del, set_up, folder_remove),
+		cmocka_unit_test_setup_teardown(test_settings_change, set_up, folder_remove),
+		cmocka_unit_test_setup_teardown(test_broken_file_is_set_aside, set_up, folder_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

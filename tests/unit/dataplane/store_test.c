@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is committed is there after the next opening; nothing else is. */
 #include "store.h"
+#include "store_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,29 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-static char dir[] = "/tmp/store_test.XXXXXX", path[64];
-
-static int set_up(void **state)
-{
-	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/store_test.XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof(path), "%s/grey.mdb", dir);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	char name[96];
-
-	(void)state;
-	unlink(path);
-	snprintf(name, sizeof(name), "%s.broken", path);
-	unlink(name);
-	return rmdir(dir);
-}
 
 static struct store *opened(void)
 {
@@ -234,12 +212,12 @@ static void test_missing_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_committed_is_there, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_erase, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_pages_and_order, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_one_owner, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_foreign_file, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_file_is_allocated, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_committed_is_there, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(test_erase, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(test_pages_and_order, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(test_one_owner, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(test_foreign_file, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(test_file_is_allocated, folder_make, folder_remove),
 		cmocka_unit_test(test_missing_folder),
 	};
 
