@@ -10,38 +10,39 @@
 
 struct word {
 	const char *name;
-	uint32_t bit;
+	uint16_t len, bit;
 };
+#define WORD(name, bit) { name, sizeof(name) - 1, bit }
 
 static const struct word words[] = {
-	{ "PIPELINING", SMTP_WORD_PIPELINING },        /* RFC 2920 */
-	{ "SIZE", SMTP_WORD_SIZE },                    /* RFC 1870 */
-	{ "8BITMIME", SMTP_WORD_8BITMIME },            /* RFC 6152 */
-	{ "SMTPUTF8", SMTP_WORD_SMTPUTF8 },            /* RFC 6531 */
-	{ "CHUNKING", SMTP_WORD_CHUNKING },            /* RFC 3030 */
-	{ "DSN", SMTP_WORD_DSN },                      /* RFC 3461 */
-	{ "ENHANCEDSTATUSCODES", SMTP_WORD_ENHANCED }, /* RFC 2034 */
-	{ "STARTTLS", SMTP_WORD_STARTTLS },            /* RFC 3207 */
-	{ "XCLIENT", SMTP_WORD_XCLIENT },
-	{ "BINARYMIME", SMTP_WORD_BINARYMIME }, /* RFC 3030 */
-	{ NULL, 0 },
+	WORD("PIPELINING", SMTP_WORD_PIPELINING), /* RFC 2920 */
+	WORD("SIZE", SMTP_WORD_SIZE), /* RFC 1870 */
+	WORD("8BITMIME", SMTP_WORD_8BITMIME), /* RFC 6152 */
+	WORD("SMTPUTF8", SMTP_WORD_SMTPUTF8), /* RFC 6531 */
+	WORD("CHUNKING", SMTP_WORD_CHUNKING), /* RFC 3030 */
+	WORD("DSN", SMTP_WORD_DSN), /* RFC 3461 */
+	WORD("ENHANCEDSTATUSCODES", SMTP_WORD_ENHANCED), /* RFC 2034 */
+	WORD("STARTTLS", SMTP_WORD_STARTTLS), /* RFC 3207 */
+	WORD("XCLIENT", SMTP_WORD_XCLIENT),
+	WORD("BINARYMIME", SMTP_WORD_BINARYMIME), /* RFC 3030 */
+	{ NULL, 0, 0 },
 };
 
 static const struct word attributes[] = {
-	{ "NAME", XCLIENT_NAME },
-	{ "ADDR", XCLIENT_ADDR },
-	{ "PORT", XCLIENT_PORT },
-	{ "PROTO", XCLIENT_PROTO },
-	{ "HELO", XCLIENT_HELO },
-	{ "DESTADDR", XCLIENT_DESTADDR },
-	{ "DESTPORT", XCLIENT_DESTPORT },
-	{ NULL, 0 },
+	WORD("NAME", XCLIENT_NAME),
+	WORD("ADDR", XCLIENT_ADDR),
+	WORD("PORT", XCLIENT_PORT),
+	WORD("PROTO", XCLIENT_PROTO),
+	WORD("HELO", XCLIENT_HELO),
+	WORD("DESTADDR", XCLIENT_DESTADDR),
+	WORD("DESTPORT", XCLIENT_DESTPORT),
+	{ NULL, 0, 0 },
 };
 
 static uint32_t find(const struct word *table, const char *p, size_t len)
 {
 	for (; table->name; table++) {
-		if (strlen(table->name) == len && strncasecmp(table->name, p, len) == 0)
+		if (table->len == len && strncasecmp(table->name, p, len) == 0)
 			return table->bit;
 	}
 	return 0;

@@ -99,17 +99,24 @@ static void segment_init(struct stack *st, struct tcp_conn *c, struct tcp_segmen
 	}
 }
 
-static void fill_sack(const struct tcp_half *half, const struct tcp_conn *c, struct tcp_segment *seg)
+enum { SACK_MAX = 4 };
+
+static unsigned sack_blocks(
+    const struct tcp_half *half, const struct tcp_conn *c, struct tcp_sack_block blocks[SACK_MAX])
 {
-	unsigned max = c->flags & CF_TS ? 3 : 4, n = 0;
+	unsigned max = c->flags & CF_TS ? SACK_MAX - 1 : SACK_MAX, n = 0;
 
 	if (!(c->flags & CF_SACK))
-		return;
+		return 0;
 	if (c->flags & CF_DSACK)
-		seg->opt.sack[n++] =
+		blocks[n++] =
 		    (struct tcp_sack_block){ c->dsack_start, c->dsack_start + c->dsack_len };
-	n += reasm_sack_blocks(half, c, seg->opt.sack + n, max - n);
-	seg->opt.n_sack = (uint8_t)n;
+	return n + reasm_sack_blocks(half, c, blocks + n, max - n);
+}
+
+static void fill_sack(const struct tcp_half *half, const struct tcp_conn *c, struct tcp_segment *seg)
+{
+	seg->opt.n_sack = (uint8_t)sack_blocks(half, c, seg->opt.sack);
 }
 
 static void fill_syn(const struct tcp_conn *c, const struct stack *st, struct tcp_segment *seg)
@@ -154,11 +161,10 @@ static enum emit_status emit(
 	return EMIT_SENT;
 }
 
-static uint32_t payload_room(
-    const struct tcp_half *half, struct tcp_conn *c, struct tcp_segment *seg)
+/* Beside n blocks of SACK. */
+static uint32_t payload_room(const struct tcp_conn *c, unsigned n_sack)
 {
-	(void)half;
-	return seg->opt.n_sack ? c->mss - (4u + 8u * seg->opt.n_sack) : c->mss;
+	return n_sack ? c->mss - (4u + 8u * n_sack) : c->mss;
 }
 
 /* Sends a record, in several segments where the segment size has shrunk since. */
@@ -182,7 +188,7 @@ static enum emit_status emit_rec(
 		} else {
 			fill_sack(half, c, &seg);
 		}
-		len = min_u32(r->len - done, payload_room(half, c, &seg));
+		len = min_u32(r->len - done, payload_room(c, seg.opt.n_sack));
 		sendq_gather(half, r, done, len, &seg);
 		done += len;
 		if (done == r->len) {
@@ -284,13 +290,12 @@ static bool next_length(
     const struct tcp_half *half, struct tcp_conn *c, uint32_t *ret_len, bool *ret_fin)
 {
 	uint32_t window = usable_window(c), inflight = conn_inflight(c), room, len;
-	struct tcp_segment seg = { .n_pieces = 0 };
+	struct tcp_sack_block sack[SACK_MAX];
 	bool fin = (c->flags & (CF_FIN_QUEUED | CF_FIN_SENT)) == CF_FIN_QUEUED;
 
 	if ((c->unsent == 0 && !fin) || (c->unsent > 0 && c->held))
 		return false;
-	fill_sack(half, c, &seg);
-	room = payload_room(half, c, &seg);
+	room = payload_room(c, sack_blocks(half, c, sack));
 	len = min_u32(c->unsent, room);
 	if (c->paced)
 		len = min_u32(len, pace_room(&half->paces[c->self]));
