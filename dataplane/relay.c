@@ -89,6 +89,11 @@ void relay_state(struct worker *w, struct relay *r, enum relay_state state)
 	}
 }
 
+void relay_rcpt_deadline(struct worker *w, struct relay *r)
+{
+	relay_deadline(w, r, r->pending ? reply_timeout_ms(w, r) : 0);
+}
+
 void relay_wake(struct worker *w, struct relay *r)
 {
 	if (r->session)

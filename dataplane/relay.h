@@ -5,7 +5,8 @@
  *	WAITING -> CONNECTING -> GREETING -> EHLO [-> XCLIENT -> EHLO] -> ATTACHED
  *	ATTACHED -> MAIL -> READY (RCPTs, pipelined) -> DATA -> BODY -> FINAL -> ATTACHED
  *	                      \-> BODY by BDAT: one reply per chunk
- *	MAIL, DATA refused -> REFUSED -> (RSET) -> ATTACHED
+ *	MAIL, DATA refused -> REFUSED -> (RSET) -> ATTACHED; RCPTs that went with MAIL (RFC 2920)
+ *	                      have MAIL's refusal for an answer, once the backend has given its own
  *	any -> FAILED: connection gone, the reason or the backend's words kept for the session
  *	ATTACHED -> QUIT, or RSET -> IDLE (XCLIENT and plain pools only) -> the next session
  *	STARTTLS: EHLO -> TLS -> PIPE

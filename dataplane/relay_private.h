@@ -9,6 +9,7 @@
 /* relay.c */
 uint8_t relay_hello(const struct worker *w, const struct relay *r);  /* enum policy_hello */
 void relay_deadline(struct worker *w, struct relay *r, uint32_t ms); /* 0: none */
+void relay_rcpt_deadline(struct worker *w, struct relay *r); /* of answers to RCPTs, if any are due */
 /* Enters a state and sets its time-out. */
 void relay_state(struct worker *w, struct relay *r, enum relay_state state);
 void relay_wake(struct worker *w, struct relay *r);

@@ -281,7 +281,6 @@ void relay_rcpt(struct worker *w, struct relay *r, const struct smtp_command *cm
 {
 	char line[SMTP_COMMAND_MAX + 64];
 	struct put to = { line, line + sizeof(line) };
-	const struct backend_pool *p = backend_pool(w, r->pool);
 
 	PUT_LITERAL(&to, "RCPT TO:<");
 	put_text(&to, cmd->path.whole);
@@ -291,7 +290,7 @@ void relay_rcpt(struct worker *w, struct relay *r, const struct smtp_command *cm
 		put_text(&to, cmd->params);
 	}
 	r->pending++;
-	relay_deadline(w, r, p ? p->reply_timeout_ms : 300000);
+	relay_rcpt_deadline(w, r);
 	if (!say_line(w, r, &to, line))
 		relay_lost(w, r);
 }
@@ -397,13 +396,37 @@ static void on_ehlo(struct worker *w, struct relay *r, const struct smtp_reply *
 	relay_wake(w, r);
 }
 
+/* MAIL's, and those to RCPTs that went with it are due next. */
+static void on_mail(struct worker *w, struct relay *r, const struct smtp_reply *reply)
+{
+	if (reply->code / 100 == 2) {
+		relay_state(w, r, RELAY_READY);
+	} else {
+		relay_store(w, r, reply->code, reply->raw.p, reply->raw.len);
+		relay_state(w, r, RELAY_REFUSED);
+	}
+	relay_rcpt_deadline(w, r);
+	relay_wake(w, r);
+}
+
+/* A RCPT's after MAIL was refused, whatever it says: the client hears what was said to MAIL. */
+static void on_rcpt_for_nothing(struct worker *w, struct relay *r)
+{
+	r->pending--;
+	if (r->pending == 0)
+		relay_rcpt_deadline(w, r);
+	asked_drop(&r->asked, &w->asked);
+	session_refuse_rcpt_stored(w, r->session);
+	session_wake(w, r->session);
+}
+
 static void on_rcpt(struct worker *w, struct relay *r, const struct smtp_reply *reply)
 {
 	struct session *s = r->session;
 
 	r->pending--;
 	if (r->pending == 0)
-		relay_deadline(w, r, 0);
+		relay_rcpt_deadline(w, r);
 	if (reply->code / 100 == 2) {
 		if (s->facts.rcpts_accepted == 0)
 			s->server = r->server->index;
@@ -478,14 +501,15 @@ static bool on_reply(struct worker *w, struct relay *r, const struct smtp_reply 
 		else
 			relay_fail(w, r, REASON_BACKEND_WORDS);
 		return true;
-	case RELAY_MAIL:
-		if (reply->code / 100 == 2) {
-			relay_state(w, r, RELAY_READY);
-		} else {
-			relay_store(w, r, reply->code, reply->raw.p, reply->raw.len);
-			relay_state(w, r, RELAY_REFUSED);
+	case RELAY_MAIL: on_mail(w, r, reply); return true;
+	case RELAY_REFUSED:
+		if (r->pending == 0) {
+			relay_lost(w, r);
+			return true;
 		}
-		relay_wake(w, r);
+		if (!session_can_write(w, s, REPLY_ROOM))
+			return false;
+		on_rcpt_for_nothing(w, r);
 		return true;
 	case RELAY_READY:
 		if (r->pending == 0) {

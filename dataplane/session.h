@@ -130,6 +130,8 @@ void session_refuse(struct worker *w, struct session *s, unsigned code, enum rea
 void session_out_of_turn(struct worker *w, struct session *s, bool before_greeting);
 /* The backend's stored words, or the reason, that ended the relay's transaction. */
 void session_refuse_stored(struct worker *w, struct session *s);
+/* The same as the answer to a RCPT. */
+void session_refuse_rcpt_stored(struct worker *w, struct session *s);
 /* After the last reply: FIN, then read and drop what still comes, so that no RST overtakes the
  * reply. */
 void session_linger(struct worker *w, struct session *s);

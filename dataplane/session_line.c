@@ -126,12 +126,10 @@ static void answer_orphans(struct worker *w, struct session *s)
 {
 	struct relay *r = s->relay;
 
-	while (r && r->state == RELAY_FAILED && r->pending > 0 &&
-	       session_can_write(w, s, REPLY_ROOM)) {
+	while (r && !r->conn && (r->state == RELAY_FAILED || r->state == RELAY_REFUSED) &&
+	       r->pending > 0 && session_can_write(w, s, REPLY_ROOM)) {
 		r->pending--;
-		s->facts.rcpts_refused++;
-		brain_count(w, BRAIN_rcpt_refused);
-		session_refuse_stored(w, s);
+		session_refuse_rcpt_stored(w, s);
 	}
 }
 

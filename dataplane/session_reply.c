@@ -103,6 +103,13 @@ void session_refuse_stored(struct worker *w, struct session *s)
 		session_refuse(w, s, r->refuse_code, r->reason);
 }
 
+void session_refuse_rcpt_stored(struct worker *w, struct session *s)
+{
+	s->facts.rcpts_refused++;
+	brain_count(w, BRAIN_rcpt_refused);
+	session_refuse_stored(w, s);
+}
+
 void session_refuse_verdict(struct worker *w, struct session *s, struct verdict v, enum phase phase)
 {
 	unsigned code = reply_code(v.kind, v.reason, phase);
