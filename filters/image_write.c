@@ -5,9 +5,8 @@
  * 80 MB while the image is built. References are not judged here: policy_open() on the result
  * judges them, with the same code the dataplane uses.
  */
-#include "image_write.h"
+#include "image_write_private.h"
 
-#include "addrset_build.h"
 #include "domains.h"
 #include "relay.h"
 
@@ -16,29 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct array {
-	void *p;
-	size_t n, cap;
-};
-
-struct image_writer {
-	struct policy_settings settings;
-	struct array strings;   /* bytes */
-	uint32_t *string_slots; /* offset + 1, 0: free */
-	size_t n_string_slots, n_strings;
-	struct array servers, pools, lists, domains, rules;
-	struct array names; /* struct name_entry */
-	struct array access;
-	uint32_t n_sets, n_globs;
-	uint64_t ids_taken[(RULE_ID_MASK + 1) / 64];
-	struct array v4, v6; /* struct addrset_entry4, 6; order is set by finish */
-	void *made[IMAGE_N_KINDS];
-	size_t patterns_len[POLICY_PATTERN_SETS];
-	char error[256];
-};
-
-/* Room for n more; NULL: no memory. */
-static void *array_add(struct array *a, size_t size, size_t n)
+void *image_array_add(struct array *a, size_t size, size_t n)
 {
 	if (a->cap - a->n < n) {
 		size_t cap = a->cap ? a->cap * 2 : 16;
@@ -171,7 +148,7 @@ int image_writer_string(struct image_writer *w, const char *s, policy_str *ret_s
 	if (*slot == 0) {
 		if (w->strings.n + size > UINT32_MAX - 1)
 			return -E2BIG;
-		p = array_add(&w->strings, 1, size);
+		p = image_array_add(&w->strings, 1, size);
 		if (!p)
 			return -ENOMEM;
 		memcpy(p, s, size);
@@ -190,7 +167,7 @@ static int row_add(struct array *a, size_t size, size_t max, const void *row)
 
 	if (a->n >= max)
 		return -E2BIG;
-	p = array_add(a, size, 1);
+	p = image_array_add(a, size, 1);
 	if (!p)
 		return -ENOMEM;
 	memcpy(p, row, size);
@@ -344,155 +321,7 @@ int image_writer_greylist(struct image_writer *w)
 	return 0;
 }
 
-/* ---- addresses ---- */
-
-int image_writer_v4(
-    struct image_writer *w, unsigned list, uint32_t addr_host_order, unsigned prefix_len)
-{
-	struct addrset_entry4 *e;
-
-	if (list >= w->lists.n || prefix_len > 32)
-		return -EINVAL;
-	e = array_add(&w->v4, sizeof(*e), 1);
-	if (!e)
-		return -ENOMEM;
-	*e = addrset_entry4(addr_host_order, prefix_len, 0, (uint8_t)(list + 1));
-	return 0;
-}
-
-int image_writer_v6(
-    struct image_writer *w, unsigned list, const uint8_t addr[16], unsigned prefix_len)
-{
-	struct addrset_entry6 *e;
-
-	if (list >= w->lists.n || prefix_len > 128)
-		return -EINVAL;
-	e = array_add(&w->v6, sizeof(*e), 1);
-	if (!e)
-		return -ENOMEM;
-	*e = addrset_entry6(addr, prefix_len, 0, (uint8_t)(list + 1));
-	return 0;
-}
-
-int image_writer_prefix(
-    struct image_writer *w, unsigned list, const uint8_t addr[16], unsigned prefix_len)
-{
-	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-	if (memcmp(addr, mapped, sizeof(mapped)) != 0)
-		return image_writer_v6(w, list, addr, prefix_len);
-	return image_writer_v4(w, list,
-	    (uint32_t)addr[12] << 24 | (uint32_t)addr[13] << 16 | (uint32_t)addr[14] << 8 | addr[15],
-	    prefix_len);
-}
-
-int image_writer_v4_range(struct image_writer *w, unsigned list, uint32_t first, uint32_t last)
-{
-	uint64_t at = first;
-
-	if (list >= w->lists.n || first > last)
-		return -EINVAL;
-	while (at <= last) { /* the largest aligned block that fits */
-		unsigned bits = at ? (unsigned)__builtin_ctzll(at) : 32;
-		int r;
-
-		if (bits > 32)
-			bits = 32;
-		while (at + (1ull << bits) - 1 > last)
-			bits--;
-		r = image_writer_v4(w, list, (uint32_t)at, 32 - bits);
-		if (r < 0)
-			return r;
-		at += 1ull << bits;
-	}
-	return 0;
-}
-
-typedef unsigned __int128 u128;
-
-static u128 u128_load(const uint8_t p[16])
-{
-	u128 v = 0;
-
-	for (unsigned i = 0; i < 16; i++)
-		v = v << 8 | p[i];
-	return v;
-}
-
-int image_writer_v6_range(
-    struct image_writer *w, unsigned list, const uint8_t first[16], const uint8_t last[16])
-{
-	u128 at = u128_load(first), end = u128_load(last);
-
-	if (list >= w->lists.n || at > end)
-		return -EINVAL;
-	for (;;) {
-		unsigned bits = 0;
-		uint8_t addr[16];
-		u128 block;
-		int r;
-
-		while (bits < 128 && !(at >> bits & 1) &&
-		       (bits == 127 ? end == ~(u128)0 : at + (((u128)1 << (bits + 1)) - 1) <= end))
-			bits++;
-		for (unsigned i = 0; i < 16; i++)
-			addr[i] = (uint8_t)(at >> (120 - 8 * i));
-		r = image_writer_v6(w, list, addr, 128 - bits);
-		if (r < 0)
-			return r;
-		block = bits == 128 ? ~(u128)0 : ((u128)1 << bits) - 1;
-		if (end - at == block)
-			return 0;
-		at += block + 1;
-	}
-}
-
 /* ---- finish ---- */
-
-/* Precedence among lists that name the same prefix: allow, then severity, then the first made. */
-static void list_orders(const struct image_writer *w, uint8_t order[256], bool allow[256])
-{
-	const struct policy_list *lists = w->lists.p;
-
-	for (unsigned i = 0; i < w->lists.n; i++) {
-		unsigned before = 0;
-
-		allow[i + 1] = lists[i].verdict == VERDICT_PASS;
-		for (unsigned k = 0; k < w->lists.n; k++) {
-			bool k_allow = lists[k].verdict == VERDICT_PASS;
-
-			if (k_allow != allow[i + 1])
-				before += k_allow;
-			else if (lists[k].verdict != lists[i].verdict)
-				before += lists[k].verdict > lists[i].verdict;
-			else
-				before += k < i;
-		}
-		order[i + 1] = (uint8_t)before;
-	}
-}
-
-static int finish_addresses(struct image_writer *w, size_t *ret_len)
-{
-	struct addrset_input in = {
-		.v4 = w->v4.p,
-		.v6 = w->v6.p,
-		.n_v4 = w->v4.n,
-		.n_v6 = w->v6.n,
-	};
-	uint8_t order[256] = { 0 };
-	int r;
-
-	list_orders(w, order, in.allow);
-	for (size_t i = 0; i < in.n_v4; i++)
-		in.v4[i].word |= (uint64_t)order[in.v4[i].word & 0xff] << 16;
-	for (size_t i = 0; i < in.n_v6; i++)
-		in.v6[i].rest |= (uint32_t)order[in.v6[i].rest & 0xff] << 8;
-	r = addrset_build(&in, &w->made[IMAGE_ADDRESSES], ret_len);
-	if (r == -E2BIG)
-		snprintf(w->error, sizeof(w->error), "too many addresses for one table");
-	return r;
-}
 
 static int compare_domains(const void *a, const void *b, void *strings)
 {
@@ -617,7 +446,7 @@ int image_writer_finish(struct image_writer *w, struct image_part ret_parts[IMAG
 	if (r == 0)
 		r = finish_strings(w, &len[IMAGE_STRINGS]);
 	if (r == 0 && w->v4.n + w->v6.n)
-		r = finish_addresses(w, &len[IMAGE_ADDRESSES]);
+		r = image_write_addresses(w, &len[IMAGE_ADDRESSES]);
 	if (r < 0) {
 		*ret_error = w->error;
 		return r;
