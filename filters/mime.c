@@ -4,11 +4,9 @@
  * lines, and what a part's bytes pass through. Runs of bytes are passed on as long as they lie in
  * one piece; only a line that may be a boundary, and a field until it is whole, are copied.
  */
-#include "mime.h"
+#include "mime_private.h"
 
 #include <string.h>
-
-enum encoding { PLAIN, BASE64, QUOTED_PRINTABLE };
 
 /* Header and body lines; in a body START and INSIDE and HOLD are used. */
 enum line_state {
@@ -26,42 +24,7 @@ enum { PIECE = 2048 };
 
 static void body_feed(struct mime *m, const uint8_t *p, size_t n);
 
-static uint8_t lower(uint8_t c)
-{
-	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
-}
-
-static bool blank(uint8_t c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static bool same(const uint8_t *p, size_t n, const char *word)
-{
-	if (n != strlen(word))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (lower(p[i]) != (uint8_t)word[i])
-			return false;
-	return true;
-}
-
-static bool starts(const uint8_t *p, size_t n, const char *word)
-{
-	size_t k = strlen(word);
-
-	return n >= k && same(p, k, word);
-}
-
 /* ---- parts ---- */
-
-static void part_reset(struct mime *m)
-{
-	m->has_type = m->has_encoding = m->html = m->multipart = m->rfc822 = false;
-	m->text = true; /* RFC 2045 5.2: text/plain when nothing is said */
-	m->encoding = PLAIN;
-	m->level.len = 0;
-}
 
 static void read_urls(struct mime *m, const uint8_t *p, size_t n)
 {
@@ -157,7 +120,7 @@ static void part_end(struct mime *m)
 /* Another part's header begins. */
 static void part_header(struct mime *m)
 {
-	part_reset(m);
+	mime_part_reset(m);
 	m->n_line = 0;
 	if (m->n_parts == MIME_PARTS_MAX) { /* the rest is no text to us */
 		m->bounded |= MIME_CUT_PARTS;
@@ -198,74 +161,6 @@ static void header_done(struct mime *m)
 
 /* ---- fields ---- */
 
-/* boundary=... of a multipart. */
-static void find_boundary(struct mime *m, const uint8_t *p, size_t n)
-{
-	const uint8_t *end = p + n;
-
-	while (p < end) {
-		bool named, in_quotes = false;
-		size_t k = 0;
-
-		while (p < end && *p != ';') {
-			if (*p++ == '"')
-				while (p < end && *p++ != '"')
-					;
-		}
-		while (p < end && (*p == ';' || blank(*p)))
-			p++;
-		named = starts(p, (size_t)(end - p), "boundary");
-		if (!named)
-			continue;
-		p += 8;
-		while (p < end && blank(*p))
-			p++;
-		if (p == end || *p != '=')
-			continue;
-		p++;
-		while (p < end && blank(*p))
-			p++;
-		if (p < end && *p == '"') {
-			in_quotes = true;
-			p++;
-		}
-		for (; p < end; p++) {
-			if (in_quotes ? *p == '"' : *p == ';' || blank(*p))
-				break;
-			if (in_quotes && *p == '\\' && p + 1 < end)
-				p++;
-			if (k == MIME_BOUNDARY_MAX) {
-				m->bounded |= MIME_CUT_BOUNDARY;
-				m->level.len = 0;
-				return;
-			}
-			m->level.boundary[k++] = *p;
-		}
-		m->level.len = (uint8_t)k;
-		return;
-	}
-}
-
-static void note_field(struct mime *m, const uint8_t *name, size_t n, const uint8_t *v, size_t len)
-{
-	if (same(name, n, "content-type") && !m->has_type) {
-		m->has_type = true;
-		m->text = starts(v, len, "text") || len == 0;
-		m->html = starts(v, len, "text/html");
-		m->rfc822 = starts(v, len, "message/rfc822");
-		m->multipart = starts(v, len, "multipart/");
-		if (m->multipart)
-			find_boundary(m, v, len);
-		if (m->multipart && m->level.len == 0)
-			m->text = true; /* parts without a boundary are one text */
-	} else if (same(name, n, "content-transfer-encoding") && !m->has_encoding) {
-		m->has_encoding = true;
-		m->encoding = starts(v, len, "base64")             ? BASE64
-			      : starts(v, len, "quoted-printable") ? QUOTED_PRINTABLE
-								   : PLAIN;
-	}
-}
-
 /* The field in field[] is whole. */
 static void field_done(struct mime *m)
 {
@@ -276,14 +171,14 @@ static void field_done(struct mime *m)
 	while (begin < end && m->field[begin] != ':')
 		begin++;
 	begin += begin < end;
-	while (begin < end && blank(m->field[begin]))
+	while (begin < end && mime_blank(m->field[begin]))
 		begin++;
-	while (end > begin && blank(m->field[end - 1]))
+	while (end > begin && mime_blank(m->field[end - 1]))
 		end--;
 	f.value = f.decoded = m->field + begin;
 	f.value_len = f.decoded_len = end - begin;
 	m->in_field = m->folded = false;
-	note_field(m, f.name, f.name_len, f.value, f.value_len);
+	mime_note_field(m, f.name, f.name_len, f.value, f.value_len);
 	if (m->state != MIME_HEADER || !m->sink->field)
 		return;
 	if (m->n_fields == MIME_FIELDS_MAX) {
@@ -340,7 +235,7 @@ static enum said name_byte(struct mime *m, uint8_t c)
 		m->field[m->n_field++] = c;
 		if (c == ':')
 			return IS_FIELD;
-		if (blank(c)) {
+		if (mime_blank(c)) {
 			m->line_state = LINE_BLANK;
 			for (unsigned i = 0; m->first_line && i < 2; i++)
 				if (strlen(mbox[i]) == m->name_len &&
@@ -359,7 +254,7 @@ static enum said name_byte(struct mime *m, uint8_t c)
 		m->field[m->n_field++] = c;
 		if (c == ':')
 			return IS_FIELD;
-		return blank(c) && m->n_field <= MIME_NAME_MAX ? GO_ON : IS_BODY;
+		return mime_blank(c) && m->n_field <= MIME_NAME_MAX ? GO_ON : IS_BODY;
 	}
 }
 
@@ -412,7 +307,7 @@ static size_t header_feed(struct mime *m, const uint8_t *p, size_t n)
 		}
 		if (m->line_state == LINE_START) {
 			line = i;
-			if (m->in_field && blank(p[i])) {
+			if (m->in_field && mime_blank(p[i])) {
 				m->folded = true;
 				m->line_state = LINE_VALUE;
 				continue;
@@ -465,7 +360,8 @@ static bool boundary(struct mime *m)
 {
 	size_t n = m->n_line;
 
-	while (n > 0 && (m->line[n - 1] == '\n' || m->line[n - 1] == '\r' || blank(m->line[n - 1])))
+	while (n > 0 &&
+	       (m->line[n - 1] == '\n' || m->line[n - 1] == '\r' || mime_blank(m->line[n - 1])))
 		n--;
 	for (unsigned i = m->depth; i-- > 0;) {
 		const struct mime_level *l = &m->levels[i];
@@ -478,7 +374,7 @@ static bool boundary(struct mime *m)
 		part_end(m);
 		if (closes) {
 			m->depth = (uint8_t)i;
-			part_reset(m);
+			mime_part_reset(m);
 			m->text = false; /* the epilogue is not shown */
 			m->line_state = LINE_START;
 			m->n_line = 0;
@@ -579,7 +475,7 @@ void mime_init(struct mime *m, const struct mime_sink *sink, void *arg)
 	m->urls.found = 0;
 	m->urls.cut = false;
 	mime_urls_init(&m->urls);
-	part_reset(m);
+	mime_part_reset(m);
 }
 
 void mime_feed(struct mime *m, const uint8_t *p, size_t n)
