@@ -3,6 +3,7 @@
 #include "events.h"
 #include "ring.h"
 
+#include "filters/address_form.h"
 #include "filters/token.h"
 #include "filters/rules.h"
 #include "filters/verdict.h"
@@ -106,9 +107,8 @@ static void put_end(struct line *l)
 
 static void put_address(struct line *l, const char *key, const uint8_t addr[16])
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char text[INET6_ADDRSTRLEN];
-	bool v4 = memcmp(addr, mapped, sizeof(mapped)) == 0;
+	bool v4 = address_is_v4(addr);
 
 	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr + 12 : addr, text, sizeof(text));
 	put(l, ",\"%s\":\"%s\"", key, text);

@@ -5,6 +5,7 @@
 #include "ask.h"
 #include "session_private.h"
 
+#include "filters/address_form.h"
 #include "filters/hostname.h"
 
 #include <string.h>
@@ -70,8 +71,7 @@ static struct question *ask(
 static uint32_t rows(const struct worker *w, const struct session *s, uint32_t *ret_timeout_ms)
 {
 	const struct policy_dns *dns = dns_of(w);
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	unsigned family = memcmp(s->facts.client, mapped, 12) == 0 ? DNS_V4 : DNS_V6;
+	unsigned family = address_is_v4(s->facts.client) ? DNS_V4 : DNS_V6;
 	uint32_t lists = 0, timeout_ms = 0;
 
 	for (unsigned i = 0; i < dns->n_lists; i++) {

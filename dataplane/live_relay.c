@@ -6,6 +6,8 @@
 #include "live.h"
 #include "route.h"
 
+#include "filters/address_form.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,11 +16,12 @@ enum { RELAY_TEST_MAX = 256, LINE_MAX_LEN = 600 };
 
 static bool read_address(const char *text, uint8_t ret_addr[16])
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	uint8_t v4[4];
 
-	memcpy(ret_addr, mapped, sizeof(mapped));
-	return inet_pton(AF_INET, text, ret_addr + 12) == 1 ||
-	       inet_pton(AF_INET6, text, ret_addr) == 1;
+	if (inet_pton(AF_INET, text, v4) != 1)
+		return inet_pton(AF_INET6, text, ret_addr) == 1;
+	address_from_v4(ret_addr, v4);
+	return true;
 }
 
 static json_t *row_of(const char *rcpt, const struct route *route, struct verdict v)

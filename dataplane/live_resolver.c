@@ -10,6 +10,8 @@
 #include "fail.h"
 #include "resolver.h"
 
+#include "filters/address_form.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -89,9 +91,7 @@ void live_resolver_policy(struct live *l, const struct policy *policy)
 
 static void address_text(const uint8_t addr[16], char ret[INET6_ADDRSTRLEN])
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	if (memcmp(addr, mapped, 12) == 0)
+	if (address_is_v4(addr))
 		inet_ntop(AF_INET, addr + 12, ret, INET6_ADDRSTRLEN);
 	else
 		inet_ntop(AF_INET6, addr, ret, INET6_ADDRSTRLEN);

@@ -8,6 +8,8 @@
 
 #include "overlay_line.h"
 
+#include "filters/address_form.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -68,8 +70,7 @@ static unsigned walk_all(struct live *l, const uint8_t addr[16], uint8_t prefix_
 
 static void address_text(const uint8_t addr[16], char ret_text[INET6_ADDRSTRLEN])
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	bool v4 = memcmp(addr, mapped, sizeof(mapped)) == 0;
+	bool v4 = address_is_v4(addr);
 
 	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr + 12 : addr, ret_text, INET6_ADDRSTRLEN);
 }

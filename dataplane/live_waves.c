@@ -2,6 +2,7 @@
 /* Waves in the live shell: fed by notes, told of as events, shown by the control socket. */
 #include "live.h"
 
+#include "filters/address_form.h"
 #include "filters/waves.h"
 
 #include <arpa/inet.h>
@@ -63,9 +64,8 @@ void live_waves_close(void)
 
 static json_t *address_json(const uint8_t addr[16])
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char text[INET6_ADDRSTRLEN];
-	bool v4 = memcmp(addr, mapped, sizeof(mapped)) == 0;
+	bool v4 = address_is_v4(addr);
 
 	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr + 12 : addr, text, sizeof(text));
 	return json_string(text);

@@ -2,6 +2,8 @@
 /* Lines of the overlay's journal (overlay_line.h). */
 #include "overlay_line.h"
 
+#include "filters/address_form.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -22,16 +24,9 @@ static uint32_t crc32_of(const char *text, size_t len)
 	return ~crc;
 }
 
-static bool is_v4(const uint8_t addr[16])
-{
-	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-	return memcmp(addr, mapped, sizeof(mapped)) == 0;
-}
-
 void overlay_prefix_text(const uint8_t addr[16], unsigned len, char *ret_text, size_t size)
 {
-	bool v4 = is_v4(addr);
+	bool v4 = address_is_v4(addr);
 	char text[INET6_ADDRSTRLEN];
 
 	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr + 12 : addr, text, sizeof(text));
@@ -78,7 +73,7 @@ bool overlay_prefix_read(const char *text, uint8_t ret_addr[16], uint8_t *ret_le
 		addr[10] = addr[11] = 0xff;
 	if (inet_pton(v4 ? AF_INET : AF_INET6, copy, v4 ? addr + 12 : addr) != 1)
 		return false;
-	if (!v4 && is_v4(addr))
+	if (!v4 && address_is_v4(addr))
 		return false; /* it would be read as the other family */
 	for (unsigned bit = len + (v4 ? 96 : 0); bit < 128; bit++)
 		if (addr[bit / 8] & 0x80 >> bit % 8)

@@ -3,6 +3,8 @@
 #include "proxy.h"
 #include "smtp.h"
 
+#include "filters/address_form.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,13 +13,6 @@ static const uint8_t signature[12] = { 0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a,
 	0x54, 0x0a };
 
 enum { VERSION_2_PROXY = 0x21, VERSION_2_LOCAL = 0x20, TCP4 = 0x11, TCP6 = 0x21, UNSPEC = 0x00 };
-
-static bool is_v4(const uint8_t a[16])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(a, mapped, sizeof(mapped)) == 0;
-}
 
 static void put16(uint8_t *p, uint16_t v)
 {
@@ -40,7 +35,7 @@ static size_t put_tlv(uint8_t *p, uint8_t type, const char *text)
 
 size_t proxy_v2(uint8_t buf[PROXY_V2_MAX], const struct proxy_client *client)
 {
-	bool v4 = is_v4(client->client) && is_v4(client->server);
+	bool v4 = address_is_v4(client->client) && address_is_v4(client->server);
 	size_t from = v4 ? 12 : 0, n = v4 ? 4 : 16;
 	uint8_t *p = buf + 16;
 
@@ -72,7 +67,7 @@ static void print_address(char *buf, size_t cap, const uint8_t a[16])
 {
 	char text[INET6_ADDRSTRLEN];
 
-	if (is_v4(a)) {
+	if (address_is_v4(a)) {
 		inet_ntop(AF_INET, a + 12, text, sizeof(text));
 		snprintf(buf, cap, "%s", text);
 	} else {

@@ -4,6 +4,8 @@
 
 #include "fail.h"
 
+#include "filters/address_form.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
@@ -60,9 +62,7 @@ static bool read_address(const char *text, uint8_t ret_addr[16])
 	uint8_t v4[4];
 
 	if (inet_pton(AF_INET, text, v4) == 1) {
-		memset(ret_addr, 0, 16);
-		ret_addr[10] = ret_addr[11] = 0xff;
-		memcpy(ret_addr + 12, v4, 4);
+		address_from_v4(ret_addr, v4);
 		return true;
 	}
 	return inet_pton(AF_INET6, text, ret_addr) == 1;

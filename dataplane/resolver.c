@@ -10,6 +10,8 @@
 #include "resolver.h"
 #include "resolver_private.h"
 
+#include "filters/address_form.h"
+
 #include <ares.h>
 #include <arpa/inet.h>
 #include <errno.h>
@@ -56,10 +58,9 @@ static void on_socket(void *data, ares_socket_t fd, int readable, int writable)
 
 static int channel_servers(ares_channel ares, const struct policy_recursor *recursor)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	struct ares_addr_port_node node = { .udp_port = recursor->port, .tcp_port = recursor->port };
 
-	if (memcmp(recursor->addr, mapped, 12) == 0) {
+	if (address_is_v4(recursor->addr)) {
 		node.family = AF_INET;
 		memcpy(&node.addr.addr4, recursor->addr + 12, 4);
 	} else {
@@ -173,9 +174,8 @@ static struct channel *channel_for(struct resolver *r, unsigned recursor)
 static void recursor_text(const struct policy_recursor *recursor, char ret[80])
 {
 	char addr[INET6_ADDRSTRLEN];
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
-	if (memcmp(recursor->addr, mapped, 12) == 0)
+	if (address_is_v4(recursor->addr))
 		inet_ntop(AF_INET, recursor->addr + 12, addr, sizeof(addr));
 	else
 		inet_ntop(AF_INET6, recursor->addr, addr, sizeof(addr));

@@ -6,6 +6,7 @@
  */
 #include "resolver_private.h"
 
+#include "filters/address_form.h"
 #include "filters/dnslist.h"
 #include "filters/hostname.h"
 #include "filters/spf.h"
@@ -145,7 +146,7 @@ static void list_end(struct resolver *r, struct job *job, enum list_outcome outc
 
 static bool holds_address(const struct dns_answer *answer, const uint8_t addr[16])
 {
-	bool v4 = dnslist_is_v4(addr);
+	bool v4 = address_is_v4(addr);
 	unsigned at = 0, len;
 	const uint8_t *p;
 
@@ -167,7 +168,7 @@ static void need(struct resolver *r, struct job *job, const char *name, unsigned
 
 static unsigned address_type(const struct job *job)
 {
-	return dnslist_is_v4(job->addr) ? DNS_A : DNS_AAAA;
+	return address_is_v4(job->addr) ? DNS_A : DNS_AAAA;
 }
 
 /* ---- forward-confirmed reverse DNS (RFC 8601 2.7.3 calls it iprev) ---- */
@@ -438,7 +439,7 @@ void job_probe(struct resolver *r, unsigned list, bool v6, bool listed)
 static void list_start(struct resolver *r, struct job *parent, unsigned list, uint64_t deadline_ns)
 {
 	const struct policy_dns_list *row = &r->settings.dns.lists[list];
-	bool v6 = !dnslist_is_v4(parent->addr);
+	bool v6 = !address_is_v4(parent->addr);
 	char name[DNSLIST_NAME_MAX];
 	struct job *job;
 
@@ -505,7 +506,7 @@ void job_start(struct resolver *r, unsigned worker, const struct question *quest
 	memcpy(job->addr, question->addr, 16);
 	switch (job->kind) {
 	case JOB_HOST:
-		dnslist_name(job->addr, dnslist_is_v4(job->addr) ? "in-addr.arpa" : "ip6.arpa",
+		dnslist_name(job->addr, address_is_v4(job->addr) ? "in-addr.arpa" : "ip6.arpa",
 		    name, sizeof(name));
 		need(r, job, name, DNS_PTR, TAG_FIRST);
 		break;

@@ -5,6 +5,8 @@
 #include "image_map.h"
 #include "postern_version.h"
 
+#include "filters/address_form.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -61,8 +63,7 @@ static json_t *rules(const struct try *t, const struct event *e, unsigned shadow
 
 static json_t *session_json(const struct try *t, const struct event *e)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	bool v4 = memcmp(e->client, mapped, sizeof(mapped)) == 0;
+	bool v4 = address_is_v4(e->client);
 	char client[INET6_ADDRSTRLEN], reason[64];
 
 	inet_ntop(v4 ? AF_INET : AF_INET6, e->client + (v4 ? 12 : 0), client, sizeof(client));

@@ -2,6 +2,7 @@
 /* When to ban (bans.h). */
 #include "bans.h"
 
+#include "address_form.h"
 #include "siphash.h"
 
 #include <stdlib.h>
@@ -58,13 +59,6 @@ struct bans *bans_free(struct bans *b)
 	return NULL;
 }
 
-static bool is_v4(const uint8_t addr[16])
-{
-	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-	return memcmp(addr, mapped, sizeof(mapped)) == 0;
-}
-
 static uint64_t key_of(const struct bans *b, const uint8_t addr[16], size_t len)
 {
 	uint64_t k = siphash(b->key, addr, len);
@@ -74,7 +68,7 @@ static uint64_t key_of(const struct bans *b, const uint8_t addr[16], size_t len)
 
 static uint64_t prefix_key(const struct bans *b, const uint8_t addr[16])
 {
-	return key_of(b, addr, is_v4(addr) ? 15 : 8);
+	return key_of(b, addr, address_is_v4(addr) ? 15 : 8);
 }
 
 static uint32_t leaked(const struct host *h, const struct bans_settings *s, uint32_t now_s)
@@ -184,7 +178,7 @@ static bool prefix_full(struct prefix *p, const struct bans_settings *s, uint64_
 unsigned bans_offence(struct bans *b, const struct bans_settings *s, const uint8_t client[16],
     uint32_t points, uint32_t now_s, bans_exempt *exempt, void *arg, struct ban ret_bans[2])
 {
-	bool v4 = is_v4(client);
+	bool v4 = address_is_v4(client);
 	unsigned bytes = v4 ? 15 : 8, len = v4 ? 24 : 64;
 	uint64_t key = key_of(b, client, 16);
 	struct prefix *p;

@@ -2,16 +2,11 @@
 /* DNS lists without a network; see dnslist.h. */
 #include "dnslist.h"
 
+#include "address_form.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-bool dnslist_is_v4(const uint8_t client[16])
-{
-	return memcmp(client, mapped, 12) == 0;
-}
 
 /* `head` ends with its dot. */
 static int join(const char *head, const char *zone, char *ret_name, size_t size)
@@ -41,7 +36,7 @@ int dnslist_name(const uint8_t client[16], const char *zone, char *ret_name, siz
 {
 	char head[24];
 
-	if (!dnslist_is_v4(client))
+	if (!address_is_v4(client))
 		return dnslist_name6(client, zone, ret_name, size);
 	snprintf(head, sizeof(head), "%u.%u.%u.%u.", client[15], client[14], client[13], client[12]);
 	return join(head, zone, ret_name, size);

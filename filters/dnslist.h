@@ -25,8 +25,6 @@ int dnslist_name6(const uint8_t addr[16], const char *zone, char *ret_name, size
 /* The name for a test point: IPv4 127.0.0.2 or .1, IPv6 ::FFFF:7F00:2 or :1 (RFC 5782 5). */
 int dnslist_test_name(bool v6, bool listed, const char *zone, char *ret_name, size_t size);
 
-bool dnslist_is_v4(const uint8_t client[16]);
-
 enum dnslist_result { DNSLIST_MISS, DNSLIST_HIT, DNSLIST_ERROR };
 
 /* What n A records mean (none: not listed). One bad record spoils the answer. */

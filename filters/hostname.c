@@ -2,6 +2,8 @@
 /* What names give away; see hostname.h. */
 #include "hostname.h"
 
+#include "address_form.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -210,10 +212,8 @@ static bool speaks_of_access(struct text name)
 
 bool hostname_is_generic(struct text name, const uint8_t client[16])
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
 	name = without_dot(name);
-	if (memcmp(client, mapped, 12) == 0) {
+	if (address_is_v4(client)) {
 		uint8_t back[4] = { client[15], client[14], client[13], client[12] };
 
 		if (holds_octets(name, client + 12) || holds_hex(name, client + 12, 4) ||

@@ -2,6 +2,7 @@
 /* Addresses of an image: prefixes and ranges as they are given, the table at the end. */
 #include "image_write_private.h"
 
+#include "address_form.h"
 #include "addrset_build.h"
 
 #include <errno.h>
@@ -39,9 +40,7 @@ int image_writer_v6(
 int image_writer_prefix(
     struct image_writer *w, unsigned list, const uint8_t addr[16], unsigned prefix_len)
 {
-	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-	if (memcmp(addr, mapped, sizeof(mapped)) != 0)
+	if (!address_is_v4(addr))
 		return image_writer_v6(w, list, addr, prefix_len);
 	return image_writer_v4(w, list,
 	    (uint32_t)addr[12] << 24 | (uint32_t)addr[13] << 16 | (uint32_t)addr[14] << 8 | addr[15],

@@ -2,6 +2,7 @@
 /* The memory's keys (a SipHash under its secret), and what a row is shown as (memory_private.h). */
 #include "memory_private.h"
 
+#include "address_form.h"
 #include "batv.h"
 #include "siphash.h"
 
@@ -57,17 +58,10 @@ uint64_t memory_key_text(const struct memory *m, unsigned kind, uint16_t tenant,
 	return memory_key(m, kind, tenant, buf, memory_lower(buf, sizeof(buf), t));
 }
 
-static bool is_v4(const uint8_t client[16])
-{
-	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-	return memcmp(client, mapped, sizeof(mapped)) == 0;
-}
-
 static void prefix_of(const uint8_t client[16], uint8_t ret_prefix[16])
 {
 	memcpy(ret_prefix, client, 16);
-	if (is_v4(client))
+	if (address_is_v4(client))
 		ret_prefix[15] = 0;
 	else
 		memset(ret_prefix + 8, 0, 8);
@@ -80,12 +74,12 @@ size_t memory_client_text(const uint8_t client[16], bool prefix, char text[MEMOR
 	memcpy(addr, client, 16);
 	if (prefix)
 		prefix_of(client, addr);
-	if (is_v4(addr))
+	if (address_is_v4(addr))
 		inet_ntop(AF_INET, addr + 12, text, MEMORY_TEXT);
 	else
 		inet_ntop(AF_INET6, addr, text, MEMORY_TEXT);
 	if (prefix)
-		strncat(text, is_v4(addr) ? "/24" : "/64", 4);
+		strncat(text, address_is_v4(addr) ? "/24" : "/64", 4);
 	return strlen(text);
 }
 

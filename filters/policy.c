@@ -7,6 +7,7 @@
  */
 #include "policy_view.h"
 
+#include "address_form.h"
 #include "address.h"
 #include "checks.h"
 #include "image.h"
@@ -36,13 +37,6 @@ static bool fail(struct opening *o, const char *error)
 {
 	o->error = error;
 	return false;
-}
-
-static bool is_v4(const uint8_t addr[16])
-{
-	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-	return memcmp(addr, mapped, sizeof(mapped)) == 0;
 }
 
 static bool str_ok(const struct opening *o, policy_str s)
@@ -145,14 +139,14 @@ static bool check_host(struct opening *o)
 	for (unsigned i = 0; i < h->n_addrs; i++) {
 		const struct policy_ip *ip = &h->addrs[i];
 
-		if (ip->netif >= h->n_netifs || ip->prefix_len > (is_v4(ip->addr) ? 32 : 128) ||
-		    ip->backends_only > 1 || ip->worker < -1 ||
-		    (ip->worker >= 0 && (uint32_t)ip->worker >= h->workers))
+		if (ip->netif >= h->n_netifs ||
+		    ip->prefix_len > (address_is_v4(ip->addr) ? 32 : 128) || ip->backends_only > 1 ||
+		    ip->worker < -1 || (ip->worker >= 0 && (uint32_t)ip->worker >= h->workers))
 			return fail(o, "policy: an address is out of range");
 	}
 	for (unsigned i = 0; i < h->n_routes; i++)
 		if (h->routes[i].netif >= h->n_netifs ||
-		    h->routes[i].prefix_len > (is_v4(h->routes[i].dst) ? 32 : 128))
+		    h->routes[i].prefix_len > (address_is_v4(h->routes[i].dst) ? 32 : 128))
 			return fail(o, "policy: a route is out of range");
 	if (h->syn_ring & (h->syn_ring - 1))
 		return fail(o, "policy: the SYN ring is no power of two");
@@ -247,7 +241,7 @@ static bool check_access(struct opening *o, struct policy *p)
 		if (cell[i] >= RELAY_N_ACTIONS)
 			return fail(o, "policy: the relay matrix is out of range");
 	for (unsigned i = 0; i < r->n_internal; i++)
-		if (r->internal[i].prefix_len > (is_v4(r->internal[i].addr) ? 32 : 128))
+		if (r->internal[i].prefix_len > (address_is_v4(r->internal[i].addr) ? 32 : 128))
 			return fail(o, "policy: an internal prefix is out of range");
 	if (r->outbound_pool < -1 || r->outbound_pool >= (int32_t)o->s->n_pools)
 		return fail(o, "policy: the outbound pool is out of range");

@@ -2,6 +2,7 @@
 /* See relay.h. */
 #include "relay.h"
 
+#include "address_form.h"
 #include "canonical.h"
 #include "policy_view.h"
 
@@ -23,19 +24,12 @@ void relay_defaults(struct policy_relay *relay)
 	relay->matrix[RELAY_INTERNAL][RELAY_NULL][RELAY_NOT_SERVED] = RELAY_ACCEPT;
 }
 
-static bool is_v4(const uint8_t addr[16])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(addr, mapped, sizeof(mapped)) == 0;
-}
-
 static bool contains(const struct policy_internal *i, const uint8_t client[16])
 {
-	bool v4 = is_v4(i->addr);
+	bool v4 = address_is_v4(i->addr);
 	unsigned bits = i->prefix_len + (v4 ? 96 : 0);
 
-	if (v4 != is_v4(client) || memcmp(i->addr, client, bits / 8) != 0)
+	if (v4 != address_is_v4(client) || memcmp(i->addr, client, bits / 8) != 0)
 		return false;
 	return bits % 8 == 0 || (i->addr[bits / 8] ^ client[bits / 8]) >> (8 - bits % 8) == 0;
 }

@@ -11,6 +11,7 @@
  */
 #include "sources.h"
 
+#include "address_form.h"
 #include "siphash.h"
 
 #include <stdlib.h>
@@ -91,8 +92,7 @@ static uint64_t address_key(const struct sources *s, const uint8_t client[16])
 /* /24 of an IPv4 address, /64 of an IPv6 one. */
 static uint64_t prefix_key(const struct sources *s, const uint8_t client[16])
 {
-	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-	size_t len = memcmp(client, mapped, sizeof(mapped)) == 0 ? 15 : 8;
+	size_t len = address_prefix_octets(client);
 	uint64_t k = siphash(s->key, client, len);
 
 	return k ? k : 1;

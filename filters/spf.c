@@ -6,6 +6,8 @@
  * Rejected: a generation beside the number; one more thing for a caller to pass through unchanged.
  */
 #include "spf_eval.h"
+
+#include "address_form.h"
 #include "spf_name.h"
 
 #include <errno.h>
@@ -83,13 +85,12 @@ static bool take_sender(struct spf *s, const struct spf_input *in)
 
 void spf_start(struct spf *s, const struct spf_input *in)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	uint32_t id = s->question.id;
 
 	memset(s, 0, offsetof(struct spf, frames));
 	s->question.id = id;
 	memcpy(s->client, in->client, sizeof(s->client));
-	s->v4 = memcmp(in->client, mapped, sizeof(mapped)) == 0;
+	s->v4 = address_is_v4(in->client);
 	s->now_s = in->now_s;
 	s->explain = in->explain;
 	s->helo_len = copy(s->helo, sizeof(s->helo), in->helo);

@@ -2,6 +2,8 @@
 /* See waves.h. */
 #include "waves.h"
 
+#include "address_form.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,8 +104,7 @@ static struct wave *wave_new(struct waves *w, const struct digest *d, uint32_t n
 
 static uint64_t network_hash(const uint8_t client[16])
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	size_t n = memcmp(client, mapped, sizeof(mapped)) == 0 ? 15 : 8; /* /24, /64 */
+	size_t n = address_prefix_octets(client); /* /24, /64 */
 	uint64_t h = 0xcbf29ce484222325ull;
 
 	for (size_t i = 0; i < n; i++)
