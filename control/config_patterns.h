@@ -3,7 +3,7 @@
 #ifndef POSTERN_CONTROL_CONFIG_PATTERNS_H
 #define POSTERN_CONTROL_CONFIG_PATTERNS_H
 
-enum { PATTERNS_MAX_FILES = 64, PATTERNS_MAX_EMERGENCY = 64 };
+enum { PATTERNS_MAX_FILES = 64, PATTERNS_MAX_EMERGENCY = 64, PATTERNS_MAX_STATES = 256 };
 
 struct config_patterns {
 	struct config_items files;       /* config_value, text */
@@ -11,6 +11,9 @@ struct config_patterns {
 	struct config_value state, depth, decoded_depth, messages, confirm_ms, on_failure, platform;
 	/* lines of pattern files, added at run time (override.h); text, `name=` included */
 	struct config_items emergency;
+	/* of single rules, set at run time over the lists above; text: the name, number: as `state`. One
+	 * whose rule is gone (a pattern with an end of its own) means nothing. */
+	struct config_items states;
 };
 
 struct config;

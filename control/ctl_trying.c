@@ -129,6 +129,7 @@ static int serve_rule_list(const struct ctl *ctl, int argc, char **argv)
 }
 
 /* The key of a rule's state; NULL: there is none of its own. A name with dots stands in brackets. */
+/* The setting that holds a rule's state; a single pattern has one only while somebody gives it one. */
 static char *state_key(const char *rule)
 {
 	static const struct {
@@ -137,6 +138,8 @@ static char *state_key(const char *rule)
 		{ "dns.", "dns.lists" } };
 	static const char *const grey[] = { "greylist", "greytrap", "spamtrap" };
 	char *key = NULL;
+	if (strncmp(rule, "patterns.", 9) == 0 && rule[9] != '\0')
+		return asprintf(&key, "patterns.rule.%s", rule + 9) < 0 ? NULL : key;
 	for (size_t i = 0; i < sizeof(grey) / sizeof(grey[0]); i++)
 		if (strcmp(rule, grey[i]) == 0)
 			return strdup("greylist.state");
@@ -156,7 +159,9 @@ static void show_state(const struct ctl *ctl, const json_t *result)
 {
 	const json_t *keys = json_object_get(result, "keys");
 	(void)ctl;
-	if (json_array_size(keys) == 0)
+	if (json_array_size(keys) == 0 && json_is_true(json_object_get(result, "changed")))
+		printf("it is in force; epoch %lld\n", ctl_number_in(result, "epoch"));
+	else if (json_array_size(keys) == 0)
 		printf("it is so already; epoch %lld\n", ctl_number_in(result, "epoch"));
 	for (size_t i = 0; i < json_array_size(keys); i++) {
 		const json_t *one = json_array_get(keys, i);
@@ -164,6 +169,21 @@ static void show_state(const struct ctl *ctl, const json_t *result)
 		    ctl_text_in(one, "new"), ctl_text_in(one, "old"),
 		    ctl_number_in(result, "epoch"));
 	}
+}
+
+/* The configuration cannot tell: which patterns there are depends on files and on the hour. */
+static bool pattern_is_there(const struct ctl *ctl, const char *name, int *ret_code)
+{
+	json_t *rules = all_rules(ctl, name, ret_code);
+	bool found = false;
+	for (size_t i = 0; i < json_array_size(rules); i++)
+		found = found || strcmp(ctl_text_in(json_array_get(rules, i), "name"), name) == 0;
+	if (rules != NULL && !found)
+		*ret_code = ctl_fail(ctl, CTL_REFUSED,
+		    "no pattern has the name \"%s\"; `posternctl rule list patterns.` names them",
+		    name + 9);
+	json_decref(rules);
+	return found;
 }
 
 static int serve_rule_set(const struct ctl *ctl, int argc, char **argv)
@@ -174,12 +194,10 @@ static int serve_rule_set(const struct ctl *ctl, int argc, char **argv)
 		{ "--reason", CTL_TEXT, &reason }, { NULL, CTL_FLAG, NULL } };
 	if (!ctl_options(ctl, &argc, argv, options, 2, 2))
 		return CTL_USAGE;
+	int ret = CTL_OK;
+	if (strncmp(argv[0], "patterns.", 9) == 0 && !pattern_is_there(ctl, argv[0], &ret))
+		return ret;
 	char *key = state_key(argv[0]);
-	if (key == NULL && strncmp(argv[0], "patterns.", 9) == 0)
-		return ctl_fail(ctl, CTL_REFUSED,
-		    "a single pattern is put into shadow, or off, by its place in a list: `set "
-		    "patterns.shadow '%s'` with those that are to stay there",
-		    argv[0] + 9);
 	if (key == NULL)
 		return ctl_fail(ctl, CTL_REFUSED,
 		    "\"%s\" is no rule with a state of its own; `posternctl rule list` names them, "
@@ -276,7 +294,8 @@ const struct ctl_command ctl_trying_commands[] = {
 	    "Sets a rule's state over the file, for good or for a time.",
 	    "off: not asked. shadow: counted and told, not done. 25%: done for that share of "
 	    "clients, "
-	    "always the same ones, shadow for the rest. The same as `set` of its key; `status` "
+	    "always the same ones, shadow for the rest. A pattern's name is patterns.NAME, its key "
+	    "patterns.rule.NAME. The same as `set` of its key; `status` "
 	    "shows "
 	    "it, `set --reset KEY` and `undo` take it back." },
 	{ "impact", "RULE [--since 1d] [--by prefix|tenant|domain]", serve_impact,

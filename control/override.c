@@ -113,6 +113,39 @@ static void add_pattern(
 	*value = (struct config_value){ .given = true, .text = line };
 }
 
+/* `patterns.rule.NAME`: the state of one pattern rule, over what the lists in the file say of it. */
+static const char *ruled(const char *key)
+{
+	static const char prefix[] = "patterns.rule.";
+	size_t len = sizeof(prefix) - 1;
+	return strncmp(key, prefix, len) == 0 ? key + len : NULL;
+}
+
+static void add_state(
+    struct config *c, const char *key, const char *text, struct complaints *complaints)
+{
+	struct config_items *items = &c->patterns.states;
+	struct config_place place;
+	const char *name = arena_text(&c->arena, ruled(key), strlen(ruled(key)));
+	if (items->items == NULL)
+		items->items =
+		    arena_take(&c->arena, PATTERNS_MAX_STATES, sizeof(struct config_value));
+	if (items->items == NULL || name == NULL ||
+	    !config_find(c, "patterns.state", &place, complaints))
+		return;
+	if (items->n == PATTERNS_MAX_STATES) {
+		complain(complaints, "set", nowhere, "%s: more than %d such states", key,
+		    PATTERNS_MAX_STATES);
+		return;
+	}
+	struct config_value *value = (struct config_value *)items->items + items->n;
+	snprintf(place.path, sizeof(place.path), "%s", key);
+	if (!read_one(c, &place, text, strlen(text), value, complaints))
+		return;
+	value->text = name;
+	items->n++;
+}
+
 void overrides_apply(struct config *c, const json_t *overrides, struct complaints *complaints)
 {
 	size_t i;
@@ -123,6 +156,10 @@ void overrides_apply(struct config *c, const json_t *overrides, struct complaint
 		const char *value = text_of(one, "value");
 		if (override_is_pattern(text_of(one, "key"))) {
 			add_pattern(c, text_of(one, "key"), value, complaints);
+			continue;
+		}
+		if (ruled(text_of(one, "key")) != NULL) {
+			add_state(c, text_of(one, "key"), value, complaints);
 			continue;
 		}
 		if (!config_find(c, text_of(one, "key"), &place, complaints))

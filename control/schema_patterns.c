@@ -72,14 +72,14 @@ void config_check_patterns(struct config *c, struct complaints *complaints)
 				    "patterns.files: \"%s\" is named twice", files[i].text);
 }
 
-static bool names(const struct config_items *items, const char *name)
+static const struct config_value *names(const struct config_items *items, const char *name)
 {
 	const struct config_value *values = items->items;
 
 	for (size_t i = 0; i < items->n; i++)
 		if (strcmp(values[i].text, name) == 0)
-			return true;
-	return false;
+			return &values[i];
+	return NULL;
 }
 
 static void check_names(const struct config *c, const char *key, const struct config_items *items,
@@ -119,7 +119,9 @@ int compile_patterns_rules(const struct config_patterns *from, struct image_writ
 			continue;
 		if (from)
 			compile_state(&rule, &from->state);
-		if (from && names(&from->off, known.name))
+		if (from && names(&from->states, known.name))
+			compile_state(&rule, names(&from->states, known.name));
+		else if (from && names(&from->off, known.name))
 			rule.state = RULE_OFF;
 		else if (from && names(&from->shadow, known.name))
 			rule.state = RULE_SHADOW;

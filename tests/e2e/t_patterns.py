@@ -211,6 +211,25 @@ def test_an_emergency(a):
     until("its time to end", 20, lambda: send(a, text)[0] == 250, 0.5)
 
 
+@bound(60)
+def test_a_single_pattern_is_let_off(a):
+    """By `rule set`, over the file; its time ends, `set --reset` takes it back."""
+    text = "Subject: x\n\nthe jackpot\n"
+    refused_and_gone(a, text)
+    out = a.asked("rule", "set", "patterns.JACKPOT", "shadow", "--reason", "a newsletter")
+    assert "it is in force" in out, out
+    assert [r["state"] for r in a.told("rule", "list", "patterns.JACKPOT")["rules"]] == ["shadow"]
+    assert send(a, text)[0] == 250
+    assert "it is so already" in a.asked("rule", "set", "patterns.JACKPOT", "shadow")
+    refused_and_gone(a, f"Subject: x\n\n{GTUBE}\n")
+    for words, part in ((("patterns.JACK", "off"), 'no pattern has the name "JACK"'),
+                        (("patterns.JACKPOT", "150%"), "allowed: ")):
+        code, out = a.ctl("rule", "set", *words)
+        assert code == 1 and part in out, out
+    a.asked("set", "--reset", "patterns.rule.JACKPOT")
+    refused_and_gone(a, text)
+
+
 @bound(90)
 def test_changed_under_load(a):
     """Sets come and go while messages stream: each message has its verdict, none passes unscanned."""

@@ -48,6 +48,30 @@ static void a_key_stands_once(void **state)
 	json_decref(all);
 }
 
+static void a_pattern_has_a_state_of_its_own(void **state)
+{
+	struct complaints complaints;
+	json_t *all = with(with(NULL, "patterns.rule.A", "shadow", 0), "patterns.rule.B", "25%", 0);
+	struct config *c = read_with(all, &complaints);
+	const struct config_value *states;
+	(void)state;
+	assert_non_null(c);
+	states = c->patterns.states.items;
+	assert_int_equal(c->patterns.states.n, 2);
+	assert_string_equal(states[0].text, "A");
+	assert_string_equal(states[1].text, "B");
+	assert_int_equal(states[1].number, 25);
+	config_free(c);
+	complaints_fini(&complaints);
+	all = with(all, "patterns.rule.A", "150%", 0);
+	c = read_with(all, &complaints);
+	assert_int_equal(complaints.total, 1);
+	assert_non_null(strstr(complaints.items[0].text, "patterns.rule.A: \"150%\""));
+	config_free(c);
+	complaints_fini(&complaints);
+	json_decref(all);
+}
+
 static void the_number_is_bounded(void **state)
 {
 	json_t *all = NULL, *more = NULL;
@@ -126,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_stands_once),
+		cmocka_unit_test(a_pattern_has_a_state_of_its_own),
 		cmocka_unit_test(the_number_is_bounded),
 		cmocka_unit_test(time_ends_them),
 		cmocka_unit_test(values_are_laid_over),
