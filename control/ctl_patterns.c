@@ -190,17 +190,17 @@ static int serve_show(const struct ctl *ctl, int argc, char **argv)
 const struct ctl_command ctl_patterns_commands[] = {
 	{ "pattern add",
 	    "PATTERN [--action WORD] [--score N] [--for 2h] [--name NAME] [--reason TEXT]",
-	    serve_add, "Add a pattern to what is looked for in messages, at once.",
+	    serve_add, "Adds a pattern to what is looked for in messages, at once.",
 	    "PATTERN is written as in a pattern file (postern.patterns(5)): 'subject:/lottery/i',\n"
 	    "'url:/(^|\\.)example\\.net$/'. --action: mark, grey, defer, refuse or tarpit; "
 	    "--score:\n"
 	    "points. It is a setting of its own (`set`), small and quickly compiled whatever the "
 	    "files\n"
 	    "hold; --for ends it; `undo` takes it back." },
-	{ "pattern del", "NAME", serve_del, "Take back a pattern that was added.", NULL },
+	{ "pattern del", "NAME", serve_del, "Takes back a pattern that was added.", NULL },
 	{ "pattern show", "", serve_show, "The patterns that were added, and until when.", NULL },
 	{ "patterns import", "DIR [--out FILE]", serve_import,
-	    "Make a pattern file of SpamAssassin's rules.",
+	    "Makes a pattern file of SpamAssassin's rules.",
 	    "Reads the *.cf files of a folder, as Debian's spamassassin has them in\n"
 	    "/usr/share/spamassassin, and writes the rules that score, with what they need, as a\n"
 	    "pattern file (default: spamassassin.patterns) that the configuration can list. Each\n"

@@ -12,17 +12,20 @@ struct word {
 	const char *name;
 	uint16_t len, bit;
 };
-#define WORD(name, bit) { name, sizeof(name) - 1, bit }
+#define WORD(name, bit)                                                                            \
+	{                                                                                          \
+		name, sizeof(name) - 1, bit                                                        \
+	}
 
 static const struct word words[] = {
-	WORD("PIPELINING", SMTP_WORD_PIPELINING), /* RFC 2920 */
-	WORD("SIZE", SMTP_WORD_SIZE), /* RFC 1870 */
-	WORD("8BITMIME", SMTP_WORD_8BITMIME), /* RFC 6152 */
-	WORD("SMTPUTF8", SMTP_WORD_SMTPUTF8), /* RFC 6531 */
-	WORD("CHUNKING", SMTP_WORD_CHUNKING), /* RFC 3030 */
-	WORD("DSN", SMTP_WORD_DSN), /* RFC 3461 */
+	WORD("PIPELINING", SMTP_WORD_PIPELINING),        /* RFC 2920 */
+	WORD("SIZE", SMTP_WORD_SIZE),                    /* RFC 1870 */
+	WORD("8BITMIME", SMTP_WORD_8BITMIME),            /* RFC 6152 */
+	WORD("SMTPUTF8", SMTP_WORD_SMTPUTF8),            /* RFC 6531 */
+	WORD("CHUNKING", SMTP_WORD_CHUNKING),            /* RFC 3030 */
+	WORD("DSN", SMTP_WORD_DSN),                      /* RFC 3461 */
 	WORD("ENHANCEDSTATUSCODES", SMTP_WORD_ENHANCED), /* RFC 2034 */
-	WORD("STARTTLS", SMTP_WORD_STARTTLS), /* RFC 3207 */
+	WORD("STARTTLS", SMTP_WORD_STARTTLS),            /* RFC 3207 */
 	WORD("XCLIENT", SMTP_WORD_XCLIENT),
 	WORD("BINARYMIME", SMTP_WORD_BINARYMIME), /* RFC 3030 */
 	{ NULL, 0, 0 },

@@ -137,12 +137,14 @@ static void next_chunk(struct world *w, struct client *c)
 {
 	const struct mail *m = &c->jobs[c->at].mail;
 	size_t left = m->n - c->chunk_at, n = draw(w, 4) ? draw(w, left + 1) : draw(w, 300);
+	char line[32];
 	int head;
 
 	if (n > left || draw(w, 12) == 0)
 		n = left;
 	c->last_chunk = n == left && draw(w, 4); /* else one of no bytes comes last */
-	head = sprintf(c->buffer, "BDAT %zu%s\r\n", n, c->last_chunk ? " LAST" : "");
+	head = snprintf(line, sizeof(line), "BDAT %zu%s\r\n", n, c->last_chunk ? " LAST" : "");
+	memcpy(c->buffer, line, (size_t)head);
 	memcpy(c->buffer + head, m->text + c->chunk_at, n);
 	c->chunk_at += n;
 	send(w, c, CHUNK, c->buffer, (size_t)head + n);

@@ -66,7 +66,8 @@ static void each_compiles(void **state)
 		assert_true(c->dns.lists.n >= 4);
 		/* none is left to the defaults, which are nobody's decision */
 		for (unsigned k = 0; k < CHECK_N; k++)
-			assert_true(c->checks.check[k].state.given || c->checks.check[k].weight.given);
+			assert_true(
+			    c->checks.check[k].state.given || c->checks.check[k].weight.given);
 		assert_true(c->bans.threshold.given);
 		image_free(image);
 		config_free(c);
