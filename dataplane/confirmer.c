@@ -29,6 +29,7 @@ struct confirmer {
 	pthread_t thread;
 	bool started;
 	uint64_t until_ns; /* of the job under hand */
+	uint64_t told_ns;  /* of the last costly expression that was told of; 0: none yet */
 };
 
 static bool enough(void *arg)
@@ -39,6 +40,26 @@ static bool enough(void *arg)
 	       atomic_load_explicit(&c->stop, memory_order_relaxed);
 }
 
+/* So that an engineer can write it otherwise, or drop it. */
+static void tell_costly(struct confirmer *c, const struct confirm_job *job, uint64_t now_ns)
+{
+	if (c->told_ns && now_ns < c->told_ns + CONFIRMER_TELL_S * 1000000000ull)
+		return;
+	for (unsigned i = 0; i < job->n; i++) {
+		const struct confirm_candidate *candidate = &job->candidates[i];
+		struct pattern_expression e;
+		struct pattern_rule rule;
+
+		if (candidate->answer != CONFIRM_COSTLY)
+			continue;
+		pattern_expression_get(candidate->set, candidate->expression, &e);
+		pattern_rule_get(candidate->set, e.rule, &rule);
+		c->told_ns = now_ns;
+		c->config.costly(c->config.arg, rule.name);
+		return;
+	}
+}
+
 static void work(struct confirmer *c, struct confirm_job *job)
 {
 	uint64_t now_ns = c->config.now_ns();
@@ -47,6 +68,8 @@ static void work(struct confirmer *c, struct confirm_job *job)
 	if (c->until_ns > job->deadline_ns)
 		c->until_ns = job->deadline_ns;
 	confirm_read(c->reader, &job->message, job->candidates, job->n, enough, c);
+	if (now_ns < job->deadline_ns) /* else it was late, whatever it would have cost */
+		tell_costly(c, job, now_ns);
 }
 
 /* One job of each worker that has some; true: there was one. */

@@ -11,10 +11,14 @@
 
 #include "worker.h"
 
+enum { CONFIRMER_TELL_S = 60 };
+
 struct confirmer_config {
 	unsigned n_workers;
 	uint64_t (*now_ns)(void);                 /* as jobs' deadlines are counted */
 	void (*wake)(void *arg, unsigned worker); /* an answer is there; the thread calls */
+	/* An expression was given up at a bound: its rule, once in CONFIRMER_TELL_S at most. */
+	void (*costly)(void *arg, const char *rule);
 	void *arg;
 };
 

@@ -35,12 +35,20 @@ static void on_confirmed(void *arg, unsigned worker)
 	hw_wake(l->hw, worker);
 }
 
+static void on_costly(void *arg, const char *rule)
+{
+	struct live *l = arg;
+
+	events_tell(l->events, hw_now_ns(), "pattern-costly", "patterns.%s: PCRE2 gave up", rule);
+}
+
 static int open_confirmer(struct live *l)
 {
 	const struct confirmer_config config = {
 		.n_workers = l->n_workers,
 		.now_ns = hw_now_ns,
 		.wake = on_confirmed,
+		.costly = on_costly,
 		.arg = l,
 	};
 

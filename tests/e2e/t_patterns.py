@@ -348,6 +348,8 @@ def test_an_endless_one_holds_nobody_up(a):
     assert send(a, ENDLESS)[0] == 250
     assert time.monotonic() - began < 1.5
     assert counted(a, "patterns_costly")[0] == before + 1
+    until("the event", 5, lambda: any("patterns.ENDLESS" in json.dumps(e)
+                                      for e in a.events("pattern-costly")), 0.1)
     replies, times = at_once(a, 3, ENDLESS, ["Subject: x\n\nx\n"] * 20)
     assert [code for code, _ in replies] == [250] * 3, replies
     assert max(s for _, s in replies) < 1.5, replies

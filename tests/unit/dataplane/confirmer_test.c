@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -26,6 +27,16 @@ static void wake(void *arg, unsigned worker)
 {
 	(void)arg;
 	atomic_fetch_add(&woken[worker], 1);
+}
+
+static char told[64];
+static atomic_uint n_told;
+
+static void costly(void *arg, const char *rule)
+{
+	(void)arg;
+	snprintf(told, sizeof(told), "%s", rule);
+	atomic_fetch_add(&n_told, 1);
 }
 
 static struct pattern_set *set_make(const char *text, void **ret_part)
@@ -58,12 +69,15 @@ struct bench {
 
 static void begin(struct bench *b)
 {
-	const struct confirmer_config config = { .n_workers = 2, .now_ns = now_ns, .wake = wake };
+	const struct confirmer_config config = {
+		.n_workers = 2, .now_ns = now_ns, .wake = wake, .costly = costly
+	};
 
 	atomic_store(&clock_ns, 1000000000);
 	atomic_store(&tick_ns, 0);
 	atomic_store(&woken[0], 0);
 	atomic_store(&woken[1], 0);
+	atomic_store(&n_told, 0);
 	b->set = set_make("body:/^(a+)+(?<!a)/m name=SLOW score=1 confirm\n"
 			  "body:/b(?!c)/ name=B score=1 confirm\n",
 	    &b->part);
@@ -165,11 +179,25 @@ static void test_time(void **state)
 	assert_int_equal(b.jobs[0].candidates[0].answer, CONFIRM_COSTLY);
 	assert_int_equal(b.jobs[1].candidates[0].answer, CONFIRM_YES);
 	assert_in_range(atomic_load(&clock_ns) - began, 125000000, 140000000);
+	/* told of once a minute */
+	assert_int_equal(atomic_load(&n_told), 1);
+	assert_string_equal(told, "SLOW");
+	b.jobs[3].deadline_ns = 1000000000 + 900000000;
+	b.jobs[3].most_ns = 10000000;
+	ask(&b, 0, &b.jobs[3], 4, "SLOW", torture);
+	next(&b, 0, 4);
+	assert_int_equal(atomic_load(&n_told), 1);
+	atomic_fetch_add(&clock_ns, CONFIRMER_TELL_S * 1000000000ull);
+	b.jobs[3].deadline_ns += CONFIRMER_TELL_S * 1000000000ull;
+	ask(&b, 0, &b.jobs[3], 5, "SLOW", torture);
+	next(&b, 0, 5);
+	assert_int_equal(atomic_load(&n_told), 2);
 	/* late already: given back at once, as not confirmed */
 	b.jobs[2].deadline_ns = b.jobs[2].most_ns = 1;
 	ask(&b, 0, &b.jobs[2], 3, "B", "\r\nb");
 	next(&b, 0, 3);
 	assert_int_equal(b.jobs[2].candidates[0].answer, CONFIRM_COSTLY);
+	assert_int_equal(atomic_load(&n_told), 2);
 	end(&b);
 }
 
