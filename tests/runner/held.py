@@ -27,6 +27,7 @@ LIMIT = 64            # bytes of resident memory a client (DESIGN)
 LATE_MS = 500         # median; the machine may be busy with other things, and is only asked for the order
 LOST = 0.1            # who got no byte in two paces lost two of them on the way: a part of what was lost
 SESSIONS = 200
+WARM = 2000
 
 CONFIG = """
 version: 1
@@ -166,7 +167,7 @@ def load(folder, *options):
     port = "net_memif{0},role=client,id={0},socket=" + folder + "/memif.sock,socket-abstract=no,rsize={1}"
     command = [os.path.join(BUILD, "bench", "postern-load"), "--outside", port.format(0, 14), "--inside",
                port.format(1, 11), "--eal", "--no-huge", "--eal", "-m", "--eal", "512", "--eal", "--no-pci", "--eal",
-               f"--file-prefix=held-load-{os.getpid()}", "--at-once", "4", "--json", *options]
+               f"--file-prefix=held-load-{os.getpid()}", "--json", *options]
     now = {}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out, \
          subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out) as process:
@@ -188,11 +189,12 @@ def live(tap, folder, huge):
     dataplane = Dataplane(folder, huge)
     try:
         dataplane.up()
-        time.sleep(0.5)
+        # what sessions use is touched first, as on an appliance that has been up for a while
+        load(folder, "--sessions", str(WARM), "--at-once", str(WARM // 2), "--size", "1000", "--seconds", "20")
         before = resident(dataplane.process.pid)
         status, said, now = load(folder, "--hold", str(CLIENTS), "--hold-fast", str(FAST), "--hold-pace", str(PACE_MS),
                                  "--hold-fast-pace", str(FAST_MS), "--hold-text", LINE, "--hold-seconds", "21",
-                                 "--sessions", str(SESSIONS), "--seconds", "80")
+                                 "--sessions", str(SESSIONS), "--at-once", "4", "--seconds", "80")
         after = resident(dataplane.process.pid)
     finally:
         code = dataplane.end()

@@ -281,6 +281,23 @@ static void many_share_a_turn(void **state)
 	assert_in_range(l->counters[STACK_tarpit_drips], 49, 51);
 }
 
+/* What is owed after a pause goes out no faster than a turn takes its ACKs in. */
+static void a_pause_makes_no_long_turn(void **state)
+{
+	struct lab *l = prepare(state);
+
+	for (unsigned i = 0; i < 60; i++)
+		assert_int_equal(hold(l, 3000 + i, 1000), 0);
+	l->now += 5000000000ull;
+	lab_turn(l);
+	assert_in_range(l->counters[STACK_tarpit_drips], 1, 32);
+	for (unsigned i = 0; i < 4; i++) {
+		lab_out_free(l);
+		lab_turn(l);
+	}
+	assert_int_equal(l->counters[STACK_tarpit_drips], 60); /* and nobody has had two */
+}
+
 /* ---- those whose command is refused ---- */
 
 enum { HOLD_S = 20, NOTE = 0x1234567 };
@@ -484,6 +501,7 @@ int main(void)
 		BOTH(busy_connection_stays),
 		BOTH(a_new_syn_starts_anew),
 		BOTH(many_share_a_turn),
+		BOTH(a_pause_makes_no_long_turn),
 		BOTH(refused_hears_the_end),
 		BOTH(refused_and_deaf),
 		BOTH(refused_closes_meanwhile),
