@@ -137,7 +137,8 @@ void pattern_workspace_let_go(struct pattern_workspace *ws);
 /* What a message hit. */
 struct pattern_hits {
 	bool failed;     /* could not be scanned: the other fields say nothing then */
-	uint16_t n;      /* rules below, ascending, terms left out */
+	uint16_t n;      /* rules below, ascending, terms left out; beyond
+			    PATTERN_MAX_HITS those with an action first */
 	uint16_t n_more; /* hit, but found no room */
 	/* metas take what waits for confirmation as not hit: pattern_message_settle() before the end,
 	 * or pattern_confirmed() afterwards */

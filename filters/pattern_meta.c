@@ -74,20 +74,35 @@ void pattern_metas(const struct pattern_set *set, uint64_t *bits)
 	}
 }
 
-void pattern_collect(
-    const struct pattern_set *set, const uint64_t *bits, struct pattern_hits *ret_hits)
+enum which { WITH_ACTION = 1, WITHOUT = 2 };
+
+static void collect(const struct pattern_set *set, const uint64_t *bits, unsigned which,
+    struct pattern_hits *ret_hits)
 {
 	for (unsigned w = 0; w < set->n_words; w++)
 		for (uint64_t left = bits[w]; left; left &= left - 1) {
 			unsigned rule = w * 64 + (unsigned)__builtin_ctzll(left);
 
-			if (set->rules[rule].flags & PATTERN_RULE_TERM)
+			if (set->rules[rule].flags & PATTERN_RULE_TERM ||
+			    !(which & (set->rules[rule].action ? WITH_ACTION : WITHOUT)))
 				continue;
 			if (ret_hits->n < PATTERN_MAX_HITS)
 				ret_hits->rule[ret_hits->n++] = (uint16_t)rule;
 			else
 				ret_hits->n_more++;
 		}
+}
+
+void pattern_collect(
+    const struct pattern_set *set, const uint64_t *bits, struct pattern_hits *ret_hits)
+{
+	collect(set, bits, WITH_ACTION | WITHOUT, ret_hits);
+	if (ret_hits->n_more == 0)
+		return;
+	/* too many: none that refuses may be among those left out */
+	ret_hits->n = ret_hits->n_more = 0;
+	collect(set, bits, WITH_ACTION, ret_hits);
+	collect(set, bits, WITHOUT, ret_hits);
 }
 
 void pattern_confirmed(const struct pattern_set *set, const uint64_t *hit_bits,

@@ -164,13 +164,16 @@ static void test_bounds(void **state)
 	for (unsigned i = 0; i < PATTERN_MAX_HITS + 6; i++)
 		n += (size_t)snprintf(
 		    text + n, sizeof(text) - n, "body:/x/ name=R%02u score=1\n", i);
+	n += (size_t)snprintf(text + n, sizeof(text) - n, "body:/x/ name=LAST action=refuse\n");
 	for (unsigned i = 0; i < PATTERN_MAX_CONFIRM + 3; i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n,
 		    "body:/(?<!y)x.{%u}/ name=C score=1 confirm\n", i + 1);
 	rig_make(&r, text, &small);
 	scan(&r, "\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 31, 0, &hits);
 	assert_int_equal(hits.n, PATTERN_MAX_HITS);
-	assert_int_equal(hits.n_more, 6);
+	assert_int_equal(hits.n_more, 7);
+	/* what acts is not among those left out */
+	assert_int_equal(strncmp(hit_names(r.set, &hits), "LAST R00 ", 9), 0);
 	assert_int_equal(hits.n_confirm, PATTERN_MAX_CONFIRM);
 	assert_int_equal(hits.n_unconfirmed, 3);
 	assert_int_equal(pattern_counts(r.ws)->hits_cut, 1);
