@@ -7,7 +7,7 @@ import json
 import clients
 import mail
 from lab import until
-from t_manager import Managed
+from managed import Managed
 from target import MAIL1, MAIL2
 
 INSIDE, OUTSIDE = "203.0.113.70", "203.0.113.71"

@@ -19,10 +19,10 @@ import time
 
 import clients
 import mail
-import t_manager
 from framework import bound
 from lab import until
-from target import BUILD, CTL, DEFAULT, merged
+from managed import Managed
+from target import BUILD, CTL, merged
 
 WITHIN_S = 0.100
 # `posternctl test` finds postern-try, and that postern-compile, beside itself, as installed, or here
@@ -184,7 +184,7 @@ while time.monotonic() < end:
 """
 
 
-class Bench(t_manager.Managed):
+class Bench(Managed):
     load = None
 
     def crowd(self, seconds):
@@ -222,15 +222,9 @@ class Bench(t_manager.Managed):
 
 
 def setup():
-    a = Bench(CONFIG, clients=(LISTED, OTHER, FRIEND), name="engineer")
-    try:
-        os.makedirs(a.path("manager-state"), exist_ok=True)
-        a.start_manager()
-        a.kept = a.files()
-        a.times = []
-    except BaseException:
-        a.close()
-        raise
+    a = Bench.started(CONFIG, clients=(LISTED, OTHER, FRIEND), name="engineer")
+    a.kept = a.files()
+    a.times = []
     return a
 
 

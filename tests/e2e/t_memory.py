@@ -6,8 +6,8 @@ import concurrent.futures
 import json
 
 import clients
-import t_manager
 from lab import until
+from managed import Managed
 
 INSIDE, OUTSIDE, HARVESTER, BUSY = "203.0.113.70", "203.0.113.71", "203.0.113.72", "203.0.113.73"
 OFFENDER, MSA = "203.0.113.74", "203.0.113.75"
@@ -24,13 +24,7 @@ CHANGE = {
 
 
 def setup():
-    a = t_manager.Managed(CHANGE, clients=(INSIDE, OUTSIDE, HARVESTER, BUSY, OFFENDER, MSA), name="memory")
-    try:
-        a.start_manager()
-    except BaseException:
-        a.close()
-        raise
-    return a
+    return Managed.started(CHANGE, clients=(INSIDE, OUTSIDE, HARVESTER, BUSY, OFFENDER, MSA), name="memory")
 
 
 def sent(a, src, sender, who, n):

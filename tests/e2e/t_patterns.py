@@ -15,7 +15,7 @@ import time
 import clients
 from framework import bound
 from lab import until
-from t_manager import Managed
+from managed import Managed
 
 RULES = "/usr/share/spamassassin"
 SAMPLES = "/usr/share/doc/spamassassin/examples"
@@ -39,14 +39,12 @@ ENDLESS = "Subject: x\n\n" + "z" * 100 + "\n"
 
 
 def setup():
-    a = Managed()
+    a = Managed.started()
     try:
-        os.makedirs(a.path("manager-state"), exist_ok=True)
         with open(a.path("test.patterns"), "w") as f:
             f.write(PATTERNS)
-        a.start_manager()
-        # busy (5) while the manager still reads what it was started with
-        until("the load", 20, lambda: load(a)[0] == 0, 0.3)
+        code, out = load(a)
+        assert code == 0, out
     except BaseException:
         a.close()
         raise
@@ -86,9 +84,14 @@ def sample(name):
     return text.split("\n", 1)[1] if text.startswith("From ") else text
 
 
-def refused_and_gone(a, text, **how):
+def delivered(a):
+    """How many messages the mail server has, once what it took before is there."""
     until("earlier mail to be delivered", 10, lambda: a.lab.queued("mail1") == 0)
-    before = len(a.lab.maildir("mail1"))
+    return len(a.lab.maildir("mail1"))
+
+
+def refused_and_gone(a, text, **how):
+    before = delivered(a)
     code, words = send(a, text, **how)
     assert code == 550 and "5.7.1 Message refused by content" in words, words
     time.sleep(0.3)
@@ -98,7 +101,7 @@ def refused_and_gone(a, text, **how):
 @bound(60)
 def test_samples_of_spamassassin(a):
     refused_and_gone(a, sample("sample-spam.txt"))
-    before = len(a.lab.maildir("mail1"))
+    before = delivered(a)
     code, words = send(a, sample("sample-nonspam.txt"))
     assert code == 250, words
     until("the good one", 10, lambda: len(a.lab.maildir("mail1")) == before + 1)
@@ -132,7 +135,7 @@ def test_behind_the_window(a):
 @bound(60)
 def test_helo_and_envelope(a):
     """Each in its own phase, without DATA; the message for those that are left is delivered."""
-    before = len(a.lab.maildir("mail1"))
+    before = delivered(a)
     with clients.Dialog(a.lab, a, timeout_s=20) as d:
         d.hello("evil.example")
         d.want(250, "MAIL FROM:<sender@client.example>")
@@ -159,7 +162,7 @@ def test_helo_and_envelope(a):
 @bound(60)
 def test_told_though_it_passed(a):
     """What a pattern in shadow would have refused, and a mark found too late for the header."""
-    before = len(a.lab.maildir("mail1"))
+    before = delivered(a)
     code, out = load(a, shadow=["TRYING"])
     assert code == 0, out
     assert send(a, "Subject: x\n\nperhaps bad\n")[0] == 250

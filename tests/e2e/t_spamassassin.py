@@ -10,7 +10,7 @@ import time
 
 from framework import bound
 from lab import until
-from t_manager import Managed
+from managed import Managed
 from t_patterns import GTUBE, sample, send
 from target import BUILD, CTL
 

@@ -6,7 +6,7 @@ import json
 
 import clients
 from lab import until
-from t_manager import Managed
+from managed import Managed
 
 SOURCES = [f"2001:db8:bad:{n:x}::1" for n in range(0x60, 0x68)]
 CHANGE = {"waves": {"networks": 5}}
@@ -19,13 +19,7 @@ LURE = ("Subject: Your mailbox is full\r\nMIME-Version: 1.0\r\nContent-Type: tex
 
 
 def setup():
-    a = Managed(CHANGE, clients=SOURCES)
-    try:
-        a.start_manager()
-    except BaseException:
-        a.close()
-        raise
-    return a
+    return Managed.started(CHANGE, clients=SOURCES)
 
 
 def send(a, n):

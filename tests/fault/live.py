@@ -20,7 +20,8 @@ import framework
 import mail
 from framework import bound
 from lab import LabError, until
-from t_manager import LISTED, LISTS, Managed
+from managed import Managed
+from t_manager import LISTED, LISTS
 from target import MAIL1, MAIL2
 
 FILE_MAX = 64 << 20  # where the log of events rotates
