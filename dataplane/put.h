@@ -31,10 +31,12 @@ static inline void put_text(struct put *to, struct text t)
 	put_bytes(to, t.p, t.len);
 }
 
-/* At most `max` bytes of it. */
+/* At most `max` bytes of a zero-terminated string. */
 static inline void put_string(struct put *to, const char *s, size_t max)
 {
-	put_bytes(to, s, strnlen(s, max));
+	size_t n = strlen(s);
+
+	put_bytes(to, s, n < max ? n : max);
 }
 
 static inline void put_number(struct put *to, uint64_t n)
