@@ -43,7 +43,8 @@ static const struct schema_key list_keys[] = {
 	{ "zone", SCHEMA_HOSTNAME, SCHEMA_REQUIRED, AT(zone), 1, POLICY_DNS_ZONE_MAX,
 	    .doc = "The zone that is asked: the address reversed goes in front (RFC 5782)." },
 	{ "kind", SCHEMA_WORD, 0, AT(kind), .def = "spam", .words = words_kind,
-	    .doc = "What the list says of an address; white and country are no accusation." },
+	    .doc = "What the list says of an address; white and country are no accusation, and backscatter counts "
+		   "for the null sender alone." },
 	{ "family", SCHEMA_WORD, 0, AT(family), .def = "ipv4", .words = words_family,
 	    .doc = "Clients it is asked about." },
 	{ "answers", SCHEMA_TEXT, SCHEMA_MANY, AT(answers), 0, POLICY_MAX_DNS_ANSWERS,

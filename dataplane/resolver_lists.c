@@ -188,10 +188,12 @@ void lists_named(struct resolver *r, uint32_t lists)
 		r->lists[__builtin_ctz(blocking)].sole_hits++;
 }
 
-/* Country lists name honest senders by design, white lists are to. */
+/* Country lists name honest senders by design, white lists are to; of backscatter only the null
+ * sender is judged, and other mail of the same server may well be accepted. */
 static bool is_accusing(const struct policy_dns_list *list)
 {
-	return list->kind != DNS_LIST_WHITE && list->kind != DNS_LIST_COUNTRY;
+	return list->kind != DNS_LIST_WHITE && list->kind != DNS_LIST_COUNTRY &&
+	       list->kind != DNS_LIST_BACKSCATTER;
 }
 
 static void hear(struct resolver *r, unsigned list, uint32_t ended, uint32_t accepted)

@@ -11,6 +11,13 @@
 
 #include <string.h>
 
+/* A list of servers that send bounces of mail nobody sent says nothing of their other mail: big and
+ * honest ones stand on it. So it counts for the null sender alone (RFC 5321 4.5.5). */
+static bool is_meant(const struct policy_dns_list *list, enum phase phase, const struct facts *facts)
+{
+	return list->kind != DNS_LIST_BACKSCATTER || (phase >= PHASE_MAIL && facts->null_sender);
+}
+
 struct opinion dns_judge(
     const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally)
 {
@@ -26,6 +33,8 @@ struct opinion dns_judge(
 
 		if (i >= dns->n_lists)
 			break;
+		if (!is_meant(&dns->lists[i], phase, facts))
+			continue;
 		rule = &p->rules[dns->lists[i].rule];
 		if (!tally_hit(p, tally, facts, phase, dns->lists[i].rule))
 			continue;
@@ -41,6 +50,7 @@ struct opinion dns_judge(
 		unsigned i = (unsigned)__builtin_ctz(rows);
 
 		if (i < dns->n_lists && dns->lists[i].late == DNS_LATE_DEFER &&
+		    is_meant(&dns->lists[i], phase, facts) &&
 		    p->rules[dns->lists[i].rule].state == RULE_ENFORCE && !facts->pass_all)
 			return (struct opinion){ VERDICT_DEFER, REASON_DNS_LATE };
 	}

@@ -105,6 +105,42 @@ static void test_lists(void **state)
 	fixture_end(&f);
 }
 
+/* A list of kind backscatter is for bounces: who is on it may send other mail. */
+static void test_backscatter(void **state)
+{
+	static const struct {
+		enum phase phase;
+		bool null_sender, answered;
+		enum verdict_kind kind;
+		int32_t score;
+	} rows[] = {
+		{ PHASE_CONNECT, false, true, VERDICT_NONE, 0 },
+		{ PHASE_RCPT, false, true, VERDICT_NONE, 0 },
+		{ PHASE_RCPT, false, false, VERDICT_NONE, 0 },
+		{ PHASE_RCPT, true, true, VERDICT_REFUSE, 250 },
+		{ PHASE_RCPT, true, false, VERDICT_DEFER, 0 },
+	};
+	struct fixture f;
+
+	(void)state;
+	fixture_begin(&f);
+	list(&f, "dns.bounces", 250, VERDICT_REFUSE, RULE_ENFORCE, DNS_LATE_DEFER);
+	image_writer_settings(f.w)->dns.lists[0].kind = DNS_LIST_BACKSCATTER;
+	fixture_open(&f);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct facts facts = { .dns_asked = 1,
+			.dns_listed = rows[i].answered,
+			.dns_known = rows[i].answered,
+			.null_sender = rows[i].null_sender };
+		struct tally tally = { 0 };
+
+		client4(facts.client, CLIENT);
+		assert_int_equal(dns_judge(f.p, rows[i].phase, &facts, &tally).kind, rows[i].kind);
+		assert_int_equal(tally.score, rows[i].score);
+	}
+	fixture_end(&f);
+}
+
 /* What has not answered by RCPT names nobody, and defers where the row says so. */
 static void test_late(void **state)
 {
@@ -266,6 +302,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_backscatter),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_no_forwarders),
