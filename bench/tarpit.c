@@ -88,10 +88,10 @@ static uint32_t number_of(const struct bench *b, const uint8_t *addr, uint16_t p
 	uint32_t source = get32(b->v6 ? addr + 4 : addr + 12) & 0xffff;
 	/* port - 1024 = 7 n mod 60000 and source = n mod 65536 */
 	uint32_t m =
-	    (uint32_t)(((uint64_t)(port - 1024) * 42857) % 60000); /* 7 * 42857 = 1 mod 60000 */
+	    (uint32_t)(((uint64_t)(port - 1024) * 17143) % 60000); /* 7 * 17143 = 1 mod 60000 */
 	/* n = source + 65536 k with n = m mod 60000: 5536 k = m - source mod 60000; both are even: by 32 */
 	uint32_t d = (m + 120000 - source % 60000) % 60000;
-	uint32_t k = (uint32_t)((uint64_t)(d / 32) * 862 % 1875); /* 173 * 862 = 1 mod 1875 */
+	uint32_t k = (uint32_t)((uint64_t)(d / 32) * 737 % 1875); /* 173 * 737 = 1 mod 1875 */
 
 	return source + 65536 * k;
 }
@@ -267,8 +267,8 @@ static double run_for(struct bench *b, uint64_t for_ns, unsigned load, uint64_t 
 			}
 			n++;
 		}
+		n += loop_back(l, in + n, LOOP_BURST - n); /* our ARP is answered in any load */
 		if (load & REFUSED) {
-			n += loop_back(l, in + n, LOOP_BURST - n);
 			while (n < LOOP_BURST && memframes_get(l->frames, 0, &in[n]))
 				gen_syn(&l->gen, &in[n++]);
 		}
