@@ -34,9 +34,7 @@ enum {
 
 struct bench {
 	struct loop *l;
-	uint32_t entries;
-	uint8_t verdict; /* of the generator's sources */
-	bool listed;
+	struct listed policy;
 	struct gen_talks talks;
 	uint64_t answers; /* to the flood */
 };
@@ -44,34 +42,8 @@ struct bench {
 static void policy(void *arg, struct policy_settings *s, struct image_writer *w)
 {
 	const struct bench *b = arg;
-	struct policy_list list = {
-		.verdict = b->verdict, .reason = REASON_LISTED, .pool = -1, .verify_share = 100
-	};
 
-	s->limits = (struct policy_limits){ .message_size = 1 << 20,
-		.recipients = 100,
-		.errors = 20,
-		.commands = 1000,
-		.connections = 1000000,
-		.prefix_connections = 1000000,
-		.connection_rate = 1000000000 };
-	if (!b->listed) {
-		/* a million entries of which the generator's sources are none: to the left of theirs */
-		image_writer_string(w, "others", &list.name);
-		unsigned index = (unsigned)image_writer_list(w, &list);
-		uint64_t random = 1;
-		for (uint32_t i = 0; i < b->entries; i++)
-			image_writer_v4(w, index, (uint32_t)model_random(&random) & 0x7fffffff, 32);
-		return;
-	}
-	if (b->entries > 1) {
-		listed_add_as(w, b->entries, (enum verdict_kind)b->verdict);
-		return;
-	}
-	image_writer_string(w, "blocked", &list.name);
-	unsigned index = (unsigned)image_writer_list(w, &list);
-	image_writer_v4(w, index, 0xc6120000, 15);
-	image_writer_v6(w, index, (const uint8_t[16]){ 0x20, 0x01, 0x0d, 0xb8, 0x0b, 0xad }, 48);
+	listed_policy(&b->policy, s, w);
 }
 
 static struct loop *open_loop(struct bench *b, bool v6, bool (*heard)(struct loop *, struct frame *))
@@ -138,11 +110,11 @@ static int established(struct bench *b, bool v6, unsigned windows, bool json)
 		.unit = "ns/session",
 		.baseline_name = "allowed (ports not included)",
 		.target_ratio = 1,
-		.lists = b->entries,
+		.lists = b->policy.entries,
 		.rules = CHECK_N + 1,
 		.events = true };
 
-	b->verdict = VERDICT_REFUSE;
+	b->policy.verdict = VERDICT_REFUSE;
 	if (!open_loop(b, v6, talk))
 		return 2;
 	b->l->gen.plain = true;
@@ -202,7 +174,7 @@ static int synflood(struct bench *b, bool v6, unsigned windows, bool json)
 		.baseline_name = "wanted of the function alone, ring kept",
 		.more_is_better = true,
 		.target_ratio = 1,
-		.lists = b->entries,
+		.lists = b->policy.entries,
 		.rules = CHECK_N + 1,
 		.events = true };
 	struct report real = report, memory = report;
@@ -256,14 +228,14 @@ static int drop(struct bench *b, bool v6, unsigned windows, bool json)
 		.unit = "ns/packet",
 		.baseline_name = "one entry",
 		.target_ratio = 1.3,
-		.lists = b->entries,
+		.lists = b->policy.entries,
 		.rules = CHECK_N + 1,
 		.events = true };
-	struct bench one = { .entries = 1, .listed = true, .verdict = VERDICT_DROP };
+	struct bench one = { .policy = { .entries = 1, .listed = true, .verdict = VERDICT_DROP } };
 	int ret = 1;
 
-	b->listed = true;
-	b->verdict = VERDICT_DROP;
+	b->policy.listed = true;
+	b->policy.verdict = VERDICT_DROP;
 	if (!open_loop(b, v6, talk) || !open_loop(&one, v6, talk))
 		goto out;
 	flood(b, SYNS, false, NULL);
@@ -289,7 +261,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
 		{ "windows", required_argument, NULL, 'w' }, { 0 } };
-	struct bench b = { .entries = 1000000 };
+	struct bench b = { .policy.entries = 1000000 };
 	bool json = false, v6 = false;
 	unsigned windows = 7;
 	int o, ret = 2;

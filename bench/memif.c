@@ -74,41 +74,9 @@ struct bench {
 	int status;
 };
 
-struct policy_arg {
-	uint32_t entries;
-	bool listed;
-	uint8_t verdict;
-};
-
 static void policy(void *arg, struct policy_settings *s, struct image_writer *w)
 {
-	const struct policy_arg *a = arg;
-	struct policy_list list = {
-		.verdict = a->verdict, .reason = REASON_LISTED, .pool = -1, .verify_share = 100
-	};
-
-	s->limits = (struct policy_limits){ .message_size = 1 << 20,
-		.recipients = 100,
-		.errors = 20,
-		.commands = 1000,
-		.connections = 1000000,
-		.prefix_connections = 1000000,
-		.connection_rate = 1000000000 };
-	if (a->listed && a->entries > 1) {
-		listed_add_as(w, a->entries, (enum verdict_kind)a->verdict);
-		return;
-	}
-	image_writer_string(w, a->listed ? "blocked" : "others", &list.name);
-	unsigned index = (unsigned)image_writer_list(w, &list);
-	uint64_t random = 1;
-	/* entries of which the generator's sources are none lie to the left of theirs */
-	for (uint32_t i = 0; i < a->entries && !a->listed; i++)
-		image_writer_v4(w, index, (uint32_t)model_random(&random) & 0x7fffffff, 32);
-	if (a->listed) {
-		image_writer_v4(w, index, 0xc6120000, 15);
-		image_writer_v6(
-		    w, index, (const uint8_t[16]){ 0x20, 0x01, 0x0d, 0xb8, 0x0b, 0xad }, 48);
-	}
+	listed_policy(arg, s, w);
 }
 
 /* ---- the generator's core ---- */
@@ -563,7 +531,7 @@ static void *conduct(void *arg)
 
 static bool make(struct bench *b)
 {
-	struct policy_arg many = { .entries = ENTRIES, .verdict = VERDICT_REFUSE }, one;
+	struct listed many = { .entries = ENTRIES, .verdict = VERDICT_REFUSE }, one;
 	struct served_config config = { .queue = 1, .n_workers = 1 };
 
 	many.listed = b->what == DROP || (b->what == SCALING && !b->talking);

@@ -375,21 +375,33 @@ json_t *live_memory_show(
 	return result;
 }
 
+/* The parameter `key`; NULL: there is none, or no memory, and `error` says so. */
+static const char *key_of(
+    const struct live *l, const json_t *params, const char *what, struct control_error *error)
+{
+	const char *key = json_string_value(json_object_get(params, "key"));
+
+	if (!is_there(l, error))
+		return NULL;
+	if (!key || !*key || strlen(key) >= SHOW_TEXT) {
+		control_fail(error, "bad_params", "%s", what);
+		return NULL;
+	}
+	return key;
+}
+
 json_t *live_memory_forget(
     void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
-	const char *key = json_string_value(json_object_get(params, "key"));
 	struct live *l = arg;
+	const char *key = key_of(l, params,
+	    "`key` is an address, network, sender, recipient or domain, as memory.show prints it.",
+	    error);
 	unsigned n;
 
 	(void)fds, (void)n_fds;
-	if (!is_there(l, error))
+	if (!key)
 		return NULL;
-	if (!key || !*key || strlen(key) >= SHOW_TEXT)
-		return control_fail(error, "bad_params",
-		    "`key` is an address, network, sender, recipient or domain, as memory.show "
-		    "prints "
-		    "it.");
 	pthread_mutex_lock(&l->memory->lock);
 	n = memory_forget(l->memory->memory, 0, key);
 	pthread_mutex_unlock(&l->memory->lock);
@@ -401,16 +413,13 @@ json_t *live_memory_forget(
 json_t *live_memory_release(
     void *arg, const json_t *params, const int *fds, unsigned n_fds, struct control_error *error)
 {
-	const char *key = json_string_value(json_object_get(params, "key"));
 	struct live *l = arg;
+	const char *key = key_of(l, params, "`key` is a sender, as memory.show prints it.", error);
 	unsigned n;
 
 	(void)fds, (void)n_fds;
-	if (!is_there(l, error))
+	if (!key)
 		return NULL;
-	if (!key || !*key || strlen(key) >= SHOW_TEXT)
-		return control_fail(
-		    error, "bad_params", "`key` is a sender, as memory.show prints it.");
 	pthread_mutex_lock(&l->memory->lock);
 	n = memory_release(l->memory->memory, key);
 	pthread_mutex_unlock(&l->memory->lock);
