@@ -24,14 +24,9 @@ static void put(struct worker *w, struct scan *scan, struct pattern_message *m,
 static void line(struct worker *w, struct scan *scan, struct pattern_message *m, const char *prefix,
     struct text text)
 {
-	char buf[8 + UINT16_MAX / 32];
-	size_t n = strlen(prefix), room = sizeof(buf) - n;
-	size_t len = text.len < room ? text.len : room;
+	char buf[SCAN_LINE_MAX];
 
-	memcpy(buf, prefix, n);
-	if (len)
-		memcpy(buf + n, text.p, len);
-	put(w, scan, m, PATTERN_ENVELOPE, buf, n + len);
+	put(w, scan, m, PATTERN_ENVELOPE, buf, scan_line_text(buf, prefix, text));
 }
 
 static void begin(struct worker *w, struct session *s)

@@ -66,4 +66,8 @@ bool scan_looks_at_lines(const struct worker *w, const struct session *s, enum p
  * judged again. */
 struct verdict scan_judge_lines(struct worker *w, struct session *s, enum phase phase);
 
+enum { SCAN_LINE_MAX = 8 + UINT16_MAX / 32 };
+/* A line of the zone `envelope` as patterns see it: "from:" or "to:" and the path, cut. Its length. */
+size_t scan_line_text(char buf[SCAN_LINE_MAX], const char *prefix, struct text text);
+
 #endif

@@ -37,16 +37,23 @@ bool scan_looks_at_lines(const struct worker *w, const struct session *s, enum p
 	}
 }
 
-static void look(struct worker *w, struct content *content, enum pattern_zone zone,
-    const char *prefix, struct text text)
+size_t scan_line_text(char buf[SCAN_LINE_MAX], const char *prefix, struct text text)
 {
-	char buf[8 + UINT16_MAX / 32]; /* as scan.c cuts it */
-	size_t n = strlen(prefix), room = sizeof(buf) - n;
+	size_t n = strlen(prefix), room = SCAN_LINE_MAX - n;
 	size_t len = text.len < room ? text.len : room;
 
 	memcpy(buf, prefix, n);
 	if (len)
 		memcpy(buf + n, text.p, len);
+	return n + len;
+}
+
+static void look(struct worker *w, struct content *content, enum pattern_zone zone,
+    const char *prefix, struct text text)
+{
+	char buf[SCAN_LINE_MAX];
+	size_t n = scan_line_text(buf, prefix, text);
+
 	for (unsigned i = 0; i < POLICY_PATTERN_SETS; i++) {
 		const struct scanner *scanner = policy_scanner(w->policy, i);
 		struct pattern_workspace *ws;
@@ -56,7 +63,7 @@ static void look(struct worker *w, struct content *content, enum pattern_zone zo
 			continue;
 		ws = scanner_workspace(scanner, w->config.index);
 		if (ws)
-			pattern_line(ws, zone, buf, n + len, &hits);
+			pattern_line(ws, zone, buf, n, &hits);
 		if (hits.failed)
 			brain_count(w, BRAIN_lines_unscanned);
 		content_add(w->policy, content, scanner_set(scanner), &hits);

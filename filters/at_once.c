@@ -67,16 +67,6 @@ bool at_once_counts(enum memory_subject subject)
 	return subject >= MEMORY_SENDER && subject < MEMORY_N_SUBJECTS;
 }
 
-static struct text domain_of(struct text path)
-{
-	size_t at = path.len;
-
-	while (at > 0 && path.p[at - 1] != '@')
-		at--;
-	return at ? (struct text){ path.p + at, (uint16_t)(path.len - at) }
-		  : (struct text){ NULL, 0 };
-}
-
 uint64_t at_once_key(
     const struct at_once *a, enum memory_subject subject, struct text sender, struct text rcpt)
 {
@@ -87,9 +77,9 @@ uint64_t at_once_key(
 
 	switch (subject) {
 	case MEMORY_SENDER: t = batv_bare(sender); break;
-	case MEMORY_SENDER_DOMAIN: t = domain_of(sender); break;
+	case MEMORY_SENDER_DOMAIN: t = text_domain(sender); break;
 	case MEMORY_RECIPIENT: t = batv_bare(rcpt); break;
-	case MEMORY_RECIPIENT_DOMAIN: t = domain_of(rcpt); break;
+	case MEMORY_RECIPIENT_DOMAIN: t = text_domain(rcpt); break;
 	case MEMORY_BOUNCES:
 		if (sender.len == 0)
 			t = batv_bare(rcpt);

@@ -17,6 +17,17 @@ struct text {
 	uint16_t len;
 };
 
+/* Of a path, what stands behind its last @; empty: it has none. */
+static inline struct text text_domain(struct text path)
+{
+	size_t at = path.len;
+
+	while (at > 0 && path.p[at - 1] != '@')
+		at--;
+	return at ? (struct text){ path.p + at, (uint16_t)(path.len - at) }
+		  : (struct text){ NULL, 0 };
+}
+
 enum fact_due { DUE_LISTS = 1, DUE_HOST = 2, DUE_SENDER = 4, DUE_SPF = 8 };
 enum fact_host { HOST_UNKNOWN, HOST_NONE, HOST_UNCONFIRMED, HOST_CONFIRMED, HOST_FAILED };
 enum fact_sender { SENDER_UNKNOWN, SENDER_EXISTS, SENDER_NONE, SENDER_NULL_MX, SENDER_FAILED };

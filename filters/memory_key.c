@@ -23,16 +23,6 @@ size_t memory_lower(char *to, size_t cap, struct text from)
 	return n;
 }
 
-struct text memory_domain_of(struct text path)
-{
-	size_t at = path.len;
-
-	while (at > 0 && path.p[at - 1] != '@')
-		at--;
-	return at ? (struct text){ path.p + at, (uint16_t)(path.len - at) }
-		  : (struct text){ NULL, 0 };
-}
-
 uint64_t memory_key(
     const struct memory *m, unsigned kind, uint16_t tenant, const char *text, size_t len)
 {
@@ -97,14 +87,14 @@ uint64_t memory_key_subject(const struct memory *m, unsigned subject, const stru
 		return q->sender.len ? memory_key_text(m, subject, q->tenant, batv_bare(q->sender))
 				     : 0;
 	case MEMORY_SENDER_DOMAIN: {
-		struct text domain = memory_domain_of(q->sender);
+		struct text domain = text_domain(q->sender);
 
 		return domain.len ? memory_key_text(m, subject, q->tenant, domain) : 0;
 	}
 	case MEMORY_RECIPIENT:
 		return q->rcpt.len ? memory_key_text(m, subject, q->tenant, batv_bare(q->rcpt)) : 0;
 	case MEMORY_RECIPIENT_DOMAIN: {
-		struct text domain = memory_domain_of(q->rcpt);
+		struct text domain = text_domain(q->rcpt);
 
 		return domain.len ? memory_key_text(m, subject, q->tenant, domain) : 0;
 	}
@@ -135,10 +125,10 @@ void memory_label_subject(
 		return;
 	case MEMORY_SENDER: memory_label_set(t, slot, subject, batv_bare(q->sender)); return;
 	case MEMORY_SENDER_DOMAIN:
-		memory_label_set(t, slot, subject, memory_domain_of(q->sender));
+		memory_label_set(t, slot, subject, text_domain(q->sender));
 		return;
 	case MEMORY_RECIPIENT_DOMAIN:
-		memory_label_set(t, slot, subject, memory_domain_of(q->rcpt));
+		memory_label_set(t, slot, subject, text_domain(q->rcpt));
 		return;
 	default: memory_label_set(t, slot, subject, batv_bare(q->rcpt)); return;
 	}
@@ -166,7 +156,7 @@ uint64_t memory_key_sender(const struct memory *m, const struct memory_query *q)
 
 uint64_t memory_key_domain(const struct memory *m, const struct memory_query *q)
 {
-	struct text domain = memory_domain_of(q->rcpt);
+	struct text domain = text_domain(q->rcpt);
 
 	return domain.len ? memory_key_text(m, MEMORY_SHOW_DOMAIN_BASELINE, q->tenant, domain) : 0;
 }

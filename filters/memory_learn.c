@@ -153,7 +153,7 @@ static void learn_sender(struct memory *m, const struct policy_memory *s,
 static void learn_domain(struct memory *m, const struct policy_memory *s,
     const struct memory_note *note, struct memory_alarm *alarms, unsigned *n_alarms)
 {
-	struct text domain = memory_domain_of(note->who.rcpt);
+	struct text domain = text_domain(note->who.rcpt);
 	uint32_t now_s = note->now_s, count, allowed;
 	struct profile p;
 	long slot;

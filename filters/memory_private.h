@@ -86,7 +86,6 @@ enum {
 };
 
 size_t memory_lower(char *to, size_t cap, struct text from);
-struct text memory_domain_of(struct text path);
 size_t memory_client_text(const uint8_t client[16], bool prefix, char text[MEMORY_TEXT]);
 
 uint64_t memory_key(

@@ -26,16 +26,6 @@ struct opinion rates_judge(
 	return gravest;
 }
 
-static struct text domain_of(struct text path)
-{
-	size_t at = path.len;
-
-	while (at > 0 && path.p[at - 1] != '@')
-		at--;
-	return at ? (struct text){ path.p + at, (uint16_t)(path.len - at) }
-		  : (struct text){ NULL, 0 };
-}
-
 struct opinion recipients_judge(
     const struct policy *p, enum phase phase, const struct facts *facts, struct tally *tally)
 {
@@ -45,7 +35,7 @@ struct opinion recipients_judge(
 	if (s->rule_recipients == 0 || address_is_postmaster(facts->rcpt))
 		return NO_OPINION;
 	bare = batv_bare(facts->rcpt);
-	domain = domain_of(bare);
+	domain = text_domain(bare);
 	if (domain.len == 0 ||
 	    !nameset_find(&p->namesets, s->recipient_domains, domain, facts->now_s, NULL) ||
 	    nameset_find(&p->namesets, s->recipients, bare, facts->now_s, NULL) ||
@@ -102,7 +92,7 @@ bool check_bounce_unsigned(const struct policy *p, const struct facts *facts)
 
 	if (!s->has_batv || !facts->null_sender || address_is_postmaster(facts->rcpt))
 		return false;
-	domain = domain_of(facts->rcpt);
+	domain = text_domain(facts->rcpt);
 	if (domain.len == 0 ||
 	    !nameset_find(&p->namesets, s->batv_domains, domain, facts->now_s, NULL))
 		return false;
